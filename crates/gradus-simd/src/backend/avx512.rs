@@ -1,0 +1,382 @@
+//! The AVX-512 backend (F, BW, DQ, VL): 16 `f32` or 8 `f64` lanes in 512-bit registers.
+//!
+//! What it is: the trait methods as one or two intrinsics each; masks are bits in mask registers, and tails are
+//! masked loads and stores. What it is not: the bf16 and VNNI dot products; those belong to gemm.
+
+#![allow(unused_unsafe)] // needed where AVX-512 is not enabled at compile time
+
+use std::arch::x86_64::*;
+use std::ops::{BitAnd, BitOr, BitXor, Neg, Not};
+
+use super::operators;
+use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
+
+/// The token of AVX-512 F, BW, DQ and VL (with AVX2 and FMA, which come with them).
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The token, if this processor has AVX-512 F, BW, DQ and VL.
+    pub fn new() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma"))
+        .then_some(Self(()))
+    }
+}
+
+impl Isa for Avx512 {
+    const NAME: &'static str = "avx512";
+    const REGISTERS: usize = 32;
+    type F32 = F32x16;
+    type F64 = F64x8;
+    #[inline(always)]
+    fn widen(self, x: F32x16) -> (F64x8, F64x8) {
+        // SAFETY: the token proves AVX-512.
+        unsafe {
+            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(x.0));
+            let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0));
+            (F64x8(low), F64x8(high))
+        }
+    }
+    #[inline(always)]
+    fn narrow(self, low: F64x8, high: F64x8) -> F32x16 {
+        // SAFETY: the token proves AVX-512.
+        F32x16(unsafe {
+            _mm512_insertf32x8::<1>(
+                _mm512_castps256_ps512(_mm512_cvtpd_ps(low.0)),
+                _mm512_cvtpd_ps(high.0),
+            )
+        })
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: SSE is part of x86-64.
+        unsafe { _mm_sfence() }
+    }
+}
+
+/// The lowest `n` bits, n <= 16.
+#[inline(always)]
+fn first_lanes(n: usize) -> u32 {
+    (1u32 << n) - 1
+}
+
+macro_rules! vectors {
+    (
+        $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
+        $reg:ident, $bits:ident, set $set1:ident, $iset1:ident;
+        arithmetic $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $fmsub:ident $sqrt:ident;
+        bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident;
+        memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident;
+        minmax $min:ident $max:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident;
+        integers $iadd:ident $isub:ident $sll:ident $sra:ident $srl:ident $cmpeq:ident $cmpgt:ident $iblend:ident
+    ) => {
+        #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $fvec($reg);
+        #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($int), "`.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $ivec(__m512i);
+        #[doc = concat!(stringify!($lanes), " booleans.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $mvec($bits);
+
+        operators!($fvec: Add::add = $add, Sub::sub = $sub, Mul::mul = $mul, Div::div = $div);
+        operators!($ivec: Add::add = $iadd, Sub::sub = $isub, BitAnd::bitand = _mm512_and_si512,
+            BitOr::bitor = _mm512_or_si512, BitXor::bitxor = _mm512_xor_si512);
+
+        impl BitAnd for $mvec {
+            type Output = Self;
+            #[inline(always)]
+            fn bitand(self, o: Self) -> Self {
+                Self(self.0 & o.0)
+            }
+        }
+        impl BitOr for $mvec {
+            type Output = Self;
+            #[inline(always)]
+            fn bitor(self, o: Self) -> Self {
+                Self(self.0 | o.0)
+            }
+        }
+        impl BitXor for $mvec {
+            type Output = Self;
+            #[inline(always)]
+            fn bitxor(self, o: Self) -> Self {
+                Self(self.0 ^ o.0)
+            }
+        }
+        impl Not for $mvec {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                Self(!self.0)
+            }
+        }
+
+        // SAFETY (every block below): a value or token of these types exists only where AVX-512 does; pointer
+        // methods pass on their caller's promise.
+        impl Neg for $fvec {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $xor(self.0, $set1(-0.0)) })
+            }
+        }
+        impl Not for $ivec {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { _mm512_xor_si512(self.0, _mm512_set1_epi32(-1)) })
+            }
+        }
+
+        impl MaskVec<Avx512> for $mvec {
+            #[inline(always)]
+            fn to_bits(self) -> u32 {
+                self.0.into()
+            }
+            #[inline(always)]
+            fn all(self) -> bool {
+                self.0 == $bits::MAX
+            }
+        }
+
+        impl FloatVec<Avx512, $float> for $fvec {
+            type Int = $ivec;
+            type Mask = $mvec;
+            type Array = [$float; $lanes];
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            fn splat(_: Avx512, x: $float) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $set1(x) })
+            }
+            #[inline(always)]
+            unsafe fn load_ptr(_: Avx512, p: *const $float) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $loadu(p) })
+            }
+            #[inline(always)]
+            unsafe fn store_ptr(self, p: *mut $float) {
+                // SAFETY: see above.
+                unsafe { $storeu(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn stream_ptr(self, p: *mut $float) {
+                // SAFETY: see above; the caller promises alignment.
+                unsafe { $stream(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn load_tail_ptr(_: Avx512, p: *const $float, n: usize, fill: $float) -> Self {
+                // SAFETY: see above; masked lanes are not touched.
+                Self(unsafe { $maskload($set1(fill), first_lanes(n) as $bits, p) })
+            }
+            #[inline(always)]
+            unsafe fn store_tail_ptr(self, p: *mut $float, n: usize) {
+                // SAFETY: see above; masked lanes are not touched.
+                unsafe { $maskstore(p, first_lanes(n) as $bits, self.0) }
+            }
+            #[inline(always)]
+            fn to_array(self) -> [$float; $lanes] {
+                let mut y = [0.0; $lanes];
+                // SAFETY: see above; the array has LANES elements.
+                unsafe { $storeu(y.as_mut_ptr(), self.0) };
+                y
+            }
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $fmadd(self.0, b.0, c.0) })
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $fnmadd(self.0, b.0, c.0) })
+            }
+            #[inline(always)]
+            fn mul_sub(self, b: Self, c: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $fmsub(self.0, b.0, c.0) })
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $sqrt(self.0) })
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $andnot($set1(-0.0), self.0) })
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $round::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(self.0) })
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $round::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(self.0) })
+            }
+            #[inline(always)]
+            fn trunc(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $round::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(self.0) })
+            }
+            #[inline(always)]
+            fn round_ties_even(self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+            }
+            #[inline(always)]
+            fn min(self, o: Self) -> Self {
+                // The instruction gives `o` where either is NaN: only a NaN in `self` is left to pass on.
+                // SAFETY: see above.
+                Self::select(self.is_nan(), self, Self(unsafe { $min(self.0, o.0) }))
+            }
+            #[inline(always)]
+            fn max(self, o: Self) -> Self {
+                // SAFETY: see above.
+                Self::select(self.is_nan(), self, Self(unsafe { $max(self.0, o.0) }))
+            }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                // SAFETY: see above.
+                unsafe {
+                    let bit = $set1(-0.0);
+                    Self($or($andnot(bit, self.0), $and(bit, sign.0)))
+                }
+            }
+            #[inline(always)]
+            fn eq(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmp::<_CMP_EQ_OQ>(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn ne(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmp::<_CMP_NEQ_UQ>(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn lt(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmp::<_CMP_LT_OQ>(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn le(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmp::<_CMP_LE_OQ>(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn select(mask: $mvec, a: Self, b: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $blend(mask.0, b.0, a.0) })
+            }
+            #[inline(always)]
+            fn to_bits(self) -> $ivec {
+                // SAFETY: see above.
+                $ivec(unsafe { $cast_to_int(self.0) })
+            }
+            #[inline(always)]
+            fn from_bits(bits: $ivec) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $cast_from_int(bits.0) })
+            }
+            #[inline(always)]
+            fn to_int_round(self) -> $ivec {
+                // SAFETY: see above.
+                $ivec(unsafe { $to_int(self.0) })
+            }
+            #[inline(always)]
+            fn from_int(i: $ivec) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $from_int(i.0) })
+            }
+        }
+
+        impl IntVec<Avx512, $int> for $ivec {
+            type Mask = $mvec;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            fn splat(_: Avx512, x: $int) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $iset1(x) })
+            }
+            #[inline(always)]
+            unsafe fn load_ptr(_: Avx512, p: *const $int) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { _mm512_loadu_si512(p.cast()) })
+            }
+            #[inline(always)]
+            unsafe fn store_ptr(self, p: *mut $int) {
+                // SAFETY: see above.
+                unsafe { _mm512_storeu_si512(p.cast(), self.0) }
+            }
+            #[inline(always)]
+            fn shl(self, n: u32) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $sll(self.0, _mm_cvtsi32_si128(n as i32)) })
+            }
+            #[inline(always)]
+            fn shr(self, n: u32) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $sra(self.0, _mm_cvtsi32_si128(n as i32)) })
+            }
+            #[inline(always)]
+            fn shr_logical(self, n: u32) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $srl(self.0, _mm_cvtsi32_si128(n as i32)) })
+            }
+            #[inline(always)]
+            fn eq(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmpeq(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn gt(self, o: Self) -> $mvec {
+                // SAFETY: see above.
+                $mvec(unsafe { $cmpgt(self.0, o.0) })
+            }
+            #[inline(always)]
+            fn select(mask: $mvec, a: Self, b: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $iblend(mask.0, b.0, a.0) })
+            }
+        }
+    };
+}
+
+vectors! {
+    F32x16, I32x16, M32x16: 16 lanes of f32, i32;
+    __m512, __mmask16, set _mm512_set1_ps, _mm512_set1_epi32;
+    arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_fmsub_ps _mm512_sqrt_ps;
+    bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps;
+    memory _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_mask_loadu_ps _mm512_mask_storeu_ps;
+    minmax _mm512_min_ps _mm512_max_ps;
+    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps;
+    integers _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_sra_epi32 _mm512_srl_epi32 _mm512_cmpeq_epi32_mask _mm512_cmpgt_epi32_mask _mm512_mask_blend_epi32
+}
+
+vectors! {
+    F64x8, I64x8, M64x8: 8 lanes of f64, i64;
+    __m512d, __mmask8, set _mm512_set1_pd, _mm512_set1_epi64;
+    arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_fmsub_pd _mm512_sqrt_pd;
+    bits _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_roundscale_pd;
+    memory _mm512_loadu_pd _mm512_storeu_pd _mm512_stream_pd _mm512_mask_loadu_pd _mm512_mask_storeu_pd;
+    minmax _mm512_min_pd _mm512_max_pd;
+    casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd;
+    integers _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_sra_epi64 _mm512_srl_epi64 _mm512_cmpeq_epi64_mask _mm512_cmpgt_epi64_mask _mm512_mask_blend_epi64
+}

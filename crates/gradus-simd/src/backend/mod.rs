@@ -1,0 +1,25 @@
+//! One file per instruction set, each implementing the traits of [`crate::isa`].
+
+pub(crate) mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+
+/// Implements the listed operators of a vector newtype by one intrinsic each: `operators!(F32x8: Add::add = _mm256_add_ps, …)`.
+macro_rules! operators {
+    ($t:ident: $($op:ident::$method:ident = $intrinsic:path),* $(,)?) => {$(
+        impl std::ops::$op for $t {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, o: Self) -> Self {
+                // SAFETY: a value of this type exists only where its token did, so the instruction exists.
+                Self(unsafe { $intrinsic(self.0, o.0) })
+            }
+        }
+    )*};
+}
+pub(crate) use operators;

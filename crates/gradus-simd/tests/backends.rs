@@ -1,0 +1,265 @@
+//! Every backend against plain Rust, operation by operation, and the slice helpers for every tail length.
+
+use gradus_simd::{Float, FloatVec, IntVec, Isa, Kernel, MaskVec, available, dispatch_on, slices};
+
+/// Interesting arguments: zeros, infinities, NaN, subnormals, halves, large and small.
+fn points<T: Float>() -> Vec<T> {
+    let mut points = vec![
+        0.0,
+        1.0,
+        0.5,
+        1.5,
+        2.5,
+        3.49,
+        1e-3,
+        0.1,
+        1e30,
+        7.0,
+        123_456.7,
+        2_147_483.0,
+        1e-40,
+        5e-324,
+    ];
+    points.extend([
+        f64::INFINITY,
+        T::MAX.to_f64(),
+        T::MIN_POSITIVE.to_f64(),
+        T::EPSILON.to_f64(),
+        8_388_607.5,
+    ]);
+    let mut points: Vec<T> = points
+        .iter()
+        .flat_map(|&x| [T::from_f64(x), T::from_f64(-x)])
+        .collect();
+    points.push(T::NAN);
+    points
+}
+
+/// Equal bits, or both NaN.
+fn same<T: Float>(a: T, b: T) -> bool {
+    (a.is_nan() && b.is_nan()) || (a == b && (T::ONE / a == T::ONE / b || a != T::ZERO))
+}
+
+struct Lanewise<'a, T>(&'a [T], &'a [T], &'a [T]);
+
+impl<T: Float> Kernel for Lanewise<'_, T> {
+    /// One row per operation.
+    type Output = Vec<Vec<T>>;
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) -> Self::Output {
+        let Self(a, b, c) = self;
+        let lanes = T::V::<S>::LANES;
+        let mut rows = vec![Vec::new(); 32];
+        let mut at = 0;
+        while at < a.len() {
+            let end = (at + lanes).min(a.len());
+            let load = |x: &[T]| T::V::<S>::load_tail(isa, &x[at..end], T::ONE);
+            let (a, b, c) = (load(a), load(b), load(c));
+            let (one, zero) = (T::V::<S>::splat(isa, T::ONE), T::V::<S>::zero(isa));
+            let flag = |m| T::V::<S>::select(m, one, zero);
+            let small =
+                T::V::<S>::select(a.abs().lt(T::V::<S>::splat(isa, T::from_f64(1e6))), a, one);
+            let seven = <T::V<S> as FloatVec<S, T>>::Int::splat(isa, T::int(7));
+            let bits = a.to_bits();
+            type V<S, T> = <T as Float>::V<S>;
+            let results = [
+                a + b,
+                a - b,
+                a * b,
+                a / b,
+                -a,
+                a.mul_add(b, c),
+                a.neg_mul_add(b, c),
+                a.mul_sub(b, c),
+                a.abs().sqrt(),
+                a.abs(),
+                a.floor(),
+                a.ceil(),
+                a.trunc(),
+                a.round_ties_even(),
+                a.min(b),
+                a.max(b),
+                a.copysign(b),
+                flag(a.eq(b)),
+                flag(a.ne(b)),
+                flag(a.lt(b)),
+                flag(a.le(b)),
+                flag(a.gt(b)),
+                flag(a.ge(b)),
+                flag(a.is_nan()),
+                V::<S, T>::from_int(small.to_int_round()),
+                V::<S, T>::from_int((bits.shr_logical(24) + seven).shr(2)),
+                V::<S, T>::from_int(bits.shr(25)),
+                V::<S, T>::from_bits(bits.shl(3) ^ (bits & seven)),
+                V::<S, T>::from_bits(!(bits | seven) - seven),
+                flag(bits.gt(b.to_bits())),
+                flag(bits.eq(b.to_bits())),
+                a.map_where(isa, a.lt(b) & !a.eq(c), |x| x + T::ONE),
+            ];
+            for (row, r) in rows.iter_mut().zip(results) {
+                row.extend_from_slice(&r.to_array().as_ref()[..end - at]);
+            }
+            at = end;
+        }
+        rows
+    }
+}
+
+fn lanewise_agrees<T: Float>() {
+    let points = points::<T>();
+    let n = points.len();
+    let mut args = [Vec::new(), Vec::new(), Vec::new()];
+    for i in 0..n * n {
+        args[0].push(points[i % n]);
+        args[1].push(points[i / n]);
+        args[2].push(points[(i * 7 + i / n) % n]);
+    }
+    let run = |isa| dispatch_on(isa, Lanewise(&args[0], &args[1], &args[2])).unwrap();
+    let reference = run(available()[0]);
+    for &isa in available() {
+        for (op, (got, want)) in run(isa).iter().zip(&reference).enumerate() {
+            assert_eq!(got.len(), n * n);
+            for i in 0..n * n {
+                let (a, b, c) = (args[0][i], args[1][i], args[2][i]);
+                assert!(
+                    same(got[i], want[i]),
+                    "{isa}: op {op} of {a}, {b}, {c}: {} is not {}",
+                    got[i],
+                    want[i]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_backend_agrees_with_scalar_bit_for_bit() {
+    lanewise_agrees::<f32>();
+    lanewise_agrees::<f64>();
+}
+
+struct Reductions<T>(std::marker::PhantomData<T>);
+
+impl<T: Float> Kernel for Reductions<T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let lanes = T::V::<S>::LANES;
+        let x: Vec<T> = (0..lanes)
+            .map(|i| T::from_f64((i * 5 % lanes) as f64 - 1.0))
+            .collect();
+        let v = T::V::<S>::load(isa, &x);
+        let sum: f64 = x.iter().map(|x| x.to_f64()).sum();
+        assert_eq!(v.reduce_sum().to_f64(), sum);
+        assert_eq!(v.reduce_max().to_f64(), lanes as f64 - 2.0);
+        assert_eq!(v.reduce_min().to_f64(), -1.0);
+        for i in 0..lanes {
+            let mut x = x.clone();
+            x[i] = T::NAN;
+            let v = T::V::<S>::load(isa, &x);
+            assert!(v.reduce_max().is_nan() && v.reduce_min().is_nan() && v.reduce_sum().is_nan());
+            assert_eq!(v.is_nan().to_bits(), 1 << i);
+            assert!(v.is_nan().any() && (v.is_nan().all() == (lanes == 1)));
+        }
+        assert!(!v.is_nan().any() && v.eq(v).all());
+        // Streaming stores need alignment; each f32 conversion to f64 and back is exact.
+        let mut room = vec![T::ZERO; 64];
+        let skip = room.as_ptr().align_offset(64);
+        // SAFETY: 64-byte aligned, and at least 32 elements follow.
+        unsafe { v.stream_ptr(room.as_mut_ptr().add(skip)) };
+        isa.fence();
+        isa.prefetch(room.as_ptr());
+        assert!(x.iter().zip(&room[skip..]).all(|(a, b)| a == b));
+        let f: Vec<f32> = (0..S::F32::LANES).map(|i| i as f32 * 1.1).collect();
+        let (low, high) = isa.widen(S::F32::load(isa, &f));
+        assert_eq!(isa.narrow(low, high).to_array().as_ref(), f);
+        for (i, &x) in low.to_array().as_ref().iter().enumerate() {
+            assert_eq!(x, f64::from(f[i]));
+        }
+    }
+}
+
+#[test]
+fn reductions_masks_and_conversions() {
+    for &isa in available() {
+        dispatch_on(isa, Reductions::<f32>(std::marker::PhantomData)).unwrap();
+        dispatch_on(isa, Reductions::<f64>(std::marker::PhantomData)).unwrap();
+    }
+}
+
+struct Slices<'a, T>(&'a [T], &'a [T], &'a mut [T]);
+
+impl<T: Float> Kernel for Slices<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) -> T {
+        let Self(a, b, y) = self;
+        slices::zip_map::<S, T>(isa, a, b, y, |a, b| a * b);
+        slices::map_in_place::<S, T>(isa, y, |y| -y);
+        slices::zip_map_in_place::<S, T>(isa, y, a, |y, a| y + a);
+        slices::fold::<S, T>(isa, y, T::ZERO, |s, x| s + x, |s, x| s + x)
+    }
+}
+
+fn tails<T: Float>() {
+    let a: Vec<T> = (0..300).map(|i| T::from_f64(f64::from(i))).collect();
+    let b: Vec<T> = (0..300)
+        .map(|i| T::from_f64(f64::from(i % 7) - 3.0))
+        .collect();
+    for &isa in available() {
+        for n in 0..=257 {
+            for skip in [0, 1, 3] {
+                let guard = T::from_f64(-99.0);
+                let mut y = vec![guard; n + skip + 1];
+                let sum = dispatch_on(
+                    isa,
+                    Slices(
+                        &a[skip..skip + n],
+                        &b[skip..skip + n],
+                        &mut y[skip..skip + n],
+                    ),
+                )
+                .unwrap();
+                let mut want = 0.0;
+                for i in skip..skip + n {
+                    let y_i = a[i].to_f64() - a[i].to_f64() * b[i].to_f64();
+                    assert_eq!(y[i].to_f64(), y_i, "{isa} length {n} offset {skip} at {i}");
+                    want += y_i;
+                }
+                assert_eq!(sum.to_f64(), want, "{isa} length {n}");
+                assert!(
+                    y[..skip].iter().chain(&y[skip + n..]).all(|&x| x == guard),
+                    "{isa}: wrote outside"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn slice_helpers_for_every_tail_length() {
+    tails::<f32>();
+    tails::<f64>();
+}
+
+#[test]
+fn the_choice_of_isa_is_checked() {
+    use gradus_simd::{IsaName, UnavailableIsa, current};
+    assert_eq!(available()[0], IsaName::Scalar);
+    assert!(available().contains(&current()));
+    assert!(
+        "sse9"
+            .parse::<IsaName>()
+            .unwrap_err()
+            .to_string()
+            .contains("scalar, avx2, avx512 or neon")
+    );
+    let missing = if cfg!(target_arch = "aarch64") {
+        IsaName::Avx2
+    } else {
+        IsaName::Neon
+    };
+    let error = dispatch_on(missing, Reductions::<f32>(std::marker::PhantomData)).unwrap_err();
+    assert_eq!(error, UnavailableIsa(missing));
+    assert!(error.to_string().contains("available: scalar"));
+}
