@@ -1,1 +1,3 @@
 //! gradus-tensor
+
+pub mod random;

@@ -1,0 +1,45 @@
+//! Random numbers: a counter-based generator for everyday use, PyTorch's for reproducing PyTorch, and a default per thread.
+//!
+//! - [`Rng`]: Philox4x32-10. Explicit, seedable, its state is two integers; parallel fills that do not depend on the threads.
+//! - [`TorchRng`]: `torch.manual_seed` and the numbers that follow it on the CPU, bit for bit.
+//! - [`manual_seed`], [`with_default`]: the generator that layers use to initialise themselves and for dropout. One per
+//!   thread, so that tests that run side by side do not disturb each other.
+
+mod cephes;
+mod mt19937;
+mod philox;
+mod torch_rng;
+
+pub use philox::{Rng, RngState, philox4x32};
+pub use torch_rng::{TorchFloat, TorchRng};
+
+use std::cell::Cell;
+
+thread_local! {
+    static DEFAULT: Cell<RngState> = const { Cell::new(RngState { seed: 0, offset: 0 }) };
+}
+
+/// Seeds this thread's default generator (which otherwise starts from seed 0: runs are reproducible unless one asks
+/// for something else).
+pub fn manual_seed(seed: u64) {
+    DEFAULT.set(RngState { seed, offset: 0 });
+}
+
+/// Runs `f` with this thread's default generator. Do not nest: an inner call would see the state at the outer one's start.
+pub fn with_default<R>(f: impl FnOnce(&mut Rng) -> R) -> R {
+    let mut rng = Rng::new(0);
+    rng.set_state(DEFAULT.get());
+    let result = f(&mut rng);
+    DEFAULT.set(rng.state());
+    result
+}
+
+/// The state of this thread's default generator, for a checkpoint.
+pub fn default_state() -> RngState {
+    DEFAULT.get()
+}
+
+/// Restores what [`default_state`] returned.
+pub fn set_default_state(state: RngState) {
+    DEFAULT.set(state);
+}
