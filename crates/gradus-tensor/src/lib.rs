@@ -1,3 +1,33 @@
-//! gradus-tensor
+//! Tensors for Gradus: data of any dtype, shape and (one day) device, as strided views over shared storage.
+//!
+//! - A [`Tensor`] is storage shared by `Arc`, seen through a [`Layout`]; views copy nothing, clones are cheap.
+//! - [`DType`], rank and [`Device`] are known at run time; names, argument order, defaults and promotion are PyTorch's.
+//! - Methods return [`Result`]; only the operators `+ - * / !` panic, with the same text.
+//! - A method with a trailing underscore consumes its tensor and reuses the memory when nobody else holds it.
+//!
+//! It is not differentiable (that is `gradus-autograd`) and holds no kernels (those are in `gradus-cpu`).
 
+#[macro_use]
+mod element;
+mod creation;
+mod device;
+mod dtype;
+mod error;
+mod layout;
+pub mod ops;
 pub mod random;
+mod scalar;
+mod shape;
+mod storage;
+mod tensor;
+
+pub use device::{Device, Options};
+pub use dtype::DType;
+pub use element::Element;
+pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use half::{bf16, f16};
+pub use layout::Layout;
+pub use scalar::Scalar;
+pub use shape::{Dims, Shape};
+pub use storage::{CpuBuffer, PoolStats, Storage, clear_pool, pool_stats, set_pool_limit};
+pub use tensor::Tensor;

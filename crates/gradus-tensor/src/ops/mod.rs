@@ -1,0 +1,14 @@
+//! The operations, one family per file. A file says what its ops accept and hands slices to `gradus-cpu`.
+
+mod binary;
+mod cast;
+mod compare;
+pub(crate) mod copy;
+mod matmul;
+mod promote;
+mod reduce;
+mod unary;
+mod views;
+
+pub use promote::{result_type, result_type_scalar};
+pub use views::ReshapeTo;

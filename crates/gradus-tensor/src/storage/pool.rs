@@ -1,0 +1,223 @@
+//! The reuse pool: freed blocks wait in lists by size class, so a training step allocates nothing after the first.
+//!
+//! Classes are 1, 1¼, 1½ and 1¾ times each power of two (at most a fifth is wasted). Each class has its own lock,
+//! so threads rarely meet. The pool holds at most [`set_limit`] bytes; what does not fit goes back to the system.
+//! Not a general allocator: only tensor buffers come here. The idea is PyTorch's caching allocator.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crate::error::{Error, Result};
+
+/// Every buffer starts on a cache line, and on an AVX-512 vector.
+const ALIGN: usize = 64;
+/// What `alloc_zeroed` aligns to while still using the system's lazily zeroed pages.
+const SYSTEM_ALIGN: usize = 16;
+const CLASSES: usize = 4 * usize::BITS as usize;
+
+static LISTS: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+static CACHED: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
+static HITS: AtomicU64 = AtomicU64::new(0);
+static MISSES: AtomicU64 = AtomicU64::new(0);
+
+/// A block of initialised bytes, 64-byte aligned inside a slightly larger allocation. Length 0: no allocation.
+pub(super) struct Block {
+    base: NonNull<u8>,
+    size: usize, // usable bytes: exactly the size of its class
+}
+
+// SAFETY: a block is plain memory with one owner.
+unsafe impl Send for Block {}
+
+impl Block {
+    const EMPTY: Block = Block {
+        base: NonNull::dangling(),
+        size: 0,
+    };
+
+    pub(super) fn ptr(&self) -> NonNull<u8> {
+        if self.size == 0 {
+            // Never read, but slices of length 0 still want an aligned address.
+            return NonNull::new(std::ptr::without_provenance_mut(ALIGN))
+                .unwrap_or(NonNull::dangling());
+        }
+        let skip = self.base.align_offset(ALIGN);
+        // SAFETY: `skip` < ALIGN bytes, and the allocation has ALIGN bytes more than `size`.
+        unsafe { self.base.add(skip) }
+    }
+
+    pub(super) fn take(&mut self) -> Block {
+        std::mem::replace(self, Block::EMPTY)
+    }
+
+    fn layout(size: usize) -> Option<Layout> {
+        Layout::from_size_align(size.checked_add(ALIGN)?, SYSTEM_ALIGN).ok()
+    }
+
+    fn free(self) {
+        if let (true, Some(layout)) = (self.size > 0, Block::layout(self.size)) {
+            // SAFETY: allocated in `take` with this layout.
+            unsafe { dealloc(self.base.as_ptr(), layout) }
+        }
+    }
+}
+
+/// Class number and the class's size for a number of bytes.
+fn class(bytes: usize) -> (usize, usize) {
+    let bytes = bytes.max(ALIGN);
+    let power = usize::BITS as usize - 1 - bytes.leading_zeros() as usize; // 2^power <= bytes
+    let quarter = 1usize << (power - 2);
+    let steps = (bytes - (1 << power)).div_ceil(quarter); // 0..=4
+    (
+        (power * 4 + steps).min(CLASSES - 1),
+        (1usize << power) + steps * quarter,
+    )
+}
+
+/// The largest single buffer worth asking for: all of the machine's memory, when it can be known.
+fn largest() -> usize {
+    static BYTES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let kib = info.lines().find_map(|l| {
+            l.strip_prefix("MemTotal:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse::<usize>()
+                .ok()
+        });
+        kib.and_then(|k| k.checked_mul(1024))
+            .unwrap_or(isize::MAX as usize / 2)
+    })
+}
+
+/// A block of at least `bytes`, zero if asked.
+pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
+    if bytes == 0 {
+        return Ok(Block::EMPTY);
+    }
+    let fail = || {
+        Error::memory(
+            "alloc",
+            format!("cannot allocate {bytes} bytes; this is more memory than the machine can give"),
+        )
+    };
+    if bytes > largest() {
+        return Err(fail());
+    }
+    let (class, size) = class(bytes);
+    let cached = lock(class).pop();
+    if let Some(block) = cached {
+        HITS.fetch_add(1, Relaxed);
+        CACHED.fetch_sub(block.size, Relaxed);
+        if zeroed {
+            // SAFETY: the block has `size` >= `bytes` bytes from its aligned start.
+            unsafe { block.ptr().write_bytes(0, bytes) };
+        }
+        return Ok(block);
+    }
+    MISSES.fetch_add(1, Relaxed);
+    let layout = Block::layout(size).ok_or_else(fail)?;
+    // SAFETY: the layout has a size above 0.
+    let mut base = NonNull::new(unsafe { alloc_zeroed(layout) });
+    if base.is_none() {
+        clear(); // give the pool's own hoard back and try once more
+        // SAFETY: as above.
+        base = NonNull::new(unsafe { alloc_zeroed(layout) });
+    }
+    Ok(Block {
+        base: base.ok_or_else(fail)?,
+        size,
+    })
+}
+
+/// Takes a block back; the pool keeps it if there is room.
+pub(super) fn give(block: Block) {
+    if block.size == 0 {
+        return;
+    }
+    if CACHED.fetch_add(block.size, Relaxed) + block.size > LIMIT.load(Relaxed) {
+        CACHED.fetch_sub(block.size, Relaxed);
+        block.free();
+        return;
+    }
+    lock(class(block.size).0).push(block);
+}
+
+fn lock(class: usize) -> std::sync::MutexGuard<'static, Vec<Block>> {
+    LISTS[class]
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What the pool did so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Bytes waiting for reuse.
+    pub cached: usize,
+    /// Buffers served from the pool.
+    pub hits: u64,
+    /// Buffers asked from the system.
+    pub misses: u64,
+}
+
+/// What the pool holds and how often it helped.
+#[must_use]
+pub fn stats() -> PoolStats {
+    PoolStats {
+        cached: CACHED.load(Relaxed),
+        hits: HITS.load(Relaxed),
+        misses: MISSES.load(Relaxed),
+    }
+}
+
+/// Sets how many bytes may wait for reuse (1 GiB at first); 0 turns the pool off.
+pub fn set_limit(bytes: usize) {
+    LIMIT.store(bytes, Relaxed);
+    if CACHED.load(Relaxed) > bytes {
+        clear();
+    }
+}
+
+/// Gives every waiting block back to the system.
+pub fn clear() {
+    for class in 0..CLASSES {
+        let blocks = std::mem::take(&mut *lock(class));
+        for block in blocks {
+            CACHED.fetch_sub(block.size, Relaxed);
+            block.free();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_they_are_asked_and_round_trip() {
+        for bytes in (1..5000).chain([1 << 20, (1 << 20) + 1, usize::MAX >> 2]) {
+            let (c, size) = class(bytes);
+            assert!(
+                size >= bytes && (bytes < 64 || size - bytes <= size / 4),
+                "{bytes} -> {size}"
+            );
+            assert_eq!(class(size), (c, size), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_aligned_zeroed_and_absurd_sizes_fail() {
+        let block = take(1000, true).unwrap();
+        assert_eq!(block.ptr().as_ptr() as usize % ALIGN, 0);
+        // SAFETY: 1000 bytes were asked for, initialised.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(block.ptr().as_ptr(), 1000) };
+        assert!(bytes.iter().all(|&b| b == 0));
+        bytes.fill(7);
+        give(block);
+        assert!(take(isize::MAX as usize - 5000, false).is_err());
+    }
+}

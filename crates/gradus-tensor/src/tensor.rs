@@ -1,0 +1,329 @@
+//! The `Tensor`: shared storage seen through a layout. Facts, access to elements, and how ops build results.
+//!
+//! Cloning is cheap (the storage is shared, copy on write). It knows nothing of gradients: that is `gradus-autograd`'s `Var`.
+
+use std::sync::Arc;
+
+use crate::device::Device;
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::shape::{Shape, resolve_dim};
+use crate::storage::{CpuBuffer, Storage, Word, dispatch_size};
+
+/// An n-dimensional array with its dtype, rank and device known at run time.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+/// let x = Tensor::from_vec(vec![1f32, 2., 3., 4., 5., 6.], [2, 3])?;
+/// let y = x.t()?.contiguous()?;
+/// assert_eq!(y.dims(), [3, 2]);
+/// assert_eq!(y.to_vec::<f32>()?, [1., 4., 2., 5., 3., 6.]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) layout: Layout,
+    pub(crate) dtype: DType,
+}
+
+impl Tensor {
+    /// Sizes of the dimensions.
+    pub fn shape(&self) -> &Shape {
+        &self.layout.shape
+    }
+
+    /// Sizes of the dimensions, as a slice.
+    pub fn dims(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// The size of one dimension; -1 is the last.
+    ///
+    /// # Errors
+    /// The tensor has no such dimension.
+    pub fn dim(&self, dim: isize) -> Result<usize> {
+        if self.rank() == 0 {
+            return Err(Error::index(
+                "dim",
+                format!("dim {dim} of a rank-0 tensor: it has no dimensions"),
+            ));
+        }
+        Ok(self.dims()[resolve_dim("dim", dim, self.shape())?])
+    }
+
+    /// Number of dimensions; 0 for a single number.
+    pub fn rank(&self) -> usize {
+        self.layout.shape.rank()
+    }
+
+    /// Number of elements.
+    pub fn numel(&self) -> usize {
+        self.layout.numel()
+    }
+
+    /// Type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Where the elements are.
+    pub fn device(&self) -> Device {
+        match &*self.storage {
+            Storage::Cpu(_) => Device::Cpu,
+        }
+    }
+
+    /// Elements to skip per step of each dimension; may be 0 or negative.
+    pub fn strides(&self) -> &[isize] {
+        &self.layout.strides
+    }
+
+    /// Shape, strides and offset.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Are the elements one row-major run?
+    pub fn is_contiguous(&self) -> bool {
+        self.layout.is_contiguous()
+    }
+
+    /// Do both tensors look at the same storage?
+    pub fn shares_storage(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.storage, &other.storage)
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Errors
+    /// `T` is not the tensor's dtype (convert with `to_dtype` first).
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.expect_dtype::<T>("to_vec")?;
+        let data = self.buffer().as_slice::<T>();
+        if self.is_contiguous() {
+            return Ok(data[self.layout.offset..][..self.numel()].to_vec());
+        }
+        Ok(self.layout.positions().map(|p| data[p]).collect())
+    }
+
+    /// The one element of a tensor with one element.
+    ///
+    /// # Errors
+    /// There is not exactly one element, or `T` is not the dtype.
+    pub fn item<T: Element>(&self) -> Result<T> {
+        self.expect_dtype::<T>("item")?;
+        self.expect_one("item")?;
+        Ok(self.buffer().as_slice::<T>()[self.layout.offset])
+    }
+
+    /// The one element as f64, whatever the dtype.
+    ///
+    /// # Errors
+    /// There is not exactly one element.
+    pub fn to_f64(&self) -> Result<f64> {
+        self.expect_one("to_f64")?;
+        dispatch!(self.dtype, T => Ok(self.buffer().as_slice::<T>()[self.layout.offset].to_f64()))
+    }
+
+    /// The one element as a [`crate::Scalar`], whatever the dtype.
+    ///
+    /// # Errors
+    /// There is not exactly one element.
+    pub fn to_scalar(&self) -> Result<crate::Scalar> {
+        self.expect_one("to_scalar")?;
+        dispatch!(self.dtype, T => Ok(self.buffer().as_slice::<T>()[self.layout.offset].to_scalar()))
+    }
+
+    fn expect_one(&self, op: &'static str) -> Result<()> {
+        if self.numel() == 1 {
+            return Ok(());
+        }
+        Err(Error::shape(
+            op,
+            format!(
+                "shape {} has {} elements; it takes exactly one",
+                self.shape(),
+                self.numel()
+            ),
+        ))
+    }
+
+    /// The elements without a copy; `None` unless contiguous and of dtype `T`.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        (self.dtype == T::DTYPE && self.is_contiguous())
+            .then(|| &self.buffer().as_slice::<T>()[self.layout.offset..][..self.numel()])
+    }
+
+    /// The elements to write, without a copy; `None` unless contiguous, of dtype `T`, writable and shared with nobody.
+    pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
+        if self.dtype != T::DTYPE || !self.is_contiguous() {
+            return None;
+        }
+        let (offset, numel) = (self.layout.offset, self.numel());
+        match Arc::get_mut(&mut self.storage)? {
+            Storage::Cpu(buffer) if buffer.is_writable() => {
+                Some(&mut buffer.as_mut_slice::<T>()[offset..][..numel])
+            }
+            Storage::Cpu(_) => None,
+        }
+    }
+
+    /// Writes to the elements through `f`, copying first when they are shared, strided or read-only.
+    ///
+    /// # Errors
+    /// `T` is not the dtype, or a copy could not be allocated.
+    pub fn with_mut_slice<T: Element, R>(&mut self, f: impl FnOnce(&mut [T]) -> R) -> Result<R> {
+        self.expect_dtype::<T>("with_mut_slice")?;
+        if !self.is_exclusive() {
+            *self = self.copy()?;
+        }
+        let data = self
+            .as_mut_slice::<T>()
+            .ok_or_else(|| Error::memory("with_mut_slice", "the copy is shared"))?;
+        Ok(f(data))
+    }
+
+    /// Row-major; the same tensor when it already is.
+    ///
+    /// # Errors
+    /// The copy could not be allocated.
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.is_contiguous() {
+            Ok(self.clone())
+        } else {
+            self.copy()
+        }
+    }
+
+    /// A row-major copy in storage of its own.
+    ///
+    /// # Errors
+    /// The copy could not be allocated.
+    pub fn copy(&self) -> Result<Tensor> {
+        dispatch_size!(self.dtype, W => self.build_words::<W>("copy", self.shape().clone(), self.dtype, |y| {
+            crate::ops::copy::strided_copy(self.words::<W>(), &self.layout, y);
+        }))
+    }
+
+    /// The tensor on a device.
+    ///
+    /// # Errors
+    /// The device is not available in this build.
+    pub fn to_device(&self, device: &Device) -> Result<Tensor> {
+        device.check("to_device")?;
+        Ok(self.clone())
+    }
+}
+
+/// For this crate's ops.
+impl Tensor {
+    pub(crate) fn buffer(&self) -> &CpuBuffer {
+        match &*self.storage {
+            Storage::Cpu(buffer) => buffer,
+        }
+    }
+
+    /// The whole storage as words of the dtype's size.
+    pub(crate) fn words<W: Word>(&self) -> &[W] {
+        debug_assert_eq!(size_of::<W>(), self.dtype.size());
+        self.buffer().words::<W>()
+    }
+
+    pub(crate) fn from_buffer(buffer: CpuBuffer, layout: Layout, dtype: DType) -> Tensor {
+        Tensor {
+            storage: Arc::new(Storage::Cpu(buffer)),
+            layout,
+            dtype,
+        }
+    }
+
+    /// A tensor of `shape` whose elements `f` writes, all of them.
+    pub(crate) fn build<T: Element>(
+        op: &'static str,
+        shape: impl Into<Shape>,
+        f: impl FnOnce(&mut [T]),
+    ) -> Result<Tensor> {
+        let shape = shape.into();
+        let mut buffer =
+            CpuBuffer::new(op, shape.numel().map_err(|e| e.in_op(op))?, T::DTYPE, false)?;
+        f(buffer.as_mut_slice::<T>());
+        Ok(Tensor::from_buffer(
+            buffer,
+            Layout::contiguous(shape),
+            T::DTYPE,
+        ))
+    }
+
+    /// As `build`, when `f` can fail.
+    pub(crate) fn try_build<T: Element>(
+        op: &'static str,
+        shape: impl Into<Shape>,
+        f: impl FnOnce(&mut [T]) -> Result<()>,
+    ) -> Result<Tensor> {
+        let mut result = Ok(());
+        let out = Tensor::build(op, shape, |y| result = f(y))?;
+        result.map(|()| out)
+    }
+
+    /// As `build`, by words of the dtype's size; `f` writes words taken from tensors of the same dtype.
+    pub(crate) fn build_words<W: Word>(
+        &self,
+        op: &'static str,
+        shape: Shape,
+        dtype: DType,
+        f: impl FnOnce(&mut [W]),
+    ) -> Result<Tensor> {
+        debug_assert_eq!(size_of::<W>(), dtype.size());
+        let mut buffer = CpuBuffer::new(op, shape.numel().map_err(|e| e.in_op(op))?, dtype, false)?;
+        f(buffer.words_mut::<W>());
+        Ok(Tensor::from_buffer(
+            buffer,
+            Layout::contiguous(shape),
+            dtype,
+        ))
+    }
+
+    /// The same storage through another layout.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Tensor {
+        debug_assert!(layout.numel() == 0 || layout.bounds().is_some_and(|(low, _)| low >= 0));
+        Tensor {
+            storage: Arc::clone(&self.storage),
+            layout,
+            dtype: self.dtype,
+        }
+    }
+
+    /// May this tensor's elements be overwritten in place?
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.is_contiguous() && self.buffer().is_writable() && Arc::strong_count(&self.storage) == 1
+    }
+
+    /// The elements of a contiguous tensor of dtype `T` (the caller has made it so).
+    pub(crate) fn data<T: Element>(&self, op: &'static str) -> Result<&[T]> {
+        self.expect_dtype::<T>(op)?;
+        self.as_slice::<T>()
+            .ok_or_else(|| Error::shape(op, format!("shape {} is not contiguous", self.shape())))
+    }
+
+    pub(crate) fn expect_dtype<T: Element>(&self, op: &'static str) -> Result<()> {
+        if self.dtype == T::DTYPE {
+            return Ok(());
+        }
+        let message = format!(
+            "the tensor is {}, not {}; convert with to_dtype(DType::{:?}) first",
+            self.dtype,
+            T::DTYPE,
+            T::DTYPE
+        );
+        Err(Error::dtype(op, message))
+    }
+}
+
+impl AsRef<Tensor> for Tensor {
+    fn as_ref(&self) -> &Tensor {
+        self
+    }
+}
