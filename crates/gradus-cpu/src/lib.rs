@@ -1,1 +1,41 @@
-//! gradus-cpu
+//! # gradus-cpu: the kernels of Gradus on the CPU
+//!
+//! What it is: plain functions over slices and strided [`View`]s. Inputs are views (any strides, zero and negative
+//! ones included), outputs are contiguous slices in row-major order of the output's shape. Eight element types
+//! ([`Element`]): `bool`, `u8`, `i32`, `i64`, [`f16`], [`bf16`], `f32`, `f64`.
+//!
+//! What it is not: a tensor library. It owns no memory, knows no broadcasting rules (a broadcast operand is a view
+//! with stride 0), no type promotion and no gradients' graph; `gradus-tensor` and `gradus-autograd` are the floors
+//! above.
+//!
+//! Three rules hold everywhere:
+//! * **Nothing panics on bad sizes, indices or dtypes**: every public function checks and returns [`Error`].
+//! * **Results do not depend on the number of threads**, bit for bit: work is split by sizes alone ([`parallel`]).
+//! * **Results do not depend on strides**, bit for bit: strided operands are staged through a small buffer in L1
+//!   and take the same kernel.
+//!
+//! ```
+//! use gradus_cpu::{View, elementwise::{BinaryOp, binary}};
+//!
+//! let x = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // (2, 3)
+//! let bias = [10.0f32, 20.0, 30.0]; // (3), seen as (2, 3) by stride 0
+//! let mut y = [0.0f32; 6];
+//! let x = View::contiguous(&x, &[2, 3])?;
+//! let bias = View::new(&bias, 0, &[2, 3], &[0, 1])?;
+//! binary(BinaryOp::Add, x, bias, &mut y)?;
+//! assert_eq!(y, [11.0, 22.0, 33.0, 14.0, 25.0, 36.0]);
+//! # Ok::<(), gradus_cpu::Error>(())
+//! ```
+
+pub mod cast;
+pub mod copy;
+mod element;
+pub mod elementwise;
+mod error;
+pub mod parallel;
+mod view;
+
+pub use element::{Element, FloatElement, Kind};
+pub use error::{Error, Result};
+pub use half::{bf16, f16};
+pub use view::{MAX_RANK, View, ViewMut, numel};

@@ -1,0 +1,373 @@
+//! Elementwise operations: views in, a contiguous slice out.
+//!
+//! Broadcasting is a stride of 0 in an operand's view. Contiguous operands are read where they are; any other is
+//! staged, a block at a time, through a buffer that stays in L1, and takes the same kernel: the result does not depend
+//! on strides. Large transposed operands are first copied in tiles.
+//!
+//! ```
+//! use gradus_cpu::{View, elementwise::{UnaryOp, unary}};
+//! let x = [1.0f32, 4.0, 9.0];
+//! let mut y = [0.0; 3];
+//! unary(UnaryOp::Sqrt, View::contiguous(&x, &[3])?, &mut y)?;
+//! assert_eq!(y, [1.0, 2.0, 3.0]);
+//! # Ok::<(), gradus_cpu::Error>(())
+//! ```
+
+mod integer;
+mod kernels;
+mod ops;
+pub mod scalar;
+pub mod special;
+
+pub use kernels::{Kernels, Real};
+pub use ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};
+
+use crate::copy::{copy, transposed_dim};
+use crate::parallel::{GRAIN, SharedMut, for_each_chunk};
+use crate::view::Walk;
+use crate::{Element, Error, Result, View, error::check_len};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Elements in a staging buffer: 4 KiB of `f32`.
+pub(crate) const BLOCK: usize = 1024;
+
+/// Below this many elements a transposed operand is staged and not copied first.
+const COPY_FROM: usize = 4096;
+
+/// How an operand's blocks are had.
+#[allow(clippy::large_enum_variant)] // a handful, on the stack
+enum Source<'a, T> {
+    /// A slice: blocks are parts of it.
+    Slice(&'a [T]),
+    /// A copy of a transposed operand.
+    Copied(Vec<T>),
+    /// One value.
+    Scalar(T),
+    /// Any strides: blocks are gathered, or read in place where a row is contiguous.
+    Strided(View<'a, T>, Walk<1>),
+    /// The output's own previous contents.
+    Output,
+}
+
+impl<'a, T: Element> Source<'a, T> {
+    fn new(view: Option<View<'a, T>>) -> Result<Self> {
+        let Some(view) = view else {
+            return Ok(Self::Output);
+        };
+        if let Some(slice) = view.as_slice() {
+            return Ok(Self::Slice(slice));
+        }
+        let walk = view.walk();
+        let (data, origin) = view.origin();
+        Ok(if walk.is_scalar(0) {
+            Self::Scalar(data[origin as usize])
+        } else if view.len() >= COPY_FROM && transposed_dim(&walk).is_some() {
+            let mut buffer = vec![T::ZERO; view.len()];
+            copy(view, &mut buffer)?;
+            Self::Copied(buffer)
+        } else {
+            Self::Strided(view, walk)
+        })
+    }
+
+    /// The largest block that can be had at `position` (at most `n`).
+    fn block(&self, position: usize, n: usize) -> usize {
+        match self {
+            Self::Slice(_) | Self::Copied(_) | Self::Output => n,
+            Self::Scalar(_) => n.min(BLOCK),
+            Self::Strided(_, walk) => match walk.inner(0) {
+                (row, 1) if row >= 256 => n.min(row - position % row),
+                _ => n.min(BLOCK),
+            },
+        }
+    }
+
+    /// A pointer to the elements at `position..position + n`, in `buffer` if they had to be gathered; `n` is at most
+    /// what [`block`](Self::block) returned. `output` is where the output's block is.
+    fn at(&self, position: usize, n: usize, buffer: &mut [T; BLOCK], output: *const T) -> *const T {
+        match self {
+            Self::Slice(slice) => slice[position..position + n].as_ptr(),
+            Self::Copied(slice) => slice[position..position + n].as_ptr(),
+            Self::Output => output,
+            Self::Scalar(_) => buffer.as_ptr(), // filled by `prepare`
+            Self::Strided(view, walk) => {
+                if let (row, 1) = walk.inner(0)
+                    && row >= 256
+                {
+                    let (data, origin) = view.origin();
+                    let mut at = data.as_ptr();
+                    walk.for_each_run(position..position + n, |_, [start], run| {
+                        debug_assert_eq!(run, n);
+                        at = data[(origin + start) as usize..][..run].as_ptr();
+                    });
+                    return at;
+                }
+                view.stage(walk, position, &mut buffer[..n]);
+                buffer.as_ptr()
+            }
+        }
+    }
+
+    fn prepare(&self, buffer: &mut [T; BLOCK]) {
+        if let Self::Scalar(value) = self {
+            buffer.fill(*value);
+        }
+    }
+}
+
+/// Runs `kernel(operands, output, n)` over all blocks, in parallel. `None` as an operand is the output itself, which
+/// then must be of type `T`. The kernel returns false to report a failure, and so does this function.
+fn run<T: Element, U: Element, const K: usize>(
+    op: &'static str,
+    operands: [Option<View<'_, T>>; K],
+    y: &mut [U],
+    kernel: &(dyn Fn([*const T; K], *mut U, usize) -> bool + Sync),
+) -> Result<bool> {
+    let mut sources: [Source<'_, T>; K] = [const { Source::Output }; K];
+    for (source, view) in sources.iter_mut().zip(operands) {
+        match &view {
+            Some(view) => check_len(op, "an operand", view.len(), y.len())?,
+            None => assert!(T::KIND == U::KIND, "in place, the types are equal"),
+        }
+        *source = Source::new(view)?;
+    }
+    let sources = &sources;
+    let len = y.len();
+    let y = SharedMut::new(y);
+    let ok = AtomicBool::new(true);
+    for_each_chunk(len, GRAIN, |range| {
+        // Only the buffers that are used cost anything: the optimiser cannot know, so fill lazily small ones.
+        let mut buffers = [[T::ZERO; BLOCK]; K];
+        for (source, buffer) in sources.iter().zip(&mut buffers) {
+            source.prepare(buffer);
+        }
+        let mut position = range.start;
+        while position < range.end {
+            let n = sources
+                .iter()
+                .fold(range.end - position, |n, source| source.block(position, n));
+            // SAFETY: blocks of different positions do not overlap.
+            let out = unsafe { y.slice(position..position + n) }.as_mut_ptr();
+            let mut pointers = [std::ptr::null(); K];
+            for ((pointer, source), buffer) in pointers.iter_mut().zip(sources).zip(&mut buffers) {
+                *pointer = source.at(position, n, buffer, out.cast_const().cast());
+            }
+            if !kernel(pointers, out, n) {
+                ok.store(false, Ordering::Relaxed);
+            }
+            position += n;
+        }
+    });
+    Ok(ok.into_inner())
+}
+
+fn supported<T: Element>(op: &'static str, yes: bool) -> Result<()> {
+    if yes {
+        Ok(())
+    } else {
+        Err(Error::Unsupported { op, dtype: T::NAME })
+    }
+}
+
+/// Checks that two views have one shape.
+fn same_shape<A, B>(op: &'static str, a: &View<'_, A>, b: &View<'_, B>) -> Result<()> {
+    if a.shape() == b.shape() {
+        return Ok(());
+    }
+    Err(Error::shape(
+        op,
+        format!(
+            "the operands' shapes {:?} and {:?} differ",
+            a.shape(),
+            b.shape()
+        ),
+    ))
+}
+
+/// `y = op(x)`.
+///
+/// # Errors
+/// If the type does not have the operation or the lengths differ.
+pub fn unary<T: Element>(op: UnaryOp, x: View<'_, T>, y: &mut [T]) -> Result<()> {
+    unary_on(op, Some(x), y)
+}
+
+/// `x = op(x)`.
+///
+/// # Errors
+/// If the type does not have the operation.
+pub fn unary_in_place<T: Element>(op: UnaryOp, x: &mut [T]) -> Result<()> {
+    unary_on(op, None, x)
+}
+
+fn unary_on<T: Element>(op: UnaryOp, x: Option<View<'_, T>>, y: &mut [T]) -> Result<()> {
+    supported::<T>(op.name(), T::has_unary(op))?;
+    run(op.name(), [x], y, &|[x], y, n| {
+        // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
+        unsafe { T::unary(op, x, y, n) };
+        true
+    })?;
+    Ok(())
+}
+
+/// `y = op(a, b)`; the views have one shape (broadcast by stride 0).
+///
+/// # Errors
+/// If the type does not have the operation, shapes or lengths differ, or an integer is divided by zero (`y` is then
+/// partly written).
+pub fn binary<T: Element>(op: BinaryOp, a: View<'_, T>, b: View<'_, T>, y: &mut [T]) -> Result<()> {
+    same_shape(op.name(), &a, &b)?;
+    binary_on(op, Some(a), Some(b), y)
+}
+
+/// `a = op(a, b)`.
+///
+/// # Errors
+/// As [`binary`].
+pub fn binary_in_place<T: Element>(op: BinaryOp, a: &mut [T], b: View<'_, T>) -> Result<()> {
+    binary_on(op, None, Some(b), a)
+}
+
+/// `b = op(a, b)`: the right operand's memory is reused.
+///
+/// # Errors
+/// As [`binary`].
+pub fn binary_in_place_right<T: Element>(op: BinaryOp, a: View<'_, T>, b: &mut [T]) -> Result<()> {
+    binary_on(op, Some(a), None, b)
+}
+
+fn binary_on<T: Element>(
+    op: BinaryOp,
+    a: Option<View<'_, T>>,
+    b: Option<View<'_, T>>,
+    y: &mut [T],
+) -> Result<()> {
+    supported::<T>(op.name(), T::has_binary(op))?;
+    let ok = run(op.name(), [a, b], y, &|[a, b], y, n| {
+        // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
+        unsafe { T::binary(op, a, b, y, n) }
+    })?;
+    if ok {
+        Ok(())
+    } else {
+        Err(Error::DivisionByZero { op: op.name() })
+    }
+}
+
+/// `y = op(a, b, c)`, floats only; the views have one shape.
+///
+/// # Errors
+/// If the type is not a float, or shapes or lengths differ.
+pub fn ternary<T: Element>(
+    op: TernaryOp,
+    a: View<'_, T>,
+    b: View<'_, T>,
+    c: View<'_, T>,
+    y: &mut [T],
+) -> Result<()> {
+    supported::<T>(op.name(), T::has_ternary())?;
+    same_shape(op.name(), &a, &b)?;
+    same_shape(op.name(), &a, &c)?;
+    run(
+        op.name(),
+        [Some(a), Some(b), Some(c)],
+        y,
+        &|[a, b, c], y, n| {
+            // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
+            unsafe { T::ternary(op, a, b, c, y, n) };
+            true
+        },
+    )?;
+    Ok(())
+}
+
+/// `y = op(a, b)` as `bool`; the views have one shape.
+///
+/// # Errors
+/// If shapes or lengths differ.
+pub fn compare<T: Element>(
+    op: CompareOp,
+    a: View<'_, T>,
+    b: View<'_, T>,
+    y: &mut [bool],
+) -> Result<()> {
+    same_shape(op.name(), &a, &b)?;
+    run(op.name(), [Some(a), Some(b)], y, &|[a, b], y, n| {
+        // SAFETY: `run` gives blocks of `n` elements.
+        unsafe { kernels::compare(op, a, b, y, n) };
+        true
+    })?;
+    Ok(())
+}
+
+/// `y = op(x)` as `bool`.
+///
+/// # Errors
+/// If the lengths differ.
+pub fn predicate<T: Element>(op: PredicateOp, x: View<'_, T>, y: &mut [bool]) -> Result<()> {
+    run(op.name(), [Some(x)], y, &|[x], y, n| {
+        // SAFETY: `run` gives blocks of `n` elements.
+        unsafe { T::predicate(op, x, y, n) };
+        true
+    })?;
+    Ok(())
+}
+
+/// `y = a` where `condition` holds, else `b`; the views have one shape.
+///
+/// # Errors
+/// If shapes or lengths differ.
+pub fn where_<T: Element>(
+    condition: View<'_, bool>,
+    a: View<'_, T>,
+    b: View<'_, T>,
+    y: &mut [T],
+) -> Result<()> {
+    same_shape("where", &condition, &a)?;
+    same_shape("where", &a, &b)?;
+    // b first, then a over it: two passes over the output, and no third kind of operand in `run`.
+    copy(b, y)?;
+    where_in_place(condition, a, y)
+}
+
+/// `y = a` where `condition` holds; elsewhere `y` is left (`masked_fill` with a scalar view).
+///
+/// # Errors
+/// If shapes or lengths differ.
+pub fn where_in_place<T: Element>(
+    condition: View<'_, bool>,
+    a: View<'_, T>,
+    y: &mut [T],
+) -> Result<()> {
+    same_shape("where", &condition, &a)?;
+    check_len("where", "the condition", condition.len(), y.len())?;
+    let condition = Source::new(Some(condition))?;
+    let a = Source::new(Some(a))?;
+    let len = y.len();
+    let y = SharedMut::new(y);
+    for_each_chunk(len, GRAIN, |range| {
+        let (mut mask, mut values) = ([false; BLOCK], [T::ZERO; BLOCK]);
+        condition.prepare(&mut mask);
+        a.prepare(&mut values);
+        let mut position = range.start;
+        while position < range.end {
+            let n = a.block(position, condition.block(position, range.end - position));
+            // SAFETY: blocks of different positions do not overlap.
+            let out = unsafe { y.slice(position..position + n) };
+            // SAFETY: `at` points to `n` elements of the operand or of its buffer.
+            let (mask, values) = unsafe {
+                let mask = condition.at(position, n, &mut mask, std::ptr::null());
+                let values = a.at(position, n, &mut values, std::ptr::null());
+                (
+                    std::slice::from_raw_parts(mask, n),
+                    std::slice::from_raw_parts(values, n),
+                )
+            };
+            for ((y, &mask), &a) in out.iter_mut().zip(mask).zip(values) {
+                *y = if mask { a } else { *y };
+            }
+            position += n;
+        }
+    });
+    Ok(())
+}
