@@ -291,10 +291,17 @@ mod tests {
             title: "a<b".into(),
             x_title: "epoch".into(),
             unit: "%".into(),
-            series: vec![Series { name: "x".into(), points }],
+            series: vec![Series {
+                name: "x".into(),
+                points,
+            }],
         };
         for points in [vec![], vec![(1.0, 0.0)], vec![(1.0, 97.5), (2.0, 99.0)]] {
-            let chart = Chart { title: "t & t".into(), subtitle: String::new(), panels: vec![panel(points)] };
+            let chart = Chart {
+                title: "t & t".into(),
+                subtitle: String::new(),
+                panels: vec![panel(points)],
+            };
             let svg = chart.to_svg();
             assert!(svg.contains("t &amp; t") && svg.contains("a&lt;b"));
             assert!(!svg.contains("NaN") && !svg.contains("inf"));

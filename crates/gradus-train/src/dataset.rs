@@ -101,8 +101,12 @@ impl<D: Dataset> Dataset for Subset<D> {
     }
 
     fn batch(&self, indices: &[usize], dice: Dice) -> Result<Self::Batch> {
-        let chosen: Option<Vec<usize>> = indices.iter().map(|&i| self.indices.get(i).copied()).collect();
-        let chosen = chosen.ok_or_else(|| Error::invalid("Subset: a sample that does not exist"))?;
+        let chosen: Option<Vec<usize>> = indices
+            .iter()
+            .map(|&i| self.indices.get(i).copied())
+            .collect();
+        let chosen =
+            chosen.ok_or_else(|| Error::invalid("Subset: a sample that does not exist"))?;
         self.whole.batch(&chosen, dice)
     }
 }
@@ -120,6 +124,8 @@ pub fn hold_out(len: usize, part: usize) -> (Vec<usize>, Vec<usize>) {
         .map(|i| ((2 * i + 1) as u128 * len as u128 / (2 * part) as u128) as usize)
         .collect();
     let mut next = held.iter().peekable();
-    let rest = (0..len).filter(|i| next.next_if(|h| **h == *i).is_none()).collect();
+    let rest = (0..len)
+        .filter(|i| next.next_if(|h| **h == *i).is_none())
+        .collect();
     (rest, held)
 }

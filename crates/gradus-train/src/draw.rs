@@ -100,7 +100,10 @@ mod tests {
             seen[(draw.int_range(-2, 2) + 2) as usize] += 1;
         }
         assert!(low < 0.001 && high > 0.999);
-        assert!(seen.iter().all(|&n| (1_800..2_200).contains(&n)), "{seen:?}");
+        assert!(
+            seen.iter().all(|&n| (1_800..2_200).contains(&n)),
+            "{seen:?}"
+        );
         assert_eq!(Draw::new(1).below(0), 0);
         assert_eq!(Draw::new(1).int_range(4, 4), 4);
     }

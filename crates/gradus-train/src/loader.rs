@@ -115,7 +115,11 @@ impl<D: Dataset + 'static> DataLoader<D> {
         let sampler = Sampler::new(self.data.len(), self.batch_size.max(1));
         let sampler = sampler.unwrap_or_else(|_| unreachable!("a batch size above 0"));
         let sampler = sampler.drop_last(self.drop_last);
-        if self.shuffle { sampler.shuffle(self.seed) } else { sampler }
+        if self.shuffle {
+            sampler.shuffle(self.seed)
+        } else {
+            sampler
+        }
     }
 
     /// The batches of an epoch from number `first` on (0 for all of them; more where a run resumes within an epoch).
@@ -125,16 +129,26 @@ impl<D: Dataset + 'static> DataLoader<D> {
             data: Arc::clone(&self.data),
             order: sampler.epoch(epoch),
             sampler,
-            dice: Dice { seed: self.seed, epoch },
+            dice: Dice {
+                seed: self.seed,
+                epoch,
+            },
         });
         let todo = plan.sampler.batches().saturating_sub(first);
         let workers = self.workers.min(todo);
         let workers = (0..workers)
-            .filter_map(|w| Worker::start(Arc::clone(&plan), first + w, workers, self.prefetch.max(1)))
+            .filter_map(|w| {
+                Worker::start(Arc::clone(&plan), first + w, workers, self.prefetch.max(1))
+            })
             .collect::<Vec<_>>();
         // A thread that could not be started (a limit of the system): the reader does the work.
         let complete = workers.len() == self.workers.min(todo);
-        Batches { workers: if complete { workers } else { Vec::new() }, plan, next: first, first }
+        Batches {
+            workers: if complete { workers } else { Vec::new() },
+            plan,
+            next: first,
+            first,
+        }
     }
 }
 
@@ -148,7 +162,8 @@ struct Plan<D> {
 
 impl<D: Dataset> Plan<D> {
     fn batch(&self, number: usize) -> Result<D::Batch> {
-        self.data.batch(&self.order[self.sampler.range(number)], self.dice)
+        self.data
+            .batch(&self.order[self.sampler.range(number)], self.dice)
     }
 }
 
@@ -171,8 +186,14 @@ impl<B: Send + 'static> Worker<B> {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("gradus-loader".into()).spawn(work).ok()?;
-        Some(Self { batches: Some(batches), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("gradus-loader".into())
+            .spawn(work)
+            .ok()?;
+        Some(Self {
+            batches: Some(batches),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -206,10 +227,15 @@ impl<D: Dataset> Iterator for Batches<D> {
             return Some(self.plan.batch(number));
         }
         let worker = &self.workers[(number - self.first) % self.workers.len()];
-        let batch = worker.batches.as_ref().and_then(|batches| batches.recv().ok());
+        let batch = worker
+            .batches
+            .as_ref()
+            .and_then(|batches| batches.recv().ok());
         // The channel closes early only when the data set has panicked.
         Some(batch.unwrap_or_else(|| {
-            Err(Error::invalid(format!("preparing batch {number} failed: the data set panicked")))
+            Err(Error::invalid(format!(
+                "preparing batch {number} failed: the data set panicked"
+            )))
         }))
     }
 
@@ -234,12 +260,19 @@ mod tests {
 
         fn batch(&self, indices: &[usize], dice: Dice) -> Result<Self::Batch> {
             assert!(!indices.contains(&999), "a broken sample");
-            Ok(indices.iter().map(|&i| (i, dice.sample(i).next_u64())).collect())
+            Ok(indices
+                .iter()
+                .map(|&i| (i, dice.sample(i).next_u64()))
+                .collect())
         }
     }
 
     fn epoch(workers: usize, epoch: u64, first: usize) -> Vec<Vec<(usize, u64)>> {
-        let loader = DataLoader::new(Numbers(103), 10).unwrap().shuffle(true).seed(5).workers(workers);
+        let loader = DataLoader::new(Numbers(103), 10)
+            .unwrap()
+            .shuffle(true)
+            .seed(5)
+            .workers(workers);
         loader.epoch(epoch, first).map(Result::unwrap).collect()
     }
 
@@ -257,7 +290,10 @@ mod tests {
 
     #[test]
     fn leaving_early_and_panics_do_not_hang() {
-        let loader = DataLoader::new(Numbers(2000), 10).unwrap().workers(3).prefetch(1);
+        let loader = DataLoader::new(Numbers(2000), 10)
+            .unwrap()
+            .workers(3)
+            .prefetch(1);
         assert_eq!(loader.epoch(0, 0).take(2).count(), 2);
         let results: Vec<bool> = loader.epoch(0, 0).map(|batch| batch.is_ok()).collect();
         assert_eq!(results.len(), 200);

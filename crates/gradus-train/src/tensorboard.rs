@@ -167,7 +167,10 @@ mod tests {
         let length = u64::from_le_bytes(second[..8].try_into().unwrap()) as usize;
         let data = &second[12..12 + length];
         assert_eq!(&data[9..12], [0x10, 0xac, 0x02]); // step 300
-        assert_eq!(&data[12..], b"\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x00\x3f");
+        assert_eq!(
+            &data[12..],
+            b"\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x00\x3f"
+        );
         assert_eq!(second.len(), 16 + length);
         let sum = u32::from_le_bytes(second[12 + length..].try_into().unwrap());
         assert_eq!(sum, masked(crc32c(data)));

@@ -52,7 +52,14 @@ pub struct ImageSet {
 impl std::fmt::Debug for ImageSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let b = &self.bytes;
-        write!(f, "ImageSet({} images of {}x{}, {} classes)", b.labels.len(), b.height, b.width, b.classes.len())
+        write!(
+            f,
+            "ImageSet({} images of {}x{}, {} classes)",
+            b.labels.len(),
+            b.height,
+            b.width,
+            b.classes.len()
+        )
     }
 }
 
@@ -71,7 +78,10 @@ impl ImageSet {
             return Err(Error::invalid(format!("{n} images but {m} labels")));
         }
         if let Some(bad) = labels.data.iter().find(|&&l| l as usize >= classes.len()) {
-            return Err(Error::invalid(format!("label {bad}, but there are {} classes", classes.len())));
+            return Err(Error::invalid(format!(
+                "label {bad}, but there are {} classes",
+                classes.len()
+            )));
         }
         let bytes = Bytes {
             height: *height,
@@ -80,7 +90,10 @@ impl ImageSet {
             labels: labels.data,
             classes: classes.iter().map(|c| (*c).to_owned()).collect(),
         };
-        Ok(Self { bytes: Arc::new(bytes), transform: None })
+        Ok(Self {
+            bytes: Arc::new(bytes),
+            transform: None,
+        })
     }
 
     /// The 10,000 training or 2,000 test digits inside the library: real MNIST, every 6th and every 5th (CC BY-SA 3.0).
@@ -116,7 +129,13 @@ impl ImageSet {
 
     /// Fashion-MNIST from the folder of its four IDX files (also `folder/fashion-mnist` or `folder/FashionMNIST/raw`).
     pub fn fashion_mnist(folder: impl AsRef<Path>, split: Split) -> Result<Self> {
-        let places = ["", "fashion-mnist", "fashion_mnist", "fashion", "FashionMNIST/raw"];
+        let places = [
+            "",
+            "fashion-mnist",
+            "fashion_mnist",
+            "fashion",
+            "FashionMNIST/raw",
+        ];
         Self::from_folder(folder.as_ref(), &places, split, &FASHION_MNIST_CLASSES)
     }
 
@@ -128,12 +147,16 @@ impl ImageSet {
         let images_path = find(folder, places, &format!("{part}-images"), "idx3-ubyte")?;
         let labels_path = find(folder, places, &format!("{part}-labels"), "idx1-ubyte")?;
         let (images, labels) = (Idx::read(&images_path)?, Idx::read(labels_path)?);
-        Self::from_idx(images, labels, classes).map_err(|e| Error::format(images_path, e.to_string()))
+        Self::from_idx(images, labels, classes)
+            .map_err(|e| Error::format(images_path, e.to_string()))
     }
 
     /// The same images seen through a transform.
     pub fn with_transform(&self, transform: impl Transform + 'static) -> Self {
-        Self { bytes: Arc::clone(&self.bytes), transform: Some(Arc::new(transform)) }
+        Self {
+            bytes: Arc::clone(&self.bytes),
+            transform: Some(Arc::new(transform)),
+        }
     }
 
     /// The names of the classes.
@@ -153,7 +176,10 @@ impl ImageSet {
         let pixels = start.and_then(|s| self.bytes.images.get(s..s + h * w));
         match pixels {
             Some(pixels) if index < self.bytes.labels.len() => Image::from_gray8(h, w, pixels),
-            _ => Err(Error::invalid(format!("image {index} of a set of {}", self.bytes.labels.len()))),
+            _ => Err(Error::invalid(format!(
+                "image {index} of a set of {}",
+                self.bytes.labels.len()
+            ))),
         }
     }
 }
@@ -199,7 +225,9 @@ fn find(folder: &Path, places: &[&str], name: &str, kind: &str) -> Result<PathBu
     for place in places {
         for separator in ["-", "."] {
             for gz in ["", ".gz"] {
-                let path = folder.join(place).join(format!("{name}{separator}{kind}{gz}"));
+                let path = folder
+                    .join(place)
+                    .join(format!("{name}{separator}{kind}{gz}"));
                 if path.is_file() {
                     return Ok(path);
                 }
@@ -220,8 +248,14 @@ mod tests {
     #[test]
     fn embedded_digits_are_what_the_readme_says() {
         for (split, want) in [
-            (Split::Train, [941, 1132, 1032, 1022, 958, 925, 997, 1026, 978, 989]),
-            (Split::Test, [189, 222, 212, 242, 196, 186, 158, 215, 193, 187]),
+            (
+                Split::Train,
+                [941, 1132, 1032, 1022, 958, 925, 997, 1026, 978, 989],
+            ),
+            (
+                Split::Test,
+                [189, 222, 212, 242, 196, 186, 158, 215, 193, 187],
+            ),
         ] {
             let set = ImageSet::embedded_mnist(split).unwrap();
             let mut counts = [0; 10];
@@ -242,23 +276,40 @@ mod tests {
         let all = together.0.to_vec::<f32>().unwrap();
         assert_eq!(all[784..1568], alone.0.to_vec::<f32>().unwrap());
         let later = moved.batch(&[6], Dice { seed: 1, epoch: 3 }).unwrap();
-        assert_ne!(later.0.to_vec::<f32>().unwrap(), alone.0.to_vec::<f32>().unwrap());
+        assert_ne!(
+            later.0.to_vec::<f32>().unwrap(),
+            alone.0.to_vec::<f32>().unwrap()
+        );
         assert_eq!(set.batch(&[], dice).unwrap().0.dims(), [0, 1, 28, 28]);
     }
 
     #[test]
     fn folders_and_mismatches() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = ImageSet::mnist(folder.path(), Split::Test).unwrap_err().to_string();
-        assert!(missing.contains("t10k-images-idx3-ubyte.gz is not in"), "{missing}");
+        let missing = ImageSet::mnist(folder.path(), Split::Test)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("t10k-images-idx3-ubyte.gz is not in"),
+            "{missing}"
+        );
         let raw = folder.path().join("MNIST/raw");
         std::fs::create_dir_all(&raw).unwrap();
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
-        for (name, to) in [("t10k-images-idx3-ubyte.gz", "t10k-images.idx3-ubyte.gz"), ("t10k-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz")] {
+        for (name, to) in [
+            ("t10k-images-idx3-ubyte.gz", "t10k-images.idx3-ubyte.gz"),
+            ("t10k-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+        ] {
             std::fs::copy(data.join(name), raw.join(to)).unwrap();
         }
-        assert_eq!(ImageSet::mnist(folder.path(), Split::Test).unwrap().len(), 2000);
-        let images = Idx { dims: vec![1, 1, 1], data: vec![0] };
+        assert_eq!(
+            ImageSet::mnist(folder.path(), Split::Test).unwrap().len(),
+            2000
+        );
+        let images = Idx {
+            dims: vec![1, 1, 1],
+            data: vec![0],
+        };
         let labels = |dims: Vec<usize>, data: Vec<u8>| Idx { dims, data };
         assert!(ImageSet::from_idx(images.clone(), labels(vec![2], vec![0, 0]), &["a"]).is_err());
         assert!(ImageSet::from_idx(images, labels(vec![1], vec![1]), &["a"]).is_err());

@@ -52,7 +52,9 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
     }
     let too_long = width.max(height) > MOST_PIXELS_A_SIDE;
     if too_long || width.saturating_mul(height) > MOST_PIXELS {
-        return Err(format!("an image of {width}x{height} is too large; scale it down first"));
+        return Err(format!(
+            "an image of {width}x{height} is too large; scale it down first"
+        ));
     }
     Ok(())
 }
@@ -65,21 +67,36 @@ fn png(bytes: &[u8]) -> Result<Rgba, String> {
     let mut reader = decoder.read_info().map_err(bad)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     check_size(width, height)?;
-    let size = reader.output_buffer_size().ok_or("the PNG image is too large")?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or("the PNG image is too large")?;
     let mut data = vec![0; size];
     let info = reader.next_frame(&mut data).map_err(bad)?;
     data.truncate(info.buffer_size());
     let pixels: Vec<[u8; 4]> = match info.color_type {
         Grayscale => data.iter().map(|&g| [g, g, g, 255]).collect(),
-        GrayscaleAlpha => data.chunks_exact(2).map(|p| [p[0], p[0], p[0], p[1]]).collect(),
-        Rgb => data.chunks_exact(3).map(|p| [p[0], p[1], p[2], 255]).collect(),
-        Color4 => data.chunks_exact(4).map(|p| [p[0], p[1], p[2], p[3]]).collect(),
+        GrayscaleAlpha => data
+            .chunks_exact(2)
+            .map(|p| [p[0], p[0], p[0], p[1]])
+            .collect(),
+        Rgb => data
+            .chunks_exact(3)
+            .map(|p| [p[0], p[1], p[2], 255])
+            .collect(),
+        Color4 => data
+            .chunks_exact(4)
+            .map(|p| [p[0], p[1], p[2], p[3]])
+            .collect(),
         Indexed => return Err("a PNG image whose palette is missing".into()),
     };
     if pixels.len() != width * height {
         return Err("a damaged PNG image: pixels are missing".into());
     }
-    Ok(Rgba { height, width, pixels })
+    Ok(Rgba {
+        height,
+        width,
+        pixels,
+    })
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Rgba, String> {
@@ -95,14 +112,26 @@ fn jpeg(bytes: &[u8]) -> Result<Rgba, String> {
     let data = decoder.decode().map_err(bad)?;
     let pixels: Vec<[u8; 4]> = match decoder.output_colorspace().map(|c| c.num_components()) {
         Some(1) => data.iter().map(|&g| [g, g, g, 255]).collect(),
-        Some(3) => data.chunks_exact(3).map(|p| [p[0], p[1], p[2], 255]).collect(),
+        Some(3) => data
+            .chunks_exact(3)
+            .map(|p| [p[0], p[1], p[2], 255])
+            .collect(),
         _ => return Err("a JPEG image of unknown colours; convert it to PNG first".into()),
     };
     if pixels.len() != width * height {
         return Err("a damaged JPEG image: pixels are missing".into());
     }
-    let upright = decoder.exif().map_or(1, |exif| orientation(exif).unwrap_or(1));
-    Ok(turn(Rgba { height, width, pixels }, upright))
+    let upright = decoder
+        .exif()
+        .map_or(1, |exif| orientation(exif).unwrap_or(1));
+    Ok(turn(
+        Rgba {
+            height,
+            width,
+            pixels,
+        },
+        upright,
+    ))
 }
 
 /// The orientation (1 to 8) from EXIF data: tag 0x0112 of the first directory of a TIFF header.
@@ -115,7 +144,11 @@ fn orientation(exif: &[u8]) -> Option<u16> {
     };
     let short = |at: usize| -> Option<u16> {
         let b: [u8; 2] = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(b) } else { u16::from_be_bytes(b) })
+        Some(if little {
+            u16::from_le_bytes(b)
+        } else {
+            u16::from_be_bytes(b)
+        })
     };
     let long = |at: usize| -> Option<usize> {
         let (a, b) = (short(at)? as usize, short(at + 2)? as usize);
@@ -151,7 +184,11 @@ fn turn(image: Rgba, orientation: u16) -> Rgba {
             pixels.push(image.pixels[sy * w + sx]);
         }
     }
-    Rgba { height, width, pixels }
+    Rgba {
+        height,
+        width,
+        pixels,
+    }
 }
 
 #[cfg(test)]
@@ -161,7 +198,11 @@ mod tests {
     #[test]
     fn turns_like_a_camera() {
         let pixels: Vec<[u8; 4]> = (0..6).map(|i| [i, 0, 0, 255]).collect();
-        let image = Rgba { height: 2, width: 3, pixels }; // 0 1 2 / 3 4 5
+        let image = Rgba {
+            height: 2,
+            width: 3,
+            pixels,
+        }; // 0 1 2 / 3 4 5
         let red = |o| -> Vec<u8> { turn(image.clone(), o).pixels.iter().map(|p| p[0]).collect() };
         assert_eq!(red(1), [0, 1, 2, 3, 4, 5]);
         assert_eq!(red(2), [2, 1, 0, 5, 4, 3]);
@@ -196,11 +237,40 @@ mod tests {
         };
         let two = |bytes: &[u8]| decode(bytes).unwrap().pixels;
         let black_white = vec![[0, 0, 0, 255], [255, 255, 255, 255]];
-        assert_eq!(two(&encode(ColorType::Grayscale, BitDepth::One, None, &[0b0100_0000])), black_white);
-        assert_eq!(two(&encode(ColorType::Grayscale, BitDepth::Sixteen, None, &[0, 0, 255, 255])), black_white);
+        assert_eq!(
+            two(&encode(
+                ColorType::Grayscale,
+                BitDepth::One,
+                None,
+                &[0b0100_0000]
+            )),
+            black_white
+        );
+        assert_eq!(
+            two(&encode(
+                ColorType::Grayscale,
+                BitDepth::Sixteen,
+                None,
+                &[0, 0, 255, 255]
+            )),
+            black_white
+        );
         let palette = Some(vec![0, 0, 0, 255, 255, 255]);
-        assert_eq!(two(&encode(ColorType::Indexed, BitDepth::Eight, palette, &[0, 1])), black_white);
-        let rgba = encode(ColorType::Rgba, BitDepth::Eight, None, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(
+            two(&encode(
+                ColorType::Indexed,
+                BitDepth::Eight,
+                palette,
+                &[0, 1]
+            )),
+            black_white
+        );
+        let rgba = encode(
+            ColorType::Rgba,
+            BitDepth::Eight,
+            None,
+            &[1, 2, 3, 4, 5, 6, 7, 8],
+        );
         assert_eq!(two(&rgba), [[1, 2, 3, 4], [5, 6, 7, 8]]);
         for cut in 0..rgba.len() - 12 {
             assert!(decode(&rgba[..cut]).is_err(), "cut at {cut}");

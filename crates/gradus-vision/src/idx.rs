@@ -36,7 +36,10 @@ impl Idx {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
-        let size = file.metadata().map_err(|e| Error::io("open", path, e))?.len();
+        let size = file
+            .metadata()
+            .map_err(|e| Error::io("open", path, e))?
+            .len();
         Self::from_reader(BufReader::new(file), size).map_err(|problem| match problem {
             Problem::Io(e) => Error::io("read", path, e),
             Problem::Format(text) => Error::format(path, text),
@@ -54,7 +57,10 @@ impl Idx {
     fn from_reader(mut reader: impl std::io::BufRead, size: u64) -> Result<Self, Problem> {
         let packed = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         if packed {
-            Self::parse(MultiGzDecoder::new(reader), size.saturating_mul(MOST_PACKED))
+            Self::parse(
+                MultiGzDecoder::new(reader),
+                size.saturating_mul(MOST_PACKED),
+            )
         } else {
             Self::parse(reader, size)
         }
@@ -79,7 +85,9 @@ impl Idx {
             return Err(format!("an IDX file of {name}; only unsigned bytes are read").into());
         }
         if rank == 0 || rank > MOST_DIMS {
-            return Err(format!("an IDX file of {rank} dimensions; 1 to {MOST_DIMS} are read").into());
+            return Err(
+                format!("an IDX file of {rank} dimensions; 1 to {MOST_DIMS} are read").into(),
+            );
         }
         let mut dims = Vec::with_capacity(rank as usize);
         let mut total = Some(1u64);
@@ -167,9 +175,17 @@ mod tests {
     fn reads_plain_and_gzip() {
         let plain = file(&[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
         let idx = Idx::from_bytes(&plain, "x").unwrap();
-        assert_eq!((idx.dims.as_slice(), idx.data[5]), ([2, 1, 3].as_slice(), 6));
+        assert_eq!(
+            (idx.dims.as_slice(), idx.data[5]),
+            ([2, 1, 3].as_slice(), 6)
+        );
         assert_eq!(Idx::from_bytes(&gzip(&plain), "x").unwrap(), idx);
-        assert!(Idx::from_bytes(&file(&[0, 28, 28], &[]), "x").unwrap().data.is_empty());
+        assert!(
+            Idx::from_bytes(&file(&[0, 28, 28], &[]), "x")
+                .unwrap()
+                .data
+                .is_empty()
+        );
     }
 
     #[test]

@@ -18,14 +18,21 @@ pub struct Image {
 impl Image {
     /// An image from its values, (C, H, W). Errors when their number is not `channels * height * width`.
     pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<f32>) -> Result<Self> {
-        let numel = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
+        let numel = channels
+            .checked_mul(height)
+            .and_then(|n| n.checked_mul(width));
         if numel != Some(pixels.len()) {
             return Err(Error::invalid(format!(
                 "an image of [{channels}, {height}, {width}] cannot have {} values",
                 pixels.len()
             )));
         }
-        Ok(Self { channels, height, width, pixels })
+        Ok(Self {
+            channels,
+            height,
+            width,
+            pixels,
+        })
     }
 
     /// An image of one value. Errors when the size overflows.
@@ -35,9 +42,16 @@ impl Image {
             .and_then(|n| n.checked_mul(width))
             .filter(|&n| n <= isize::MAX as usize / 4)
             .ok_or_else(|| {
-                Error::invalid(format!("an image of [{channels}, {height}, {width}] is too large"))
+                Error::invalid(format!(
+                    "an image of [{channels}, {height}, {width}] is too large"
+                ))
             })?;
-        Ok(Self { channels, height, width, pixels: vec![value; numel] })
+        Ok(Self {
+            channels,
+            height,
+            width,
+            pixels: vec![value; numel],
+        })
     }
 
     /// A grey image from bytes, 0 to 255 becoming 0 to 1 (`to_tensor` of torchvision).
@@ -90,7 +104,14 @@ impl Image {
     }
 
     /// The window of `height` x `width` whose corner is at (`top`, `left`); what lies outside the image is `fill`.
-    pub fn window(&self, top: isize, left: isize, height: usize, width: usize, fill: f32) -> Result<Self> {
+    pub fn window(
+        &self,
+        top: isize,
+        left: isize,
+        height: usize,
+        width: usize,
+        fill: f32,
+    ) -> Result<Self> {
         let mut out = Self::filled(self.channels, height, width, fill)?;
         // The columns of the window that fall on the image.
         let first = (-left).clamp(0, width as isize) as usize;
@@ -101,9 +122,11 @@ impl Image {
                 if !(0..self.height as isize).contains(&y) || first == last {
                     continue;
                 }
-                let from = (c * self.height + y as usize) * self.width + (left + first as isize) as usize;
+                let from =
+                    (c * self.height + y as usize) * self.width + (left + first as isize) as usize;
                 let to = (c * height + row) * width;
-                out.pixels[to + first..to + last].copy_from_slice(&self.pixels[from..from + last - first]);
+                out.pixels[to + first..to + last]
+                    .copy_from_slice(&self.pixels[from..from + last - first]);
             }
         }
         Ok(out)
@@ -183,9 +206,18 @@ mod tests {
     #[test]
     fn windows_reach_over_the_edge() {
         let image = ramp(2, 3);
-        assert_eq!(image.window(0, 1, 2, 2, 9.0).unwrap().pixels(), [1., 2., 4., 5.]);
-        assert_eq!(image.window(-1, -1, 2, 2, 9.0).unwrap().pixels(), [9., 9., 9., 0.]);
-        assert_eq!(image.window(1, 2, 2, 2, 9.0).unwrap().pixels(), [5., 9., 9., 9.]);
+        assert_eq!(
+            image.window(0, 1, 2, 2, 9.0).unwrap().pixels(),
+            [1., 2., 4., 5.]
+        );
+        assert_eq!(
+            image.window(-1, -1, 2, 2, 9.0).unwrap().pixels(),
+            [9., 9., 9., 0.]
+        );
+        assert_eq!(
+            image.window(1, 2, 2, 2, 9.0).unwrap().pixels(),
+            [5., 9., 9., 9.]
+        );
         assert_eq!(image.window(0, 50, 1, 2, 9.0).unwrap().pixels(), [9., 9.]);
         assert_eq!(image.window(0, -50, 1, 2, 9.0).unwrap().pixels(), [9., 9.]);
     }

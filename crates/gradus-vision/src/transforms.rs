@@ -40,7 +40,9 @@ impl Compose {
 
 impl Transform for Compose {
     fn apply(&self, image: Image, draw: &mut Draw) -> Result<Image> {
-        self.0.iter().try_fold(image, |image, transform| transform.apply(image, draw))
+        self.0
+            .iter()
+            .try_fold(image, |image, transform| transform.apply(image, draw))
     }
 }
 
@@ -60,7 +62,10 @@ impl Normalize {
             )));
         }
         let scale = std.iter().map(|s| 1.0 / s).collect();
-        Ok(Self { mean: mean.to_vec(), scale })
+        Ok(Self {
+            mean: mean.to_vec(),
+            scale,
+        })
     }
 }
 
@@ -111,7 +116,10 @@ pub struct CenterCrop {
 impl Transform for CenterCrop {
     fn apply(&self, image: Image, _: &mut Draw) -> Result<Image> {
         let middle = |have: usize, want: usize| (have as isize - want as isize).div_euclid(2);
-        let (top, left) = (middle(image.height(), self.height), middle(image.width(), self.width));
+        let (top, left) = (
+            middle(image.height(), self.height),
+            middle(image.width(), self.width),
+        );
         image.window(top, left, self.height, self.width, 0.0)
     }
 }
@@ -130,7 +138,10 @@ pub struct RandomCrop {
 impl Transform for RandomCrop {
     fn apply(&self, image: Image, draw: &mut Draw) -> Result<Image> {
         let room = |have: usize, want: usize| have as i64 + 2 * self.padding as i64 - want as i64;
-        let (down, right) = (room(image.height(), self.height), room(image.width(), self.width));
+        let (down, right) = (
+            room(image.height(), self.height),
+            room(image.width(), self.width),
+        );
         if down < 0 || right < 0 {
             return Err(Error::invalid(format!(
                 "RandomCrop: {}x{} does not fit in {}x{} padded by {}",
@@ -142,7 +153,10 @@ impl Transform for RandomCrop {
             )));
         }
         let pad = self.padding as i64;
-        let (top, left) = (draw.int_range(0, down) - pad, draw.int_range(0, right) - pad);
+        let (top, left) = (
+            draw.int_range(0, down) - pad,
+            draw.int_range(0, right) - pad,
+        );
         image.window(top as isize, left as isize, self.height, self.width, 0.0)
     }
 }
@@ -179,7 +193,10 @@ impl Transform for RandomHorizontalFlip {
     fn apply(&self, mut image: Image, draw: &mut Draw) -> Result<Image> {
         let width = image.width();
         if draw.chance(self.0) && width > 0 {
-            image.pixels_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            image
+                .pixels_mut()
+                .chunks_exact_mut(width)
+                .for_each(<[f32]>::reverse);
         }
         Ok(image)
     }
@@ -261,7 +278,10 @@ pub struct RandomRotation(
 
 impl Transform for RandomRotation {
     fn apply(&self, image: Image, draw: &mut Draw) -> Result<Image> {
-        let turn = RandomAffine { degrees: self.0, ..RandomAffine::default() };
+        let turn = RandomAffine {
+            degrees: self.0,
+            ..RandomAffine::default()
+        };
         turn.apply(image, draw)
     }
 }
@@ -287,19 +307,49 @@ mod tests {
     }
 
     fn apply(transform: impl Transform) -> Vec<f32> {
-        transform.apply(image(), &mut Draw::new(1)).unwrap().pixels().to_vec()
+        transform
+            .apply(image(), &mut Draw::new(1))
+            .unwrap()
+            .pixels()
+            .to_vec()
     }
 
     #[test]
     fn flips_and_crops() {
-        assert_eq!(apply(RandomHorizontalFlip(1.0))[..6], [3., 2., 1., 6., 5., 4.]);
-        assert_eq!(apply(RandomVerticalFlip(1.0))[..6], [4., 5., 6., 1., 2., 3.]);
+        assert_eq!(
+            apply(RandomHorizontalFlip(1.0))[..6],
+            [3., 2., 1., 6., 5., 4.]
+        );
+        assert_eq!(
+            apply(RandomVerticalFlip(1.0))[..6],
+            [4., 5., 6., 1., 2., 3.]
+        );
         assert_eq!(apply(RandomHorizontalFlip(0.0)), image().pixels());
-        assert_eq!(apply(CenterCrop { height: 2, width: 1 }), [2., 5., 8., 11.]);
-        assert_eq!(apply(CenterCrop { height: 4, width: 1 })[..4], [0., 2., 5., 0.]);
-        let whole = RandomCrop { height: 2, width: 3, padding: 0 };
+        assert_eq!(
+            apply(CenterCrop {
+                height: 2,
+                width: 1
+            }),
+            [2., 5., 8., 11.]
+        );
+        assert_eq!(
+            apply(CenterCrop {
+                height: 4,
+                width: 1
+            })[..4],
+            [0., 2., 5., 0.]
+        );
+        let whole = RandomCrop {
+            height: 2,
+            width: 3,
+            padding: 0,
+        };
         assert_eq!(apply(whole), image().pixels());
-        let large = RandomCrop { height: 9, width: 3, padding: 1 };
+        let large = RandomCrop {
+            height: 9,
+            width: 3,
+            padding: 1,
+        };
         assert!(large.apply(image(), &mut Draw::new(1)).is_err());
     }
 
@@ -319,8 +369,15 @@ mod tests {
         assert!(turned.iter().all(|v| (0.0..=12.0).contains(v)));
         let mut seen = std::collections::BTreeSet::new();
         for seed in 0..200 {
-            let moved = RandomShift::new(1).apply(image(), &mut Draw::new(seed)).unwrap();
-            seen.insert(moved.pixels()[..6].iter().map(|&v| v as u8).collect::<Vec<_>>());
+            let moved = RandomShift::new(1)
+                .apply(image(), &mut Draw::new(seed))
+                .unwrap();
+            seen.insert(
+                moved.pixels()[..6]
+                    .iter()
+                    .map(|&v| v as u8)
+                    .collect::<Vec<_>>(),
+            );
         }
         assert_eq!(seen.len(), 9); // 3 x 3 places
     }
