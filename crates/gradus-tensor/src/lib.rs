@@ -9,18 +9,23 @@
 
 #[macro_use]
 mod element;
+mod atomic_file;
 mod creation;
 mod device;
+mod display;
 mod dtype;
 mod error;
 mod layout;
+mod ndarray;
 pub mod ops;
 pub mod random;
+pub mod safetensors;
 mod scalar;
 mod shape;
 mod storage;
 mod tensor;
 
+pub use atomic_file::atomic_write;
 pub use device::{Device, Options};
 pub use dtype::DType;
 pub use element::Element;

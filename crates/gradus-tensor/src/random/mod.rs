@@ -8,6 +8,7 @@
 mod cephes;
 mod mt19937;
 mod philox;
+mod tensor;
 mod torch_rng;
 
 pub use philox::{Rng, RngState, philox4x32};

@@ -1,0 +1,514 @@
+//! Random tensors, from either generator.
+//!
+//! [`Rng`] (fast, parallel) fills through associated functions of [`Tensor`]; [`TorchRng`] has methods of its own with
+//! PyTorch's names, so a notebook's `torch.randn(…, generator=g)` reads `g.randn(…)`.
+
+use half::{bf16, f16};
+
+use super::{Rng, TorchRng};
+use crate::device::Options;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+fn not_float(op: &'static str, dtype: DType) -> Error {
+    Error::dtype(op, format!("needs a float dtype, not {dtype}"))
+}
+
+/// From [`Rng`].
+impl Tensor {
+    /// Uniform in [0, 1). Any `shape`; a float dtype.
+    ///
+    /// ```
+    /// use gradus_tensor::{DType, Tensor, random::Rng};
+    /// let x = Tensor::rand([2, 3], DType::F32, &mut Rng::new(0))?;
+    /// assert!(x.to_vec::<f32>()?.iter().all(|x| (0.0..1.0).contains(x)));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The dtype is not a float type, or the memory cannot be had.
+    pub fn rand(
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        options.device.check("rand")?;
+        dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| T::fill_uniform(rng, y)),
+            else Err(not_float("rand", options.dtype)))
+    }
+
+    /// Uniform in [`low`, `high`).
+    ///
+    /// # Errors
+    /// As [`Tensor::rand`], or the bounds are not finite.
+    pub fn uniform(
+        low: f64,
+        high: f64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        if !(low.is_finite() && high.is_finite() && low <= high) {
+            return Err(Error::value(
+                "uniform",
+                format!("[{low}, {high}) is not an interval"),
+            ));
+        }
+        let mut x = Tensor::rand(shape, options, rng).map_err(|e| e.in_op("uniform"))?;
+        dispatch!(float x.dtype(), T => x.with_mut_slice::<T, _>(|y| {
+            for y in y {
+                let x = T::affine(*y, high - low, low);
+                *y = if x == T::affine(T::default(), 0.0, high) { T::affine(T::default(), 0.0, low) } else { x };
+            }
+        })?, else ());
+        Ok(x)
+    }
+
+    /// Standard normal. Any `shape`; a float dtype.
+    ///
+    /// # Errors
+    /// As [`Tensor::rand`].
+    pub fn randn(
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        Tensor::normal(0.0, 1.0, shape, options, rng).map_err(|e| e.in_op("randn"))
+    }
+
+    /// Normal with the given mean and standard deviation.
+    ///
+    /// # Errors
+    /// As [`Tensor::rand`], or `std` is negative.
+    pub fn normal(
+        mean: f64,
+        std: f64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        options.device.check("normal")?;
+        if std.is_nan() || std < 0.0 {
+            return Err(Error::value(
+                "normal",
+                format!("the standard deviation is {std}; it must not be negative"),
+            ));
+        }
+        dispatch!(float options.dtype, T => Tensor::build::<T>("normal", shape, |y| {
+            T::fill_normal(rng, y);
+            if (mean, std) != (0.0, 1.0) {
+                for y in y {
+                    *y = T::affine(*y, std, mean);
+                }
+            }
+        }), else Err(not_float("normal", options.dtype)))
+    }
+
+    /// Whole numbers in [`low`, `high`), of any dtype but bool.
+    ///
+    /// # Errors
+    /// The interval is empty, or the dtype is bool.
+    pub fn randint(
+        low: i64,
+        high: i64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        options.device.check("randint")?;
+        check_interval(low, high)?;
+        let x = Tensor::build::<i64>("randint", shape, |y| rng.fill_int(y, low, high))?;
+        x.to_dtype(options.dtype)
+    }
+
+    /// 1 (true) with probability `p`, else 0 (false), of any dtype.
+    ///
+    /// # Errors
+    /// `p` is not in [0, 1].
+    pub fn bernoulli(
+        p: f64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+        rng: &mut Rng,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        options.device.check("bernoulli")?;
+        if !(0.0..=1.0).contains(&p) {
+            return Err(Error::value(
+                "bernoulli",
+                format!("the probability is {p}; it must lie in 0..=1"),
+            ));
+        }
+        let x = Tensor::build::<bool>("bernoulli", shape, |y| rng.fill_bernoulli(y, p))?;
+        x.to_dtype(options.dtype)
+    }
+
+    /// A permutation of 0..`n`, as i64.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn randperm(n: usize, rng: &mut Rng) -> Result<Tensor> {
+        Tensor::build::<i64>("randperm", n, |y| {
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = i as i64;
+            }
+            rng.shuffle(y);
+        })
+    }
+
+    /// Draws indices with probability proportional to the weights: (n) or (rows, n) float to (`draws`) or (rows, `draws`) i64.
+    ///
+    /// # Errors
+    /// The weights are not rank 1 or 2, or a row is negative, not finite or all zero, or has fewer positive weights than draws without replacement.
+    pub fn multinomial(&self, draws: usize, replacement: bool, rng: &mut Rng) -> Result<Tensor> {
+        multinomial(self, draws, |weights| {
+            let mut w: Vec<f64> = weights.to_vec();
+            let mut total: f64 = w.iter().sum();
+            let positive = w.iter().filter(|&&w| w > 0.0).count();
+            if !total.is_finite()
+                || total <= 0.0
+                || w.iter().any(|&w| w < 0.0)
+                || (!replacement && draws > positive)
+            {
+                return None;
+            }
+            let mut draw = || {
+                let mut left = rng.next_f64() * total;
+                let mut last = 0;
+                for (i, &w) in w.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                    last = i;
+                    left -= w;
+                    if left < 0.0 {
+                        break;
+                    }
+                }
+                if !replacement {
+                    total -= std::mem::take(&mut w[last]);
+                }
+                last as i64
+            };
+            Some((0..draws).map(|_| draw()).collect())
+        })
+    }
+}
+
+/// Tensors with PyTorch's names and PyTorch's numbers.
+impl TorchRng {
+    /// `torch.rand(shape, generator=g)`.
+    ///
+    /// # Errors
+    /// The dtype is not a float type.
+    pub fn rand(&mut self, shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tensor> {
+        self.uniform(0.0, 1.0, shape, options)
+    }
+
+    /// `torch.empty(shape).uniform_(from, to, generator=g)`.
+    ///
+    /// # Errors
+    /// The dtype is not a float type.
+    pub fn uniform(
+        &mut self,
+        from: f64,
+        to: f64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| self.fill_uniform(y, from, to)),
+            else Err(not_float("rand", options.dtype)))
+    }
+
+    /// `torch.randn(shape, generator=g)`.
+    ///
+    /// # Errors
+    /// The dtype is not a float type.
+    pub fn randn(
+        &mut self,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+    ) -> Result<Tensor> {
+        self.normal(0.0, 1.0, shape, options)
+    }
+
+    /// `torch.empty(shape).normal_(mean, std, generator=g)`.
+    ///
+    /// # Errors
+    /// The dtype is not a float type.
+    pub fn normal(
+        &mut self,
+        mean: f64,
+        std: f64,
+        shape: impl Into<Shape>,
+        options: impl Into<Options>,
+    ) -> Result<Tensor> {
+        let options = options.into();
+        dispatch!(float options.dtype, T => Tensor::build::<T>("randn", shape, |y| self.fill_normal(y, mean, std)),
+            else Err(not_float("randn", options.dtype)))
+    }
+
+    /// `torch.randint(low, high, shape, generator=g)`, as i64.
+    ///
+    /// # Errors
+    /// The interval is empty.
+    pub fn randint(&mut self, low: i64, high: i64, shape: impl Into<Shape>) -> Result<Tensor> {
+        check_interval(low, high)?;
+        Tensor::build::<i64>("randint", shape, |y| self.fill_int(y, low, high))
+    }
+
+    /// `torch.randperm(n, generator=g)`.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn randperm(&mut self, n: usize) -> Result<Tensor> {
+        Tensor::from_vec(self.permutation(n), n)
+    }
+
+    /// `torch.multinomial(weights, draws, replacement, generator=g)`: (n) or (rows, n) to (`draws`) or (rows, `draws`).
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, random::TorchRng};
+    /// let mut g = TorchRng::manual_seed(2147483647);
+    /// let p = Tensor::from_slice(&[0.6064f32, 0.3033, 0.0903], [3])?;
+    /// assert_eq!(g.multinomial(&p, 5, true)?.dims(), [5]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tensor::multinomial`].
+    pub fn multinomial(
+        &mut self,
+        weights: &Tensor,
+        draws: usize,
+        replacement: bool,
+    ) -> Result<Tensor> {
+        match weights.dtype() {
+            DType::F64 => multinomial(weights, draws, |row| {
+                self.multinomial_row(row, draws, replacement)
+            }),
+            DType::F32 => multinomial(weights, draws, |row| {
+                self.multinomial_row(&narrow(row, |w| w as f32), draws, replacement)
+            }),
+            DType::F16 => multinomial(weights, draws, |row| {
+                self.multinomial_row(&narrow(row, f16::from_f64), draws, replacement)
+            }),
+            DType::BF16 => multinomial(weights, draws, |row| {
+                self.multinomial_row(&narrow(row, bf16::from_f64), draws, replacement)
+            }),
+            other => Err(not_float("multinomial", other)),
+        }
+    }
+}
+
+/// Back to the weights' own type, exactly.
+fn narrow<T>(row: &[f64], f: impl Fn(f64) -> T) -> Vec<T> {
+    row.iter().map(|&w| f(w)).collect()
+}
+
+fn check_interval(low: i64, high: i64) -> Result<()> {
+    if low < high {
+        Ok(())
+    } else {
+        Err(Error::value(
+            "randint",
+            format!("[{low}, {high}) holds no number"),
+        ))
+    }
+}
+
+/// Row by row; `draw` gives `None` for weights that are not a distribution.
+fn multinomial(
+    weights: &Tensor,
+    draws: usize,
+    mut draw: impl FnMut(&[f64]) -> Option<Vec<i64>>,
+) -> Result<Tensor> {
+    if !weights.dtype().is_float() {
+        return Err(not_float("multinomial", weights.dtype()));
+    }
+    let (rows, n, shape) = match *weights.dims() {
+        [n] => (1, n, Shape::from([draws])),
+        [rows, n] => (rows, n, Shape::from([rows, draws])),
+        _ => {
+            return Err(Error::shape(
+                "multinomial",
+                format!("weights of shape {}: expected rank 1 or 2", weights.shape()),
+            ));
+        }
+    };
+    if draws == 0 || n == 0 {
+        return Err(Error::value(
+            "multinomial",
+            format!("{draws} draws from {n} categories: both must be positive"),
+        ));
+    }
+    let all = weights.to_dtype(DType::F64)?.to_vec::<f64>()?;
+    let mut out = Vec::with_capacity(rows * draws);
+    for row in all.chunks_exact(n) {
+        out.extend(draw(row).ok_or_else(|| {
+            let why = "weights must be finite, not negative, not all zero, and enough for draws without replacement";
+            Error::value("multinomial", format!("cannot make {draws} draws from {n} categories: {why}"))
+        })?);
+    }
+    Tensor::from_vec(out, shape)
+}
+
+/// How [`Rng`] fills each float type.
+trait Fill: Copy + Default + PartialEq {
+    fn fill_uniform(rng: &mut Rng, out: &mut [Self]);
+    fn fill_normal(rng: &mut Rng, out: &mut [Self]);
+    /// `x * scale + shift`, rounded to this type.
+    fn affine(x: Self, scale: f64, shift: f64) -> Self;
+}
+
+impl Fill for f32 {
+    fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
+        rng.fill_uniform_f32(out);
+    }
+    fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
+        rng.fill_normal_f32(out);
+    }
+    fn affine(x: Self, scale: f64, shift: f64) -> Self {
+        (f64::from(x) * scale + shift) as f32
+    }
+}
+
+impl Fill for f64 {
+    fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
+        rng.fill_uniform_f64(out);
+    }
+    fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
+        rng.fill_normal_f64(out);
+    }
+    fn affine(x: Self, scale: f64, shift: f64) -> Self {
+        x * scale + shift
+    }
+}
+
+/// The halves: through f32, a chunk at a time. Uniform numbers are cut to the bits the type has, so that none rounds up to 1.
+macro_rules! half {
+    ($($t:ty),*) => {$(
+        impl Fill for $t {
+            fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
+                let steps = (1u32 << <$t>::MANTISSA_DIGITS) as f32;
+                through_f32(out, |x| rng.fill_uniform_f32(x), |x| <$t>::from_f32((x * steps).floor() / steps));
+            }
+            fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
+                through_f32(out, |x| rng.fill_normal_f32(x), <$t>::from_f32);
+            }
+            fn affine(x: Self, scale: f64, shift: f64) -> Self {
+                <$t>::from_f64(x.to_f64() * scale + shift)
+            }
+        }
+    )*};
+}
+half!(f16, bf16);
+
+fn through_f32<T>(out: &mut [T], mut fill: impl FnMut(&mut [f32]), round: impl Fn(f32) -> T) {
+    let mut buffer = [0f32; 4096];
+    for out in out.chunks_mut(buffer.len()) {
+        let x = &mut buffer[..out.len()];
+        fill(x);
+        for (y, x) in out.iter_mut().zip(x) {
+            *y = round(*x);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_float_dtype() {
+        for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+            let mut rng = Rng::new(1);
+            let x = Tensor::rand([10_000], dtype, &mut rng)
+                .unwrap()
+                .to_dtype(DType::F64)
+                .unwrap()
+                .to_vec::<f64>()
+                .unwrap();
+            assert!(x.iter().all(|x| (0.0..1.0).contains(x)), "{dtype}");
+            assert!((x.iter().sum::<f64>() / 1e4 - 0.5).abs() < 0.02, "{dtype}");
+            let x = Tensor::normal(3.0, 2.0, [10_000], dtype, &mut rng).unwrap();
+            let x = x.to_dtype(DType::F64).unwrap().to_vec::<f64>().unwrap();
+            assert!((x.iter().sum::<f64>() / 1e4 - 3.0).abs() < 0.1, "{dtype}");
+            let x = Tensor::uniform(-2.0, -1.0, [10_000], dtype, &mut rng).unwrap();
+            let x = x.to_dtype(DType::F64).unwrap().to_vec::<f64>().unwrap();
+            assert!(x.iter().all(|x| (-2.0..-1.0).contains(x)), "{dtype}");
+        }
+        assert!(Tensor::rand([2], DType::I64, &mut Rng::new(0)).is_err());
+    }
+
+    #[test]
+    fn hostile_arguments_are_errors() {
+        let rng = &mut Rng::new(0);
+        assert!(Tensor::rand([usize::MAX, 2], DType::F32, rng).is_err());
+        assert!(Tensor::randint(3, 3, [2], DType::I64, rng).is_err());
+        assert!(Tensor::bernoulli(1.5, [2], DType::Bool, rng).is_err());
+        assert!(Tensor::bernoulli(f64::NAN, [2], DType::Bool, rng).is_err());
+        assert!(Tensor::normal(0.0, -1.0, [2], DType::F32, rng).is_err());
+        assert!(Tensor::uniform(0.0, f64::INFINITY, [2], DType::F32, rng).is_err());
+        let zero = Tensor::zeros([3], DType::F32).unwrap();
+        assert!(zero.multinomial(1, true, rng).is_err());
+        assert!(
+            TorchRng::manual_seed(0)
+                .multinomial(&zero, 1, true)
+                .is_err()
+        );
+        assert!(
+            Tensor::ones([3], DType::F32)
+                .unwrap()
+                .multinomial(4, false, rng)
+                .is_err()
+        );
+        assert!(
+            Tensor::ones([2, 2, 2], DType::F32)
+                .unwrap()
+                .multinomial(1, true, rng)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn multinomial_follows_the_weights() {
+        let w = Tensor::from_slice(&[0f32, 1.0, 3.0], [3]).unwrap();
+        let x = w
+            .multinomial(8000, true, &mut Rng::new(2))
+            .unwrap()
+            .to_vec::<i64>()
+            .unwrap();
+        assert!(x.iter().all(|&x| x > 0));
+        let twos = x.iter().filter(|&&x| x == 2).count();
+        assert!((5800..6200).contains(&twos), "{twos}");
+        let mut both = w
+            .multinomial(2, false, &mut Rng::new(3))
+            .unwrap()
+            .to_vec::<i64>()
+            .unwrap();
+        both.sort_unstable();
+        assert_eq!(both, [1, 2]);
+    }
+
+    /// Philox numbers are part of our format: a saved seed must mean the same numbers tomorrow.
+    #[test]
+    fn frozen() {
+        let x = Tensor::randn([5], DType::F32, &mut Rng::new(42))
+            .unwrap()
+            .to_vec::<f32>()
+            .unwrap();
+        let y = Tensor::randint(0, 1000, [5], DType::I64, &mut Rng::new(42))
+            .unwrap()
+            .to_vec::<i64>()
+            .unwrap();
+        assert_eq!(
+            x,
+            [-0.9701898, 0.19401887, -1.2356203, 1.9239273, -0.073181495]
+        );
+        assert_eq!(y, [468, 340, 327, 454, 658]);
+    }
+}
