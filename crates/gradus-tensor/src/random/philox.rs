@@ -10,6 +10,7 @@
 //! low words) is cuRAND's, which is what PyTorch uses on the GPU.
 
 use super::cephes;
+use gradus_cpu::parallel;
 
 /// Multipliers and key increments ("Weyl constants") of the paper, section 4.3 and table 2.
 const M0: u32 = 0xD251_1F53;
@@ -217,12 +218,12 @@ impl Rng {
     ) {
         let first = self.advance(out.len().div_ceil(per_block));
         let seed = self.state.seed;
-        for (chunk, y) in out.chunks_mut(CHUNK).enumerate() {
+        parallel::for_each_chunk_mut(out, CHUNK, |chunk, y| {
             let first = first.wrapping_add((chunk * CHUNK / per_block) as u64);
             for (i, y) in y.chunks_mut(per_block).enumerate() {
                 f(block(seed, first.wrapping_add(i as u64)), y);
             }
-        }
+        });
     }
 }
 
