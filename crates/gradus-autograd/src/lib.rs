@@ -1,1 +1,44 @@
-//! gradus-autograd
+//! Reverse-mode differentiation of any order for Gradus tensors.
+//!
+//! A [`Var`] is a tensor that remembers how it was computed. [`Var::backward`] walks that memory and gives the
+//! [`Gradients`] of its leaves; [`grad`] gives gradients that can be differentiated again.
+//!
+//! ```
+//! use gradus_autograd::Var;
+//! use gradus_tensor::Tensor;
+//!
+//! let x = Var::leaf(Tensor::from_vec(vec![1.0f32, 2.0, 3.0], [3])?)?;
+//! let loss = x.square()?.sum(.., false)?; // x1² + x2² + x3²
+//! let grads = loss.backward()?;
+//! assert_eq!(grads.get(&x).unwrap().to_vec::<f32>()?, [2.0, 4.0, 6.0]);
+//! # Ok::<(), gradus_tensor::Error>(())
+//! ```
+//!
+//! Reading order: [`Var`] (`var.rs`), the graph (`node.rs`), one operation and its rule ([`Op`], `op.rs`), the walk
+//! (`engine.rs`); then `ops/`, where each operation stands beside its rule, and [`functional`].
+//!
+//! It is not a tape to be cleared, not a compiler, and does not differentiate with respect to integers.
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod engine;
+pub mod functional;
+mod grad;
+mod gradcheck;
+mod gradients;
+mod hooks;
+mod mode;
+mod node;
+mod op;
+mod operators;
+mod ops;
+mod var;
+
+pub use checkpoint::checkpoint;
+pub use grad::grad;
+pub use gradcheck::{Gradcheck, gradcheck, gradgradcheck};
+pub use gradients::Gradients;
+pub use hooks::HookHandle;
+pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad};
+pub use op::{Ctx, IntoGrads, Op};
+pub use var::Var;

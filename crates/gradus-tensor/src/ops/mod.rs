@@ -8,6 +8,7 @@ mod matmul;
 mod promote;
 mod reduce;
 mod unary;
+mod view_add;
 mod views;
 
 pub use promote::{result_type, result_type_scalar};

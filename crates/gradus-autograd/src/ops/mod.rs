@@ -1,0 +1,14 @@
+//! Every differentiable operation, one short unit each: the value, what to save, the rule.
+//!
+//! Names, arguments and errors are those of the method of the same name on `Tensor`. Formulas and conventions where a
+//! function has no derivative (at a kink, at a tie, at 0) are PyTorch's, from its `derivatives.yaml`.
+//! An operation without a rule does not exist here.
+
+mod activation;
+mod arithmetic;
+mod broadcast;
+mod linear;
+mod reduce;
+mod shape;
+mod trigonometry;
+mod unary;

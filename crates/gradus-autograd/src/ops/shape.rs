@@ -1,0 +1,222 @@
+//! Other arrangements of the same elements.
+//!
+//! Reshape, permute and their like have inverses, and those are their rules. Views that show a part (narrow, slice,
+//! select, diagonal, …) share one rule: the gradient is added through the same view into zeros.
+
+use std::sync::Arc;
+
+use gradus_tensor::ops::ReshapeTo;
+use gradus_tensor::{Dims, Result, Shape, Tensor};
+
+use crate::op::Op;
+use crate::ops::reduce::sizes;
+use crate::var::Var;
+
+/// A function that gives a view of a tensor: what it shows depends only on the tensor's shape.
+pub(crate) type View = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
+
+/// The part of `x` that `view` shows.
+pub(crate) fn part(op: &'static str, x: &Var, view: View) -> Result<Var> {
+    let y = view(x.value())?;
+    Op::new(op)
+        .inputs(&[x])
+        .record(y, move |ctx, dy| part_grad(ctx.shape(0), &dy, view.clone()))
+}
+
+/// The transpose of [`part`]: zeros of `shape`, with `dy` added where `view` looks.
+fn part_grad(shape: &Shape, dy: &Var, view: View) -> Result<Var> {
+    let dx = Tensor::zeros(shape, dy.dtype())?.add_to_view_(&*view, dy.value())?;
+    Op::new("part_grad")
+        .inputs(&[dy])
+        .record(dx, move |_, d| part("part", &d, view.clone()))
+}
+
+/// `y` has the elements of `x` in the same order.
+fn reshaped(op: &'static str, x: &Var, y: Tensor) -> Result<Var> {
+    Op::new(op)
+        .inputs(&[x])
+        .record(y, |ctx, dy| dy.reshape(sizes(ctx.shape(0))))
+}
+
+impl Var {
+    /// The same elements in row-major order under another shape; one size may be −1.
+    pub fn reshape(&self, shape: impl ReshapeTo) -> Result<Var> {
+        reshaped("reshape", self, self.value().reshape(shape)?)
+    }
+
+    /// [`Var::reshape`] that never copies: an error where strides do not allow it.
+    pub fn view(&self, shape: impl ReshapeTo) -> Result<Var> {
+        reshaped("view", self, self.value().view(shape)?)
+    }
+
+    /// Joins dimensions `start` to `end` (both included) into one.
+    pub fn flatten(&self, start: isize, end: isize) -> Result<Var> {
+        reshaped("flatten", self, self.value().flatten(start, end)?)
+    }
+
+    /// Splits dimension `dim` into several of these sizes; one may be −1.
+    pub fn unflatten(&self, dim: isize, sizes: impl ReshapeTo) -> Result<Var> {
+        reshaped("unflatten", self, self.value().unflatten(dim, sizes)?)
+    }
+
+    /// Removes those of `dims` that have size 1 (`..`: all that have).
+    pub fn squeeze(&self, dims: impl Into<Dims>) -> Result<Var> {
+        reshaped("squeeze", self, self.value().squeeze(dims)?)
+    }
+
+    /// A new dimension of size 1 at `dim`.
+    pub fn unsqueeze(&self, dim: isize) -> Result<Var> {
+        reshaped("unsqueeze", self, self.value().unsqueeze(dim)?)
+    }
+
+    /// Dimensions in a new order.
+    pub fn permute(&self, dims: &[isize]) -> Result<Var> {
+        let y = self.value().permute(dims)?;
+        // Dimension i of y is dimension dims[i] of x; the inverse puts i at dims[i].
+        let rank = dims.len() as isize;
+        let mut inverse = vec![0; dims.len()];
+        for (i, &d) in dims.iter().enumerate() {
+            inverse[d.rem_euclid(rank) as usize] = i as isize;
+        }
+        Op::new("permute")
+            .inputs(&[self])
+            .record(y, move |_, dy| dy.permute(&inverse))
+    }
+
+    /// Dimensions `d0` and `d1` exchanged.
+    pub fn transpose(&self, d0: isize, d1: isize) -> Result<Var> {
+        let y = self.value().transpose(d0, d1)?;
+        Op::new("transpose")
+            .inputs(&[self])
+            .record(y, move |_, dy| dy.transpose(d0, d1))
+    }
+
+    /// The transposed matrix; rank 0 and 1 are unchanged.
+    pub fn t(&self) -> Result<Var> {
+        let y = self.value().t()?;
+        Op::new("t").inputs(&[self]).record(y, |_, dy| dy.t())
+    }
+
+    /// The transposed matrices of a batch: the last two dimensions exchanged.
+    pub fn mt(&self) -> Result<Var> {
+        let y = self.value().mt()?;
+        Op::new("mt").inputs(&[self]).record(y, |_, dy| dy.mt())
+    }
+
+    /// Dimensions `source` moved to `destination`, the others in their order.
+    pub fn movedim(&self, source: impl Into<Dims>, destination: impl Into<Dims>) -> Result<Var> {
+        let (source, destination) = (source.into(), destination.into());
+        let y = self.value().movedim(source.clone(), destination.clone())?;
+        Op::new("movedim").inputs(&[self]).record(y, move |_, dy| {
+            dy.movedim(destination.clone(), source.clone())
+        })
+    }
+
+    /// Stretched to a larger shape without copying: sizes of 1 stretch, −1 keeps a size, new dimensions go in front.
+    pub fn expand(&self, shape: impl ReshapeTo) -> Result<Var> {
+        let y = self.value().expand(shape)?;
+        Op::new("expand")
+            .inputs(&[self])
+            .record(y, |ctx, dy| dy.sum_to(ctx.shape(0)))
+    }
+
+    /// The order along `dims` reversed.
+    pub fn flip(&self, dims: impl Into<Dims>) -> Result<Var> {
+        let dims = dims.into();
+        let y = self.value().flip(dims.clone())?;
+        Op::new("flip")
+            .inputs(&[self])
+            .record(y, move |_, dy| dy.flip(dims.clone()))
+    }
+
+    /// `len` elements from `start` along `dim`.
+    pub fn narrow(&self, dim: isize, start: i64, len: usize) -> Result<Var> {
+        part("narrow", self, Arc::new(move |x| x.narrow(dim, start, len)))
+    }
+
+    /// The elements with one index along `dim`, which disappears.
+    pub fn select(&self, dim: isize, index: i64) -> Result<Var> {
+        part("select", self, Arc::new(move |x| x.select(dim, index)))
+    }
+
+    /// Every `step`-th element of `start..end` along `dim`, ends clamped and counted from the back when negative.
+    pub fn slice(
+        &self,
+        dim: isize,
+        start: impl Into<Option<i64>>,
+        end: impl Into<Option<i64>>,
+        step: i64,
+    ) -> Result<Var> {
+        let (start, end) = (start.into(), end.into());
+        part(
+            "slice",
+            self,
+            Arc::new(move |x| x.slice(dim, start, end, step)),
+        )
+    }
+
+    /// The elements whose indices along `dim1` and `dim2` differ by `offset`, as a last dimension.
+    pub fn diagonal(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Var> {
+        part(
+            "diagonal",
+            self,
+            Arc::new(move |x| x.diagonal(offset, dim1, dim2)),
+        )
+    }
+
+    /// Windows of `size` elements, every `step`, along `dim`; a last dimension runs within a window.
+    pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Result<Var> {
+        part("unfold", self, Arc::new(move |x| x.unfold(dim, size, step)))
+    }
+
+    /// Pieces of `size` along `dim`; the last may be smaller.
+    #[cfg(any())]
+    pub fn split(&self, size: usize, dim: isize) -> Result<Vec<Var>> {
+        let starts: Vec<(i64, usize)> = pieces(&self.value().split(size, dim)?, dim)?;
+        starts
+            .into_iter()
+            .map(|(start, len)| self.narrow(dim, start, len))
+            .collect()
+    }
+
+    /// At most `chunks` pieces of one size along `dim`; the last may be smaller.
+    #[cfg(any())]
+    pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Var>> {
+        let starts: Vec<(i64, usize)> = pieces(&self.value().chunk(chunks, dim)?, dim)?;
+        starts
+            .into_iter()
+            .map(|(start, len)| self.narrow(dim, start, len))
+            .collect()
+    }
+
+    /// The slices along `dim`, without it.
+    pub fn unbind(&self, dim: isize) -> Result<Vec<Var>> {
+        (0..self.dim(dim)?)
+            .map(|i| self.select(dim, i as i64))
+            .collect()
+    }
+
+    /// The same elements, row-major in memory.
+    pub fn contiguous(&self) -> Result<Var> {
+        if self.value().is_contiguous() {
+            return Ok(self.clone());
+        }
+        let y = self.value().contiguous()?;
+        Op::new("contiguous")
+            .inputs(&[self])
+            .record(y, |_, dy| Ok(dy))
+    }
+}
+
+/// Where each of these consecutive pieces starts along `dim`, and its length.
+#[cfg(any())]
+fn pieces(parts: &[Tensor], dim: isize) -> Result<Vec<(i64, usize)>> {
+    let mut start = 0;
+    let mut all = Vec::with_capacity(parts.len());
+    for part in parts {
+        let len = part.dim(dim)?;
+        all.push((start, len));
+        start += len as i64;
+    }
+    Ok(all)
+}

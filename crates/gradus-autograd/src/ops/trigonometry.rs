@@ -1,0 +1,158 @@
+//! Circular and hyperbolic functions and their inverses.
+
+use gradus_tensor::Result;
+
+use crate::op::Op;
+use crate::var::Var;
+
+impl Var {
+    /// The sine (radians).
+    pub fn sin(&self) -> Result<Var> {
+        let y = self.value().sin()?;
+        Op::new("sin")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.cos()?))
+    }
+
+    /// The cosine (radians).
+    pub fn cos(&self) -> Result<Var> {
+        let y = self.value().cos()?;
+        Op::new("cos")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.sin()?)?.neg())
+    }
+
+    /// The tangent (radians).
+    #[cfg(any())]
+    pub fn tan(&self) -> Result<Var> {
+        let y = self.value().tan()?;
+        Op::new("tan")
+            .inputs(&[self])
+            .saves_output()
+            .record(y, |ctx, dy| dy.mul(&ctx.output()?.square()?.add_scalar(1)?))
+    }
+
+    /// The inverse sine.
+    #[cfg(any())]
+    pub fn asin(&self) -> Result<Var> {
+        let y = self.value().asin()?;
+        Op::new("asin")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.mul(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)
+            })
+    }
+
+    /// The inverse cosine.
+    #[cfg(any())]
+    pub fn acos(&self) -> Result<Var> {
+        let y = self.value().acos()?;
+        Op::new("acos")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.mul(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)?
+                    .neg()
+            })
+    }
+
+    /// The inverse tangent.
+    #[cfg(any())]
+    pub fn atan(&self) -> Result<Var> {
+        let y = self.value().atan()?;
+        Op::new("atan")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.div(&ctx.input(0)?.square()?.add_scalar(1)?))
+    }
+
+    /// The angle of the point (x = `other`, y = `self`), in (−π, π].
+    #[cfg(any())]
+    pub fn atan2(&self, other: &Var) -> Result<Var> {
+        let y = self.value().atan2(other.value())?;
+        Op::new("atan2")
+            .inputs(&[self, other])
+            .saves(0)
+            .saves(1)
+            .record(y, |ctx, dy| {
+                let (a, b) = (ctx.input(0)?, ctx.input(1)?);
+                let r2 = a.square()?.add(&b.square()?)?;
+                // At the origin the gradient is 0, as PyTorch's.
+                let d = dy.div(&r2)?.masked_fill(&r2.value().eq_scalar(0)?, 0)?;
+                Ok([
+                    ctx.grad(0, || d.mul(b)?.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || d.mul(a)?.neg()?.sum_to(ctx.shape(1)))?,
+                ])
+            })
+    }
+
+    /// The hyperbolic sine.
+    #[cfg(any())]
+    pub fn sinh(&self) -> Result<Var> {
+        let y = self.value().sinh()?;
+        Op::new("sinh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.cosh()?))
+    }
+
+    /// The hyperbolic cosine.
+    #[cfg(any())]
+    pub fn cosh(&self) -> Result<Var> {
+        let y = self.value().cosh()?;
+        Op::new("cosh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.sinh()?))
+    }
+
+    /// The hyperbolic tangent.
+    pub fn tanh(&self) -> Result<Var> {
+        let y = self.value().tanh()?;
+        Op::new("tanh")
+            .inputs(&[self])
+            .saves_output()
+            .record(y, |ctx, dy| {
+                dy.mul(&ctx.output()?.square()?.rsub_scalar(1)?)
+            })
+    }
+
+    /// The inverse hyperbolic sine.
+    #[cfg(any())]
+    pub fn asinh(&self) -> Result<Var> {
+        let y = self.value().asinh()?;
+        Op::new("asinh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.mul(&ctx.input(0)?.square()?.add_scalar(1)?.rsqrt()?)
+            })
+    }
+
+    /// The inverse hyperbolic cosine.
+    #[cfg(any())]
+    pub fn acosh(&self) -> Result<Var> {
+        let y = self.value().acosh()?;
+        Op::new("acosh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.mul(&ctx.input(0)?.square()?.sub_scalar(1)?.rsqrt()?)
+            })
+    }
+
+    /// The inverse hyperbolic tangent.
+    #[cfg(any())]
+    pub fn atanh(&self) -> Result<Var> {
+        let y = self.value().atanh()?;
+        Op::new("atanh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.div(&ctx.input(0)?.square()?.rsub_scalar(1)?)
+            })
+    }
+}
