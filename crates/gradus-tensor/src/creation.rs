@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gradus_cpu::Element as _;
+
 use crate::device::Options;
 use crate::dtype::DType;
 use crate::element::Element;

@@ -10,21 +10,12 @@ mod sealed {
 }
 
 /// A Rust type with a [`DType`]: bool, u8, i32, i64, f16, bf16, f32, f64.
-pub trait Element:
-    Copy + Default + PartialEq + PartialOrd + Send + Sync + std::fmt::Debug + sealed::Sealed + 'static
-{
+/// Conversions between them (`to_f64`, `from_i64`, `cast`, …) come from the kernels' trait it extends.
+pub trait Element: gradus_cpu::Element + sealed::Sealed {
     /// The dtype of tensors of this element.
     const DTYPE: DType;
-    /// Rounds a real to this type once. For whole numbers: truncates and saturates, NaN gives 0; bool: not zero.
-    fn from_f64(x: f64) -> Self;
-    /// Converts a whole number: wraps in smaller integers, rounds in floats.
-    fn from_i64(x: i64) -> Self;
-    /// The value as f64 (i64 beyond 2⁵³ rounds).
-    fn to_f64(self) -> f64;
-    /// The value as i64: truncates and saturates, NaN gives 0.
-    fn to_i64(self) -> i64;
 
-    /// Converts a [`Scalar`] keeping whole numbers exact.
+    /// Converts a [`Scalar`], whole numbers exactly where they fit.
     #[must_use]
     fn from_scalar(s: Scalar) -> Self {
         match s {
@@ -46,47 +37,28 @@ pub trait Element:
 }
 
 macro_rules! element {
-    ($($t:ty, $d:ident, $from_f64:expr, $from_i64:expr, $to_f64:expr, $to_i64:expr;)*) => {$(
+    ($($t:ty, $d:ident;)*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$d;
-            #[inline]
-            fn from_f64(x: f64) -> Self {
-                let f: fn(f64) -> $t = $from_f64;
-                f(x)
-            }
-            #[inline]
-            fn from_i64(x: i64) -> Self {
-                let f: fn(i64) -> $t = $from_i64;
-                f(x)
-            }
-            #[inline]
-            fn to_f64(self) -> f64 {
-                let f: fn($t) -> f64 = $to_f64;
-                f(self)
-            }
-            #[inline]
-            fn to_i64(self) -> i64 {
-                let f: fn($t) -> i64 = $to_i64;
-                f(self)
-            }
         }
     )*};
 }
 
 element! {
-    bool, Bool, |x| x != 0.0, |x| x != 0, |x| f64::from(u8::from(x)), i64::from;
-    u8, U8, |x| x as i64 as u8, |x| x as u8, f64::from, i64::from;
-    i32, I32, |x| x as i32, |x| x as i32, f64::from, i64::from;
-    i64, I64, |x| x as i64, |x| x, |x| x as f64, |x| x;
-    f16, F16, f16::from_f64, |x| f16::from_f64(x as f64), f16::to_f64, |x| x.to_f64() as i64;
-    bf16, BF16, bf16::from_f64, |x| bf16::from_f64(x as f64), bf16::to_f64, |x| x.to_f64() as i64;
-    f32, F32, |x| x as f32, |x| x as f32, f64::from, |x| x as i64;
-    f64, F64, |x| x, |x| x as f64, |x| x, |x| x as i64;
+    bool, Bool;
+    u8, U8;
+    i32, I32;
+    i64, I64;
+    f16, F16;
+    bf16, BF16;
+    f32, F32;
+    f64, F64;
 }
 
 /// Runs `$body` with `$T` naming the Rust type of `$dtype`: the one `match` of an op.
 /// The second form leaves out bool, the third leaves out everything but floats; the rest goes to `$else`.
+#[rustfmt::skip]
 macro_rules! dispatch {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {

@@ -190,6 +190,28 @@ impl std::error::Error for Error {
     }
 }
 
+impl From<gradus_cpu::Error> for Error {
+    /// A kernel's refusal, under the same op.
+    fn from(e: gradus_cpu::Error) -> Self {
+        use gradus_cpu::Error as E;
+        match e {
+            E::Shape { op, message } => Error::shape(op, message),
+            E::Unsupported { op, dtype } => Error::dtype(
+                op,
+                format!(
+                    "not defined for {dtype}; convert with to_dtype first (DType::F32 for a real result)"
+                ),
+            ),
+            E::DivisionByZero { op } => Error::value(op, "whole numbers divided by zero"),
+            E::Index { op, index, size } => Error::index(
+                op,
+                format!("index {index} is out of range for a dimension of size {size}"),
+            ),
+            other => Error::value("", other.to_string()),
+        }
+    }
+}
+
 /// Adds context to a `Result` on its way up.
 pub trait ResultExt<T> {
     /// Prefixes the layer's name to the error, if there is one.

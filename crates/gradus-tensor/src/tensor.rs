@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use gradus_cpu::Element as _;
+
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::element::Element;
@@ -296,6 +298,12 @@ impl Tensor {
         }
     }
 
+    /// The elements as a kernel's operand. The tensor's dtype must be `T`.
+    pub(crate) fn kernel_view<T: Element>(&self) -> Result<gradus_cpu::View<'_, T>> {
+        self.expect_dtype::<T>("view")?;
+        view(self, &self.layout)
+    }
+
     /// May this tensor's elements be overwritten in place?
     pub(crate) fn is_exclusive(&self) -> bool {
         self.is_contiguous() && self.buffer().is_writable() && Arc::strong_count(&self.storage) == 1
@@ -320,6 +328,19 @@ impl Tensor {
         );
         Err(Error::dtype(op, message))
     }
+}
+
+/// A tensor's storage as a kernel's operand, through any layout over it.
+pub(crate) fn view<'a, T: Element>(
+    x: &'a Tensor,
+    layout: &'a Layout,
+) -> Result<gradus_cpu::View<'a, T>> {
+    Ok(gradus_cpu::View::new(
+        x.buffer().as_slice::<T>(),
+        layout.offset,
+        &layout.shape,
+        &layout.strides,
+    )?)
 }
 
 impl AsRef<Tensor> for Tensor {

@@ -1,192 +1,375 @@
-//! Arithmetic of two tensors, with broadcasting and type promotion.
+//! Arithmetic of two operands, with broadcasting and type promotion; results and rules are PyTorch's.
+//!
+//! Each op comes as `add(&self, &Tensor)`, `add_scalar(&self, number)`, and both with a trailing underscore, which
+//! consume the tensor and reuse its memory when nobody else holds it (the result is the same in every case).
+
+use gradus_cpu::elementwise::{BinaryOp, UnaryOp, binary, binary_in_place, binary_in_place_right};
 
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::ops::promote::{result_type, result_type_scalar};
+use crate::ops::operand::{Operand, broadcast_all, rewrite, stretched};
+use crate::ops::promote::result_type_of;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, view};
 
-/// The common shape of two operands, or an error that names both.
-pub(crate) fn broadcast(op: &'static str, a: &Tensor, b: &Tensor) -> Result<Shape> {
-    a.shape().broadcast(b.shape()).map_err(|e| e.in_op(op))
+/// The dtype an op computes in, from its operands' common one.
+type Rule = fn(DType) -> DType;
+
+/// `op(a, b)` in the dtype that `rule` makes of the operands' common one.
+fn apply(op: BinaryOp, rule: Rule, a: Operand<'_>, b: Operand<'_>) -> Result<Tensor> {
+    let name = op.name();
+    let shape = broadcast_all(name, &[a.shape(), b.shape()])?;
+    let dtype = rule(result_type_of(&[&a, &b]));
+    // f16 and bf16 with a plain number: the number is not rounded to 16 bits first (as PyTorch's opmath).
+    if let (DType::F16 | DType::BF16, Operand::Num(s)) = (dtype, &b) {
+        let affine = |scale: f64, shift: f64| UnaryOp::Affine { scale, shift };
+        let unary = match op {
+            BinaryOp::Add => Some(affine(1.0, s.to_f64())),
+            BinaryOp::Sub => Some(affine(1.0, -s.to_f64())),
+            BinaryOp::Mul => Some(affine(s.to_f64(), -0.0)),
+            BinaryOp::Pow => Some(UnaryOp::PowScalar(s.to_f64())),
+            _ => None,
+        };
+        if let Some(unary) = unary {
+            return super::unary::apply_operand(unary, a.to_dtype(name, dtype)?);
+        }
+    }
+    let (a, b) = (a.to_dtype(name, dtype)?, b.to_dtype(name, dtype)?);
+    dispatch!(dtype, T => run::<T>(op, &shape, a, b))
 }
 
-fn apply(
-    op: &'static str,
-    a: &Tensor,
-    b: &Tensor,
-    dtype: DType,
-    f: fn(f64, f64) -> f64,
-    i: fn(i64, i64) -> i64,
-) -> Result<Tensor> {
-    let shape = broadcast(op, a, b)?;
-    let (a, b) = (
-        a.to_dtype(dtype)?.broadcast_to(&shape)?.contiguous()?,
-        b.to_dtype(dtype)?.broadcast_to(&shape)?.contiguous()?,
-    );
-    dispatch!(dtype, T => {
-        let (a, b) = (a.data::<T>(op)?, b.data::<T>(op)?);
-        Tensor::build::<T>(op, shape, |y| {
-            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = if T::DTYPE.is_float() { T::from_f64(f(a.to_f64(), b.to_f64())) } else { T::from_i64(i(a.to_i64(), b.to_i64())) };
-            }
-        })
-    })
+fn run<T: Element>(op: BinaryOp, shape: &Shape, a: Operand<'_>, b: Operand<'_>) -> Result<Tensor> {
+    let a = match a.reusable(shape) {
+        Ok(a) => {
+            let b = b
+                .reusable(shape)
+                .map_or_else(|b| b, std::borrow::Cow::Owned);
+            let layout = stretched(&b, shape)?;
+            let b = view::<T>(&b, &layout)?;
+            return rewrite::<T>(a, |a| Ok(binary_in_place(op, a, b)?));
+        }
+        Err(a) => a,
+    };
+    let a_layout = stretched(&a, shape)?;
+    let a = view::<T>(&a, &a_layout)?;
+    match b.reusable(shape) {
+        Ok(b) => rewrite::<T>(b, |b| Ok(binary_in_place_right(op, a, b)?)),
+        Err(b) => {
+            let b_layout = stretched(&b, shape)?;
+            let b = view::<T>(&b, &b_layout)?;
+            Tensor::try_build::<T>(op.name(), shape, |y| Ok(binary(op, a, b, y)?))
+        }
+    }
 }
+
+const SAME: Rule = |d| d;
+const FLOAT: Rule = DType::to_float;
 
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident $scalar:ident $inplace:ident $inplace_scalar:ident $f:expr, $i:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident $scalar:ident $inplace:ident $inplace_scalar:ident $op:ident $rule:ident;)*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Errors
-            /// The shapes do not broadcast.
+            /// The shapes do not broadcast, or the op is not defined for the common dtype.
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
-                apply(stringify!($name), self, other, result_type(self, other), $f, $i)
+                apply(BinaryOp::$op, $rule, Operand::Ref(self), Operand::Ref(other))
             }
             #[doc = concat!("As [`Tensor::", stringify!($name), "`] with a plain number.")]
+            ///
+            /// # Errors
+            /// The op is not defined for the common dtype, or a whole number does not fit in it.
             pub fn $scalar(&self, other: impl Into<Scalar>) -> Result<Tensor> {
-                let other = other.into();
-                let dtype = result_type_scalar(self, other);
-                apply(stringify!($name), self, &Tensor::scalar_of(other, dtype)?, dtype, $f, $i)
+                apply(BinaryOp::$op, $rule, Operand::Ref(self), Operand::Num(other.into()))
             }
             #[doc = concat!("As [`Tensor::", stringify!($name), "`], reusing this tensor's memory when nobody else holds it.")]
+            ///
+            /// # Errors
+            /// The shapes do not broadcast, or the op is not defined for the common dtype.
             pub fn $inplace(self, other: &Tensor) -> Result<Tensor> {
-                self.$name(other)
+                apply(BinaryOp::$op, $rule, Operand::Own(self), Operand::Ref(other))
             }
             #[doc = concat!("As [`Tensor::", stringify!($scalar), "`], reusing this tensor's memory when nobody else holds it.")]
+            ///
+            /// # Errors
+            /// The op is not defined for the common dtype, or a whole number does not fit in it.
             pub fn $inplace_scalar(self, other: impl Into<Scalar>) -> Result<Tensor> {
-                self.$scalar(other)
+                apply(BinaryOp::$op, $rule, Operand::Own(self), Operand::Num(other.into()))
             }
         )*}
     };
 }
 
 binary! {
-    /// a + b.
-    add add_scalar add_ add_scalar_ |a, b| a + b, i64::wrapping_add;
-    /// a - b.
-    sub sub_scalar sub_ sub_scalar_ |a, b| a - b, i64::wrapping_sub;
-    /// a · b.
-    mul mul_scalar mul_ mul_scalar_ |a, b| a * b, i64::wrapping_mul;
-    /// aᵇ.
-    pow pow_scalar pow_ pow_scalar_ f64::powf, |a, b| a.wrapping_pow(b as u32);
-    /// The larger of both; NaN wins.
-    maximum maximum_scalar maximum_ maximum_scalar_ |a, b| if a.is_nan() || a > b { a } else { b }, i64::max;
-    /// The smaller of both; NaN wins.
-    minimum minimum_scalar minimum_ minimum_scalar_ |a, b| if a.is_nan() || a < b { a } else { b }, i64::min;
+    /// a + b; bool is "or".
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1f32, 2., 3., 4.], [2, 2])?;
+    /// let row = Tensor::from_slice(&[10f32, 20.], 2)?;
+    /// assert_eq!(x.add(&row)?.to_vec::<f32>()?, [11., 22., 13., 24.]);
+    /// assert_eq!(x.add_scalar(1)?.to_vec::<f32>()?, [2., 3., 4., 5.]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    add add_scalar add_ add_scalar_ Add SAME;
+    /// a − b; not for bool.
+    sub sub_scalar sub_ sub_scalar_ Sub SAME;
+    /// a · b; bool is "and".
+    mul mul_scalar mul_ mul_scalar_ Mul SAME;
+    /// a / b in floats: whole numbers become f32.
+    div div_scalar div_ div_scalar_ Div FLOAT;
+    /// a / b rounded towards −∞ (`div` with `rounding_mode="floor"`).
+    floor_divide floor_divide_scalar floor_divide_ floor_divide_scalar_ FloorDiv SAME;
+    /// a / b rounded towards 0 (`div` with `rounding_mode="trunc"`).
+    trunc_divide trunc_divide_scalar trunc_divide_ trunc_divide_scalar_ TruncDiv SAME;
+    /// a − b·⌊a/b⌋: the sign of b, as `%` of Python.
+    remainder remainder_scalar remainder_ remainder_scalar_ Remainder SAME;
+    /// a − b·trunc(a/b): the sign of a, as C's `fmod`.
+    fmod fmod_scalar fmod_ fmod_scalar_ Fmod SAME;
+    /// The larger of both; NaN if either is NaN.
+    maximum maximum_scalar maximum_ maximum_scalar_ Maximum SAME;
+    /// The smaller of both; NaN if either is NaN.
+    minimum minimum_scalar minimum_ minimum_scalar_ Minimum SAME;
+    /// The larger of both; the other one if one is NaN.
+    fmax fmax_scalar fmax_ fmax_scalar_ Fmax SAME;
+    /// The smaller of both; the other one if one is NaN.
+    fmin fmin_scalar fmin_ fmin_scalar_ Fmin SAME;
+    /// The angle of the point (b, a).
+    atan2 atan2_scalar atan2_ atan2_scalar_ Atan2 FLOAT;
+    /// √(a² + b²), without overflow on the way.
+    hypot hypot_scalar hypot_ hypot_scalar_ Hypot FLOAT;
+    /// a·ln b; 0 where a is 0.
+    xlogy xlogy_scalar xlogy_ xlogy_scalar_ Xlogy FLOAT;
+    /// a·ln(1 + b); 0 where a is 0.
+    xlog1py xlog1py_scalar xlog1py_ xlog1py_scalar_ Xlog1py FLOAT;
+    /// ln(eᵃ + eᵇ).
+    logaddexp logaddexp_scalar logaddexp_ logaddexp_scalar_ LogAddExp FLOAT;
+    /// log2(2ᵃ + 2ᵇ).
+    logaddexp2 logaddexp2_scalar logaddexp2_ logaddexp2_scalar_ LogAddExp2 FLOAT;
+    /// |a| with the sign of b.
+    copysign copysign_scalar copysign_ copysign_scalar_ Copysign FLOAT;
+    /// 0 where a < 0, b where a is 0, 1 where a > 0.
+    heaviside heaviside_scalar heaviside_ heaviside_scalar_ Heaviside SAME;
+    /// Bitwise "and" of whole numbers or bools.
+    bitwise_and bitwise_and_scalar bitwise_and_ bitwise_and_scalar_ BitwiseAnd SAME;
+    /// Bitwise "or" of whole numbers or bools.
+    bitwise_or bitwise_or_scalar bitwise_or_ bitwise_or_scalar_ BitwiseOr SAME;
+    /// Bitwise "exclusive or" of whole numbers or bools.
+    bitwise_xor bitwise_xor_scalar bitwise_xor_ bitwise_xor_scalar_ BitwiseXor SAME;
+    /// a·2ᵇ of whole numbers.
+    bitwise_left_shift bitwise_left_shift_scalar bitwise_left_shift_ bitwise_left_shift_scalar_ ShiftLeft SAME;
+    /// a/2ᵇ rounded down, of whole numbers.
+    bitwise_right_shift bitwise_right_shift_scalar bitwise_right_shift_ bitwise_right_shift_scalar_ ShiftRight SAME;
+    /// The gradient of `tanh`: a·(1 − b²), a the gradient of its output b.
+    tanh_backward tanh_backward_scalar tanh_backward_ tanh_backward_scalar_ TanhBackward FLOAT;
+    /// The gradient of `sigmoid`: a·b·(1 − b), a the gradient of its output b.
+    sigmoid_backward sigmoid_backward_scalar sigmoid_backward_ sigmoid_backward_scalar_ SigmoidBackward FLOAT;
+    /// The gradient of `relu`: a where b > 0, else 0; b its input or output.
+    relu_backward relu_backward_scalar relu_backward_ relu_backward_scalar_ ReluBackward SAME;
+    /// The gradient of `gelu`, b its input.
+    gelu_backward gelu_backward_scalar gelu_backward_ gelu_backward_scalar_ GeluBackward FLOAT;
+    /// The gradient of `gelu_tanh`, b its input.
+    gelu_tanh_backward gelu_tanh_backward_scalar gelu_tanh_backward_ gelu_tanh_backward_scalar_ GeluTanhBackward FLOAT;
+    /// The gradient of `silu`, b its input.
+    silu_backward silu_backward_scalar silu_backward_ silu_backward_scalar_ SiluBackward FLOAT;
 }
 
+/// Whole numbers to a negative plain power have no whole result; PyTorch refuses them as well.
+fn check_power(x: &Tensor, exponent: Scalar) -> Result<()> {
+    if let (Scalar::Int(i), false) = (exponent, x.dtype().is_float())
+        && i < 0
+    {
+        let message = format!(
+            "{} to the power {i} is not whole; convert with to_dtype(DType::F32) first",
+            x.dtype()
+        );
+        return Err(Error::value("pow", message));
+    }
+    Ok(())
+}
+
+/// A bool base or exponent counts as a whole number.
+const POWER: Rule = |d| {
+    if matches!(d, DType::Bool) {
+        DType::I64
+    } else {
+        d
+    }
+};
+
 impl Tensor {
-    /// a / b, in floats whatever the operands.
+    /// aᵇ; whole numbers stay whole and wrap.
     ///
     /// # Errors
     /// The shapes do not broadcast.
-    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
+    pub fn pow(&self, exponent: &Tensor) -> Result<Tensor> {
         apply(
-            "div",
-            self,
-            other,
-            result_type(self, other).to_float(),
-            |a, b| a / b,
-            |a, _| a,
+            BinaryOp::Pow,
+            POWER,
+            Operand::Ref(self),
+            Operand::Ref(exponent),
         )
     }
 
-    /// As [`Tensor::div`] with a plain number.
-    pub fn div_scalar(&self, other: impl Into<Scalar>) -> Result<Tensor> {
-        let other = other.into();
-        let dtype = result_type_scalar(self, other).to_float();
+    /// As [`Tensor::pow`] with a plain exponent.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1i64, 2, 3], 3)?;
+    /// assert_eq!(x.pow_scalar(2)?.to_vec::<i64>()?, [1, 4, 9]);
+    /// assert_eq!(x.pow_scalar(-1.0)?.to_vec::<f32>()?, [1., 0.5, 1. / 3.]);
+    /// assert!(x.pow_scalar(-1).is_err());
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Whole numbers to a negative whole power.
+    pub fn pow_scalar(&self, exponent: impl Into<Scalar>) -> Result<Tensor> {
+        let exponent = exponent.into();
+        check_power(self, exponent)?;
+        power(Operand::Ref(self), exponent)
+    }
+
+    /// As [`Tensor::pow`], reusing this tensor's memory when nobody else holds it.
+    ///
+    /// # Errors
+    /// The shapes do not broadcast.
+    pub fn pow_(self, exponent: &Tensor) -> Result<Tensor> {
         apply(
-            "div",
-            self,
-            &Tensor::scalar_of(other, dtype)?,
-            dtype,
-            |a, b| a / b,
-            |a, _| a,
+            BinaryOp::Pow,
+            POWER,
+            Operand::Own(self),
+            Operand::Ref(exponent),
         )
     }
 
-    /// As [`Tensor::div`], reusing this tensor's memory when nobody else holds it.
-    pub fn div_(self, other: &Tensor) -> Result<Tensor> {
-        self.div(other)
+    /// As [`Tensor::pow_scalar`], reusing this tensor's memory when nobody else holds it.
+    ///
+    /// # Errors
+    /// Whole numbers to a negative whole power.
+    pub fn pow_scalar_(self, exponent: impl Into<Scalar>) -> Result<Tensor> {
+        let exponent = exponent.into();
+        check_power(&self, exponent)?;
+        power(Operand::Own(self), exponent)
     }
 
-    /// As [`Tensor::div_scalar`], reusing this tensor's memory when nobody else holds it.
-    pub fn div_scalar_(self, other: impl Into<Scalar>) -> Result<Tensor> {
-        self.div_scalar(other)
+    /// `base` to the power of each element: `torch.pow(number, tensor)`.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn rpow_scalar(&self, base: impl Into<Scalar>) -> Result<Tensor> {
+        apply(
+            BinaryOp::Pow,
+            POWER,
+            Operand::Num(base.into()),
+            Operand::Ref(self),
+        )
+    }
+
+    /// aᵇ computed and returned in f64.
+    ///
+    /// # Errors
+    /// The shapes do not broadcast.
+    pub fn float_power(&self, exponent: &Tensor) -> Result<Tensor> {
+        self.to_dtype(DType::F64)?
+            .pow_(&exponent.to_dtype(DType::F64)?)
+            .map_err(|e| e.in_op("float_power"))
+    }
+
+    /// As [`Tensor::float_power`] with a plain exponent.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn float_power_scalar(&self, exponent: impl Into<Scalar>) -> Result<Tensor> {
+        self.to_dtype(DType::F64)?
+            .pow_scalar_(exponent.into().to_f64())
+    }
+
+    /// b − a (`torch.rsub`).
+    ///
+    /// # Errors
+    /// The shapes do not broadcast.
+    pub fn rsub(&self, other: &Tensor) -> Result<Tensor> {
+        other.sub(self).map_err(|e| e.in_op("rsub"))
+    }
+
+    /// b − a for a plain b.
+    ///
+    /// # Errors
+    /// The tensor is bool.
+    pub fn rsub_scalar(&self, other: impl Into<Scalar>) -> Result<Tensor> {
+        apply(
+            BinaryOp::Sub,
+            SAME,
+            Operand::Num(other.into()),
+            Operand::Ref(self),
+        )
+    }
+
+    /// b / a for a plain b.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn rdiv_scalar(&self, other: impl Into<Scalar>) -> Result<Tensor> {
+        apply(
+            BinaryOp::Div,
+            FLOAT,
+            Operand::Num(other.into()),
+            Operand::Ref(self),
+        )
+    }
+
+    /// a + alpha·b.
+    ///
+    /// # Errors
+    /// The shapes do not broadcast, or a whole result would need a real `alpha`.
+    pub fn add_scaled(&self, other: &Tensor, alpha: impl Into<Scalar>) -> Result<Tensor> {
+        let alpha = alpha.into();
+        let dtype = crate::ops::result_type(self, other);
+        if matches!(alpha, Scalar::Float(_)) && !dtype.is_float() {
+            return Err(Error::value(
+                "add",
+                format!(
+                    "alpha {} is a real but the operands are {dtype}",
+                    alpha.to_f64()
+                ),
+            ));
+        }
+        let scaled = other.mul_scalar(alpha)?;
+        apply(
+            BinaryOp::Add,
+            SAME,
+            Operand::Ref(self),
+            Operand::Own(scaled),
+        )
+    }
+
+    /// a − alpha·b.
+    ///
+    /// # Errors
+    /// As [`Tensor::add_scaled`].
+    pub fn sub_scaled(&self, other: &Tensor, alpha: impl Into<Scalar>) -> Result<Tensor> {
+        match alpha.into() {
+            Scalar::Float(x) => self.add_scaled(other, -x),
+            s => self.add_scaled(other, s.to_i64().wrapping_neg()),
+        }
     }
 }
 
-/// `+ - * /` on tensors and numbers. They panic where the method returns `Err`, with the same text.
-macro_rules! operator {
-    ($($trait:ident $method:ident $inplace:ident $scalar:ident $inplace_scalar:ident;)*) => {$(
-        impl std::ops::$trait<&Tensor> for &Tensor {
-            type Output = Tensor;
-            /// Panics with the method's error text.
-            fn $method(self, other: &Tensor) -> Tensor {
-                unwrap(Tensor::$method(self, other))
-            }
-        }
-        impl std::ops::$trait<&Tensor> for Tensor {
-            type Output = Tensor;
-            /// Reuses the left operand's memory. Panics with the method's error text.
-            fn $method(self, other: &Tensor) -> Tensor {
-                unwrap(self.$inplace(other))
-            }
-        }
-        impl std::ops::$trait<Tensor> for Tensor {
-            type Output = Tensor;
-            /// Reuses the left operand's memory. Panics with the method's error text.
-            fn $method(self, other: Tensor) -> Tensor {
-                unwrap(self.$inplace(&other))
-            }
-        }
-        impl std::ops::$trait<Tensor> for &Tensor {
-            type Output = Tensor;
-            /// Panics with the method's error text.
-            fn $method(self, other: Tensor) -> Tensor {
-                unwrap(Tensor::$method(self, &other))
-            }
-        }
-        impl std::ops::$trait<f64> for &Tensor {
-            type Output = Tensor;
-            /// Panics with the method's error text.
-            fn $method(self, other: f64) -> Tensor {
-                unwrap(self.$scalar(other))
-            }
-        }
-        impl std::ops::$trait<f64> for Tensor {
-            type Output = Tensor;
-            /// Reuses the left operand's memory. Panics with the method's error text.
-            fn $method(self, other: f64) -> Tensor {
-                unwrap(self.$inplace_scalar(other))
-            }
-        }
-    )*};
-}
-
-operator! {
-    Add add add_ add_scalar add_scalar_;
-    Sub sub sub_ sub_scalar sub_scalar_;
-    Mul mul mul_ mul_scalar mul_scalar_;
-    Div div div_ div_scalar div_scalar_;
-}
-
-impl std::ops::Neg for &Tensor {
-    type Output = Tensor;
-    /// Panics with the method's error text.
-    fn neg(self) -> Tensor {
-        unwrap(Tensor::neg(self))
+fn power(x: Operand<'_>, exponent: Scalar) -> Result<Tensor> {
+    let dtype = POWER(result_type_of(&[&x, &Operand::Num(exponent)]));
+    if dtype.is_float() {
+        return super::unary::apply_operand(
+            UnaryOp::PowScalar(exponent.to_f64()),
+            x.to_dtype("pow", dtype)?,
+        );
     }
+    apply(BinaryOp::Pow, POWER, x, Operand::Num(exponent))
 }
 
-#[track_caller]
-fn unwrap(result: Result<Tensor, Error>) -> Tensor {
-    match result {
-        Ok(x) => x,
-        Err(e) => panic!("{e}"),
-    }
+/// For the operators: `a op b` where either side may be given away.
+pub(crate) fn operator(op: BinaryOp, a: Operand<'_>, b: Operand<'_>) -> Result<Tensor> {
+    apply(op, if op == BinaryOp::Div { FLOAT } else { SAME }, a, b)
 }

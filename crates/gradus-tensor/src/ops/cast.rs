@@ -1,12 +1,20 @@
 //! Conversion between dtypes.
 
 use crate::dtype::DType;
-use crate::element::Element;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// The elements converted: floats round once, floats to whole numbers truncate and saturate, anything but 0 is true.
+    /// The elements converted: floats round once, floats to whole numbers truncate and saturate (NaN gives 0), whole
+    /// numbers wrap, anything but 0 is true.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::from_slice(&[1.9f32, -1.9, 0.0], 3)?;
+    /// assert_eq!(x.to_dtype(DType::I64)?.to_vec::<i64>()?, [1, -1, 0]);
+    /// assert_eq!(x.to_dtype(DType::Bool)?.to_vec::<bool>()?, [true, true, false]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The memory cannot be had.
@@ -14,15 +22,17 @@ impl Tensor {
         if dtype == self.dtype() {
             return Ok(self.clone());
         }
-        let x = self.contiguous()?;
         dispatch!(self.dtype(), A => {
-            let x = x.data::<A>("to_dtype")?;
-            dispatch!(dtype, B => Tensor::build::<B>("to_dtype", self.shape(), |y| {
-                let whole = !A::DTYPE.is_float();
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = if whole { B::from_i64(x.to_i64()) } else { B::from_f64(x.to_f64()) };
-                }
-            }))
+            let x = self.kernel_view::<A>()?;
+            dispatch!(dtype, B => Tensor::try_build::<B>("to_dtype", self.shape(), |y| Ok(gradus_cpu::cast::cast(x, y)?)))
         })
+    }
+
+    /// This tensor in the dtype of `other`.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn type_as(&self, other: &Tensor) -> Result<Tensor> {
+        self.to_dtype(other.dtype())
     }
 }

@@ -1,50 +1,60 @@
-//! Comparison of two tensors, with broadcasting; the result is bool.
+//! Comparison and logic of two operands, with broadcasting; the result is bool.
 
-use crate::DType;
-use crate::error::Result;
-use crate::ops::binary::broadcast;
-use crate::ops::promote::{result_type, result_type_scalar};
+use gradus_cpu::elementwise::{CompareOp, PredicateOp, compare, predicate};
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::ops::operand::{Operand, broadcast_all, stretched};
+use crate::ops::promote::result_type_of;
 use crate::scalar::Scalar;
-use crate::tensor::Tensor;
-use std::cmp::Ordering;
+use crate::tensor::{Tensor, view};
 
-fn apply(
-    op: &'static str,
-    a: &Tensor,
-    b: &Tensor,
-    dtype: DType,
-    f: fn(Option<Ordering>) -> bool,
-) -> Result<Tensor> {
-    let shape = broadcast(op, a, b)?;
-    let (a, b) = (
-        a.to_dtype(dtype)?.broadcast_to(&shape)?.contiguous()?,
-        b.to_dtype(dtype)?.broadcast_to(&shape)?.contiguous()?,
-    );
+fn apply(op: CompareOp, a: Operand<'_>, b: Operand<'_>, dtype: DType) -> Result<Tensor> {
+    let name = op.name();
+    let shape = broadcast_all(name, &[a.shape(), b.shape()])?;
+    let (a, b) = (a.to_dtype(name, dtype)?, b.to_dtype(name, dtype)?);
+    let tensor = |x: Operand<'_>| match x {
+        Operand::Ref(x) => x.clone(),
+        Operand::Own(x) => x,
+        Operand::Num(_) => unreachable!("numbers became tensors in to_dtype"),
+    };
+    let (a, b) = (tensor(a), tensor(b));
+    let (la, lb) = (stretched(&a, &shape)?, stretched(&b, &shape)?);
     dispatch!(dtype, T => {
-        let (a, b) = (a.data::<T>(op)?, b.data::<T>(op)?);
-        Tensor::build::<bool>(op, shape, |y| {
-            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = f(a.partial_cmp(b));
-            }
-        })
+        let (a, b) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
+        Tensor::try_build::<bool>(name, &shape, |y| Ok(compare(op, a, b, y)?))
     })
 }
 
+/// Comparisons happen in the common dtype, or in i64 when a plain whole number does not fit in it.
+fn common(a: &Tensor, b: &Operand<'_>) -> DType {
+    let dtype = result_type_of(&[&Operand::Ref(a), b]);
+    match (b, dtype) {
+        (Operand::Num(Scalar::Int(_)), DType::U8 | DType::I32) => DType::I64,
+        _ => dtype,
+    }
+}
+
 macro_rules! compare {
-    ($($(#[$doc:meta])* $name:ident $scalar:ident $f:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident $scalar:ident $op:ident;)*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Errors
             /// The shapes do not broadcast.
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
-                apply(stringify!($name), self, other, result_type(self, other), $f)
+                let other = Operand::Ref(other);
+                let dtype = common(self, &other);
+                apply(CompareOp::$op, Operand::Ref(self), other, dtype)
             }
             #[doc = concat!("As [`Tensor::", stringify!($name), "`] with a plain number.")]
+            ///
+            /// # Errors
+            /// The memory cannot be had.
             pub fn $scalar(&self, other: impl Into<Scalar>) -> Result<Tensor> {
-                let other = other.into();
-                let dtype = result_type_scalar(self, other);
-                apply(stringify!($name), self, &Tensor::scalar_of(other, dtype)?, dtype, $f)
+                let other = Operand::Num(other.into());
+                let dtype = common(self, &other);
+                apply(CompareOp::$op, Operand::Ref(self), other, dtype)
             }
         )*}
     };
@@ -52,15 +62,148 @@ macro_rules! compare {
 
 compare! {
     /// a = b, as bool.
-    eq eq_scalar |o| o == Some(Ordering::Equal);
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1i64, 2, 3], 3)?;
+    /// assert_eq!(x.ge_scalar(1.5)?.to_vec::<bool>()?, [false, true, true]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    eq eq_scalar Eq;
     /// a ≠ b, as bool.
-    ne ne_scalar |o| o != Some(Ordering::Equal);
+    ne ne_scalar Ne;
     /// a < b, as bool.
-    lt lt_scalar |o| o == Some(Ordering::Less);
+    lt lt_scalar Lt;
     /// a ≤ b, as bool.
-    le le_scalar |o| matches!(o, Some(Ordering::Less | Ordering::Equal));
+    le le_scalar Le;
     /// a > b, as bool.
-    gt gt_scalar |o| o == Some(Ordering::Greater);
+    gt gt_scalar Gt;
     /// a ≥ b, as bool.
-    ge ge_scalar |o| matches!(o, Some(Ordering::Greater | Ordering::Equal));
+    ge ge_scalar Ge;
+}
+
+macro_rules! logic {
+    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// The shapes do not broadcast.
+            pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
+                let dtype = self.dtype().promote(other.dtype());
+                apply(CompareOp::$op, Operand::Ref(self), Operand::Ref(other), dtype)
+            }
+        )*}
+    };
+}
+
+logic! {
+    /// a ≠ 0 and b ≠ 0, as bool.
+    logical_and LogicalAnd;
+    /// a ≠ 0 or b ≠ 0, as bool.
+    logical_or LogicalOr;
+    /// Exactly one of a ≠ 0 and b ≠ 0, as bool.
+    logical_xor LogicalXor;
+}
+
+macro_rules! predicates {
+    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// The memory cannot be had.
+            pub fn $name(&self) -> Result<Tensor> {
+                dispatch!(self.dtype(), T => {
+                    let x = self.kernel_view::<T>()?;
+                    Tensor::try_build::<bool>(stringify!($name), self.shape(), |y| Ok(predicate(PredicateOp::$op, x, y)?))
+                })
+            }
+        )*}
+    };
+}
+
+predicates! {
+    /// Is NaN, as bool.
+    isnan IsNan;
+    /// Is infinite, as bool.
+    isinf IsInf;
+    /// Is neither infinite nor NaN, as bool.
+    isfinite IsFinite;
+    /// Is +∞, as bool.
+    isposinf IsPosInf;
+    /// Is −∞, as bool.
+    isneginf IsNegInf;
+    /// Has its sign bit set, as bool.
+    signbit Signbit;
+    /// Is 0, as bool.
+    logical_not IsZero;
+}
+
+impl Tensor {
+    /// |a − b| ≤ atol + rtol·|b|, element by element, as bool; PyTorch's defaults are 1e-5 and 1e-8.
+    ///
+    /// # Errors
+    /// A tolerance is negative or NaN, dtypes differ, or the shapes do not broadcast.
+    pub fn isclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
+        if rtol.is_nan() || atol.is_nan() || rtol < 0.0 || atol < 0.0 {
+            return Err(Error::value(
+                "isclose",
+                format!("rtol {rtol} and atol {atol} must not be negative"),
+            ));
+        }
+        if self.dtype() != other.dtype() {
+            let message = format!(
+                "dtypes {} and {} differ; convert one with to_dtype",
+                self.dtype(),
+                other.dtype()
+            );
+            return Err(Error::dtype("isclose", message));
+        }
+        let mut close = self.eq(other).map_err(|e| e.in_op("isclose"))?;
+        if equal_nan {
+            close = close.logical_or(&self.isnan()?.logical_and(&other.isnan()?)?)?;
+        }
+        if rtol == 0.0 && atol == 0.0 {
+            return Ok(close);
+        }
+        let wide = |x: &Tensor| {
+            if x.dtype().is_float() {
+                Ok(x.clone())
+            } else {
+                x.to_dtype(DType::F64)
+            }
+        };
+        let (a, b) = (wide(self)?, wide(other)?);
+        let allowed = b.abs()?.mul_scalar_(rtol)?.add_scalar_(atol)?;
+        let error = a.sub(&b)?.abs_()?;
+        let near = error.le(&allowed)?.logical_and(&error.isfinite()?)?;
+        close.logical_or(&near)
+    }
+
+    /// Are all elements close ([`Tensor::isclose`])? False for different shapes.
+    ///
+    /// # Errors
+    /// As [`Tensor::isclose`].
+    pub fn allclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<bool> {
+        if self.shape().broadcast(other.shape()).is_err() {
+            return Ok(false);
+        }
+        Ok(self
+            .isclose(other, rtol, atol, equal_nan)?
+            .to_vec::<bool>()?
+            .iter()
+            .all(|&x| x))
+    }
+
+    /// Same shape, dtype and elements (NaN differs from itself).
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn equal(&self, other: &Tensor) -> Result<bool> {
+        if self.shape() != other.shape() || self.dtype() != other.dtype() {
+            return Ok(false);
+        }
+        Ok(self.eq(other)?.to_vec::<bool>()?.iter().all(|&x| x))
+    }
 }

@@ -1,9 +1,9 @@
 //! Products of matrices.
 
-use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use gradus_cpu::Element as _;
 
 impl Tensor {
     /// The matrix product, by PyTorch's rules: vectors count as one row (left) or one column (right), leading

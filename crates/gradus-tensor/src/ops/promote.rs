@@ -1,9 +1,10 @@
-//! Which dtype two operands are computed in: PyTorch's `torch.result_type`.
+//! Which dtype operands are computed in: PyTorch's `torch.result_type`.
 //!
 //! Tensors with dimensions decide; rank-0 tensors and plain numbers only matter when their category (bool, whole,
 //! real) is higher, and then bring their own dtype (a plain real brings f32, the default).
 
 use crate::dtype::DType;
+use crate::ops::operand::Operand;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -17,21 +18,28 @@ use crate::tensor::Tensor;
 /// # Ok::<(), gradus_tensor::Error>(())
 /// ```
 pub fn result_type(a: &Tensor, b: &Tensor) -> DType {
-    let (da, db) = (a.dtype(), b.dtype());
-    match (a.rank() == 0, b.rank() == 0) {
-        (false, true) if da.category() >= db.category() => da,
-        (true, false) if db.category() >= da.category() => db,
-        (false, true) => db,
-        (true, false) => da,
-        _ => da.promote(db),
-    }
+    result_type_of(&[&Operand::Ref(a), &Operand::Ref(b)])
 }
 
 /// The dtype of an arithmetic op on a tensor and a plain number.
 pub fn result_type_scalar(a: &Tensor, s: Scalar) -> DType {
-    if a.dtype().category() >= s.dtype().category() {
-        a.dtype()
-    } else {
-        s.dtype()
+    result_type_of(&[&Operand::Ref(a), &Operand::Num(s)])
+}
+
+/// The same for any operands: the three ranks of operand are joined, each higher one winning unless its category is lower.
+pub(crate) fn result_type_of(operands: &[&Operand<'_>]) -> DType {
+    let mut joined: [Option<DType>; 3] = [None; 3]; // with dimensions, rank 0, plain numbers
+    for operand in operands {
+        let (level, dtype) = match operand {
+            Operand::Ref(x) => (usize::from(x.rank() == 0), x.dtype()),
+            Operand::Own(x) => (usize::from(x.rank() == 0), x.dtype()),
+            Operand::Num(s) => (2, s.dtype()),
+        };
+        joined[level] = Some(joined[level].map_or(dtype, |d| d.promote(dtype)));
     }
+    let higher = |a: Option<DType>, b: Option<DType>| match (a, b) {
+        (Some(a), Some(b)) => Some(if b.category() > a.category() { b } else { a }),
+        (a, b) => a.or(b),
+    };
+    higher(higher(joined[0], joined[1]), joined[2]).unwrap_or(DType::F32)
 }

@@ -1,10 +1,10 @@
 //! Reductions over dimensions.
 
 use crate::DType;
-use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::shape::{Dims, Shape};
 use crate::tensor::Tensor;
+use gradus_cpu::Element as _;
 
 /// The reduced axes moved to the back and joined: `[kept, reduced]`, and the shape of the result.
 fn arrange(

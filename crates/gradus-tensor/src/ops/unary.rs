@@ -1,63 +1,314 @@
-//! Functions of one number, element by element, by PyTorch's names.
+//! Functions of one element, by PyTorch's names, and each with a trailing underscore reusing the tensor's memory.
+//! Whole numbers and bools become f32 where the result is a real.
 
-use crate::DType;
+use gradus_cpu::elementwise::{UnaryOp, unary, unary_in_place};
+
+use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ops::operand::{Operand, rewrite};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
-fn apply(op: &'static str, x: &Tensor, dtype: DType, f: fn(f64) -> f64) -> Result<Tensor> {
-    let x = x.to_dtype(dtype)?.contiguous()?;
-    dispatch!(dtype, T => {
-        let xs = x.data::<T>(op)?;
-        Tensor::build::<T>(op, x.shape(), |y| {
-            for (y, x) in y.iter_mut().zip(xs) {
-                *y = T::from_f64(f(x.to_f64()));
-            }
-        })
-    })
+/// `op(x)` in the dtype of `x`.
+pub(crate) fn apply_operand(op: UnaryOp, x: Operand<'_>) -> Result<Tensor> {
+    let shape = x.shape();
+    match x.reusable(&shape) {
+        Ok(x) => dispatch!(x.dtype(), T => rewrite::<T>(x, |x| Ok(unary_in_place(op, x)?))),
+        Err(x) => dispatch!(x.dtype(), T => run::<T>(op, &x)),
+    }
 }
 
+fn run<T: Element>(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
+    let v = x.kernel_view::<T>()?;
+    Tensor::try_build::<T>(op.name(), x.shape(), |y| Ok(unary(op, v, y)?))
+}
+
+fn apply(op: UnaryOp, rule: fn(DType) -> DType, x: Operand<'_>) -> Result<Tensor> {
+    let dtype = match &x {
+        Operand::Ref(x) => x.dtype(),
+        Operand::Own(x) => x.dtype(),
+        Operand::Num(s) => s.dtype(),
+    };
+    apply_operand(op, x.to_dtype(op.name(), rule(dtype))?)
+}
+
+const SAME: fn(DType) -> DType = |d| d;
+const FLOAT: fn(DType) -> DType = DType::to_float;
+
 macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident $inplace:ident $dtype:expr, $f:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident $inplace:ident ($($arg:ident),*) $rule:ident $op:expr;)*) => {
         impl Tensor {$(
             $(#[$doc])*
-            pub fn $name(&self) -> Result<Tensor> {
-                let dtype: fn(DType) -> DType = $dtype;
-                apply(stringify!($name), self, dtype(self.dtype()), $f)
+            ///
+            /// # Errors
+            /// The op is not defined for the dtype.
+            pub fn $name(&self, $($arg: f64),*) -> Result<Tensor> {
+                apply($op, $rule, Operand::Ref(self))
             }
             #[doc = concat!("As [`Tensor::", stringify!($name), "`], reusing this tensor's memory when nobody else holds it.")]
-            pub fn $inplace(self) -> Result<Tensor> {
-                self.$name()
+            ///
+            /// # Errors
+            /// The op is not defined for the dtype.
+            pub fn $inplace(self, $($arg: f64),*) -> Result<Tensor> {
+                apply($op, $rule, Operand::Own(self))
             }
         )*}
     };
 }
 
 unary! {
-    /// −x.
-    neg neg_ |d| d, |x| -x;
+    /// −x; not for bool.
+    neg neg_ () SAME UnaryOp::Neg;
     /// |x|.
-    abs abs_ |d| d, f64::abs;
+    abs abs_ () SAME UnaryOp::Abs;
+    /// −1, 0 or 1.
+    sign sign_ () SAME UnaryOp::Sign;
     /// x².
-    square square_ |d| d, |x| x * x;
-    /// max(x, 0).
-    relu relu_ |d| d, |x| if x < 0.0 { 0.0 } else { x };
-    /// eˣ.
-    exp exp_ DType::to_float, f64::exp;
-    /// ln x.
-    log log_ DType::to_float, f64::ln;
-    /// √x.
-    sqrt sqrt_ DType::to_float, f64::sqrt;
-    /// 1/√x.
-    rsqrt rsqrt_ DType::to_float, |x| x.sqrt().recip();
+    square square_ () SAME UnaryOp::Square;
     /// 1/x.
-    reciprocal reciprocal_ DType::to_float, f64::recip;
-    /// The sine.
-    sin sin_ DType::to_float, f64::sin;
-    /// The cosine.
-    cos cos_ DType::to_float, f64::cos;
+    reciprocal reciprocal_ () FLOAT UnaryOp::Reciprocal;
+    /// √x.
+    sqrt sqrt_ () FLOAT UnaryOp::Sqrt;
+    /// 1/√x.
+    rsqrt rsqrt_ () FLOAT UnaryOp::Rsqrt;
+    /// eˣ.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0f32, 1.0], 2)?;
+    /// assert_eq!(x.exp()?.to_vec::<f32>()?, [1.0, std::f32::consts::E]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    exp exp_ () FLOAT UnaryOp::Exp;
+    /// 2ˣ.
+    exp2 exp2_ () FLOAT UnaryOp::Exp2;
+    /// eˣ − 1, accurate near 0.
+    expm1 expm1_ () FLOAT UnaryOp::Expm1;
+    /// The natural logarithm.
+    log log_ () FLOAT UnaryOp::Log;
+    /// ln(1 + x), accurate near 0.
+    log1p log1p_ () FLOAT UnaryOp::Log1p;
+    /// The logarithm to base 2.
+    log2 log2_ () FLOAT UnaryOp::Log2;
+    /// The logarithm to base 10.
+    log10 log10_ () FLOAT UnaryOp::Log10;
+    /// The sine (radians).
+    sin sin_ () FLOAT UnaryOp::Sin;
+    /// The cosine (radians).
+    cos cos_ () FLOAT UnaryOp::Cos;
+    /// The tangent (radians).
+    tan tan_ () FLOAT UnaryOp::Tan;
+    /// The inverse sine.
+    asin asin_ () FLOAT UnaryOp::Asin;
+    /// The inverse cosine.
+    acos acos_ () FLOAT UnaryOp::Acos;
+    /// The inverse tangent.
+    atan atan_ () FLOAT UnaryOp::Atan;
+    /// The hyperbolic sine.
+    sinh sinh_ () FLOAT UnaryOp::Sinh;
+    /// The hyperbolic cosine.
+    cosh cosh_ () FLOAT UnaryOp::Cosh;
     /// The hyperbolic tangent.
-    tanh tanh_ DType::to_float, f64::tanh;
+    tanh tanh_ () FLOAT UnaryOp::Tanh;
+    /// The inverse hyperbolic sine.
+    asinh asinh_ () FLOAT UnaryOp::Asinh;
+    /// The inverse hyperbolic cosine.
+    acosh acosh_ () FLOAT UnaryOp::Acosh;
+    /// The inverse hyperbolic tangent.
+    atanh atanh_ () FLOAT UnaryOp::Atanh;
+    /// The error function.
+    erf erf_ () FLOAT UnaryOp::Erf;
+    /// 1 − erf(x), accurate where it is tiny.
+    erfc erfc_ () FLOAT UnaryOp::Erfc;
+    /// The inverse of the error function.
+    erfinv erfinv_ () FLOAT UnaryOp::Erfinv;
+    /// ln |Γ(x)|.
+    lgamma lgamma_ () FLOAT UnaryOp::Lgamma;
+    /// The derivative of ln Γ.
+    digamma digamma_ () FLOAT UnaryOp::Digamma;
+    /// sin(πx)/(πx).
+    sinc sinc_ () FLOAT UnaryOp::Sinc;
     /// 1/(1 + e⁻ˣ).
-    sigmoid sigmoid_ DType::to_float, |x| 1.0 / (1.0 + (-x).exp());
+    sigmoid sigmoid_ () FLOAT UnaryOp::Sigmoid;
+    /// ln(sigmoid(x)).
+    logsigmoid logsigmoid_ () FLOAT UnaryOp::LogSigmoid;
+    /// Towards −∞.
+    floor floor_ () SAME UnaryOp::Floor;
+    /// Towards +∞.
+    ceil ceil_ () SAME UnaryOp::Ceil;
+    /// To the nearest whole number, halves to even.
+    round round_ () SAME UnaryOp::Round;
+    /// Towards 0.
+    trunc trunc_ () SAME UnaryOp::Trunc;
+    /// x − trunc(x).
+    frac frac_ () SAME UnaryOp::Frac;
+    /// All bits flipped, of whole numbers or bools.
+    bitwise_not bitwise_not_ () SAME UnaryOp::BitwiseNot;
+    /// max(x, 0).
+    relu relu_ () SAME UnaryOp::Relu;
+    /// min(max(x, 0), 6).
+    relu6 relu6_ () SAME UnaryOp::Relu6;
+    /// x if x > 0, else slope·x (0.01 in PyTorch).
+    leaky_relu leaky_relu_ (negative_slope) FLOAT UnaryOp::LeakyRelu(negative_slope);
+    /// x if x > 0, else alpha·(eˣ − 1) (1.0 in PyTorch).
+    elu elu_ (alpha) FLOAT UnaryOp::Elu(alpha);
+    /// ELU with the self-normalising constants.
+    selu selu_ () FLOAT UnaryOp::Selu;
+    /// x if x > 0, else alpha·(e^(x/alpha) − 1) (1.0 in PyTorch).
+    celu celu_ (alpha) FLOAT UnaryOp::Celu(alpha);
+    /// x·Φ(x), by the error function.
+    gelu gelu_ () FLOAT UnaryOp::Gelu;
+    /// x·Φ(x), Φ approximated with tanh.
+    gelu_tanh gelu_tanh_ () FLOAT UnaryOp::GeluTanh;
+    /// x·sigmoid(x).
+    silu silu_ () FLOAT UnaryOp::Silu;
+    /// x·tanh(softplus(x)).
+    mish mish_ () FLOAT UnaryOp::Mish;
+    /// ln(1 + e^(beta·x))/beta; x itself where beta·x is above the threshold (1 and 20 in PyTorch).
+    softplus softplus_ (beta, threshold) FLOAT UnaryOp::Softplus { beta, threshold };
+    /// x/(1 + |x|).
+    softsign softsign_ () FLOAT UnaryOp::Softsign;
+    /// x·relu6(x + 3)/6.
+    hardswish hardswish_ () FLOAT UnaryOp::Hardswish;
+    /// relu6(x + 3)/6.
+    hardsigmoid hardsigmoid_ () FLOAT UnaryOp::Hardsigmoid;
+    /// x if |x| > lambda, else 0 (0.5 in PyTorch).
+    hardshrink hardshrink_ (lambda) FLOAT UnaryOp::Hardshrink(lambda);
+    /// x moved towards 0 by lambda (0.5 in PyTorch).
+    softshrink softshrink_ (lambda) FLOAT UnaryOp::Softshrink(lambda);
+    /// x − tanh(x).
+    tanhshrink tanhshrink_ () FLOAT UnaryOp::Tanhshrink;
+    /// x if x > threshold, else value.
+    threshold threshold_ (threshold, value) SAME UnaryOp::Threshold { threshold, value };
+    /// x clamped to `min..=max` (−1 and 1 in PyTorch).
+    hardtanh hardtanh_ (min, max) SAME UnaryOp::Clamp { min, max };
+    /// Degrees to radians.
+    deg2rad deg2rad_ () FLOAT UnaryOp::Affine { scale: std::f64::consts::PI / 180.0, shift: -0.0 };
+    /// Radians to degrees.
+    rad2deg rad2deg_ () FLOAT UnaryOp::Affine { scale: 180.0 / std::f64::consts::PI, shift: -0.0 };
+}
+
+impl Tensor {
+    /// ln(x/(1 − x)); with `eps`, x is clamped to `eps..=1 − eps` first.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn logit(&self, eps: Option<f64>) -> Result<Tensor> {
+        match eps {
+            Some(eps) => {
+                let x = self.to_dtype(self.dtype().to_float())?;
+                apply(
+                    UnaryOp::Logit,
+                    FLOAT,
+                    Operand::Own(x.clamp(eps, 1.0 - eps)?),
+                )
+            }
+            None => apply(UnaryOp::Logit, FLOAT, Operand::Ref(self)),
+        }
+    }
+
+    /// x clamped to `min..=max`, either of which may be `None`. `max` wins where they cross; NaN stays.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[-2f32, 0.5, 7.0], 3)?;
+    /// assert_eq!(x.clamp(0.0, 1.0)?.to_vec::<f32>()?, [0.0, 0.5, 1.0]);
+    /// assert_eq!(x.clamp(None, 1.0)?.to_vec::<f32>()?, [-2.0, 0.5, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Both bounds are `None`, or the tensor is bool.
+    pub fn clamp(
+        &self,
+        min: impl Into<Option<f64>>,
+        max: impl Into<Option<f64>>,
+    ) -> Result<Tensor> {
+        self.clamp_scalars(min.into().map(Scalar::Float), max.into().map(Scalar::Float))
+    }
+
+    /// As [`Tensor::clamp`] with bounds of any kind: whole bounds keep a tensor of whole numbers whole.
+    ///
+    /// # Errors
+    /// As [`Tensor::clamp`].
+    pub fn clamp_scalars(&self, min: Option<Scalar>, max: Option<Scalar>) -> Result<Tensor> {
+        let bounds: Vec<Operand<'_>> = [min, max].into_iter().flatten().map(Operand::Num).collect();
+        if bounds.is_empty() {
+            return Err(Error::value(
+                "clamp",
+                "at least one of min and max must be given",
+            ));
+        }
+        let me = Operand::Ref(self);
+        let dtype = super::promote::result_type_of(
+            &std::iter::once(&me).chain(&bounds).collect::<Vec<_>>(),
+        );
+        if dtype.is_float() {
+            let op = UnaryOp::Clamp {
+                min: min.map_or(f64::NEG_INFINITY, Scalar::to_f64),
+                max: max.map_or(f64::INFINITY, Scalar::to_f64),
+            };
+            return apply_operand(op, me.to_dtype("clamp", dtype)?);
+        }
+        let mut out = self.to_dtype(dtype)?;
+        if let Some(min) = min {
+            out = out.maximum_scalar_(min).map_err(|e| e.in_op("clamp"))?;
+        }
+        if let Some(max) = max {
+            out = out.minimum_scalar_(max).map_err(|e| e.in_op("clamp"))?;
+        }
+        Ok(out)
+    }
+
+    /// NaN and the infinities replaced; `None` means 0 for NaN, the largest and smallest finite values for ±∞.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn nan_to_num(
+        &self,
+        nan: impl Into<Option<f64>>,
+        posinf: impl Into<Option<f64>>,
+        neginf: impl Into<Option<f64>>,
+    ) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Ok(self.clone());
+        }
+        let largest = match self.dtype() {
+            DType::F16 => 65504.0,
+            DType::BF16 => half::bf16::MAX.to_f64(),
+            DType::F32 => f64::from(f32::MAX),
+            _ => f64::MAX,
+        };
+        let op = UnaryOp::NanToNum {
+            nan: nan.into().unwrap_or(0.0),
+            posinf: posinf.into().unwrap_or(largest),
+            neginf: neginf.into().unwrap_or(-largest),
+        };
+        apply_operand(op, Operand::Ref(self))
+    }
+
+    /// x·scale + shift in one pass.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn affine(&self, scale: f64, shift: f64) -> Result<Tensor> {
+        apply(UnaryOp::Affine { scale, shift }, FLOAT, Operand::Ref(self))
+    }
+
+    /// Rounded to so many decimals (negative: to tens, hundreds, …), halves to even.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn round_decimals(&self, decimals: i32) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Ok(self.clone());
+        }
+        let ten = 10f64.powi(decimals.abs());
+        if decimals >= 0 {
+            self.mul_scalar(ten)?.round_()?.div_scalar_(ten)
+        } else {
+            self.div_scalar(ten)?.round_()?.mul_scalar_(ten)
+        }
+    }
 }
