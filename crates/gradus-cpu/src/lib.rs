@@ -32,7 +32,9 @@ pub mod copy;
 mod element;
 pub mod elementwise;
 mod error;
+pub mod gemm;
 pub mod parallel;
+mod scratch;
 mod view;
 
 pub use element::{Element, FloatElement, Kind};

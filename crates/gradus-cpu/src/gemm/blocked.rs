@@ -1,0 +1,347 @@
+//! The five loops around the micro-kernel (Van Zee & van de Geijn, *BLIS*, 2015), cut into tasks.
+//!
+//!     for jc in N by NC            a stripe of columns whose packed B is bounded
+//!       for pc in K by KC          B[pc, jc] is packed: panels of NR columns
+//!         for ic in M by MC        A[ic, pc] is packed: panels of MR rows, a block in L2
+//!           for jr in NC by NR     a panel of B in L1
+//!             for ir in MC by MR   the micro-kernel: MR × NR of C in registers, KC steps
+//!
+//! The tasks are tiles of C. A tile's loop over `pc` runs inside the task, so K is never split between threads and each
+//! element is summed in the same order however many there are. An operand that several tiles read is packed once, in
+//! parallel, before them (in chunks of K that bound the memory); one that a single row or column of tiles reads is
+//! packed by the tile itself, while its cache is warm. All sizes follow from M, N, K and the ISA alone.
+//!
+//! Roofline (AVX-512, f32): a tile step does MR·NR·KC = 14·32·256 multiply-adds from L1 and reads 14·256 elements of A from
+//! L2: 64 FMAs an L2 byte... the FMA ports are the limit as long as packing (once an element) stays below 1/32 of N or M.
+
+use std::marker::PhantomData;
+
+use gradus_simd::{Float, IsaName, Kernel, dispatch, dispatch_on};
+
+use super::epilogue::{Epilogue, Scale};
+use super::matrix::{MatRef, Out};
+use super::microkernel::{MacroKernel, RegisterTile};
+use super::pack::{Columns, PackA, PackB};
+use crate::parallel::{self, SharedMut};
+use crate::scratch;
+
+/// Steps of k between two visits of C: a panel of B (NR columns) fills two thirds of a 48 KiB L1.
+const KC: usize = 256;
+/// Columns of B packed at once when tiles share them, and rows of A.
+const NC: usize = 4096;
+const MC: usize = 4096;
+/// Elements packed at once of an operand that tiles share.
+const SHARED: usize = 2 << 20;
+/// Multiply-adds below which a second thread does not pay.
+const PARALLEL: usize = 1 << 20;
+
+/// Runs a kernel on an ISA that is known to be available.
+pub(crate) fn on<K: Kernel>(isa: IsaName, kernel: K) -> K::Output {
+    if isa == gradus_simd::current() {
+        return dispatch(kernel);
+    }
+    dispatch_on(isa, kernel).expect("the caller chose an available instruction set")
+}
+
+/// One product: `out = epilogue(alpha·A·B + beta·out)`.
+pub(crate) struct Job<'a, T, B> {
+    pub a: MatRef<'a, T>,
+    pub b: &'a B,
+    pub alpha: T,
+    pub beta: T,
+    pub out: &'a Out<'a, T>,
+    pub epilogue: &'a Epilogue<'a, T>,
+    pub isa: IsaName,
+}
+
+/// How a problem is cut. `mt × nt` is a tile of C, in whole register tiles.
+#[derive(Clone, Copy, Debug)]
+struct Tiling {
+    mr: usize,
+    nr: usize,
+    lanes: usize,
+    kc: usize,
+    mt: usize,
+    nt: usize,
+}
+
+impl Tiling {
+    fn new<T: Float>(isa: IsaName, m: usize, n: usize, k: usize, own_b: bool) -> Self {
+        let (max_mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
+        // As many panels as the tallest register tile asks for, all about equally high.
+        let mr = m.div_ceil(m.div_ceil(max_mr).max(1)).max(1);
+        let kc = k.div_ceil(k.div_ceil(KC).max(1)).max(1);
+        let (panels, stripes) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
+        // Panels a tile: A in half of L2. Where B is expensive to pack (im2col), tiles are as tall as L2 allows.
+        let (mut rows, mut cols) = if own_b {
+            (
+                512usize.div_ceil(mr),
+                (65536 / kc).clamp(2 * nr, 2048).div_ceil(nr),
+            )
+        } else {
+            (10, 256usize.div_ceil(nr))
+        };
+        (rows, cols) = (rows.min(panels), cols.min(stripes));
+        // Enough tiles for a few threads, as long as each is worth a task.
+        while panels.div_ceil(rows) * stripes.div_ceil(cols) < 16
+            && rows * mr * cols * nr * k > 2 * PARALLEL
+        {
+            if own_b && cols > 1 || rows * mr < cols * nr {
+                cols = cols.div_ceil(2);
+            } else {
+                rows = rows.div_ceil(2);
+            }
+        }
+        // All tiles about equally large.
+        let even = |total: usize, size: usize| total.div_ceil(total.div_ceil(size));
+        Self {
+            mr,
+            nr,
+            lanes,
+            kc,
+            mt: even(panels, rows) * mr,
+            nt: even(stripes, cols) * nr,
+        }
+    }
+}
+
+/// Calls `f` for each task, on several threads if the work is worth it.
+fn run_tasks(parallel: bool, tasks: usize, f: &(dyn Fn(usize) + Sync)) {
+    if parallel {
+        parallel::for_each(tasks, f)
+    } else {
+        (0..tasks).for_each(f)
+    }
+}
+
+/// Computes the product.
+pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
+    let (m, n, k) = (job.a.rows(), job.out.cols(), job.a.cols());
+    if m == 0 || n == 0 {
+        return;
+    }
+    let own_b = B::SLACK > 0;
+    let t = Tiling::new::<T>(job.isa, m, n, k, own_b);
+    let parallel = m.saturating_mul(n).saturating_mul(k) >= PARALLEL;
+    let share_a = n > t.nt;
+    let share_b = m > t.mt && !own_b;
+    // The stripes and blocks that bound shared packing, in whole tiles.
+    let whole = |size: usize, tile: usize, share: bool, total: usize| {
+        if share {
+            size.next_multiple_of(tile).min(total)
+        } else {
+            total
+        }
+    };
+    let (nc, mc) = (whole(NC, t.nt, share_b, n), whole(MC, t.mt, share_a, m));
+    let chunk = if share_a || share_b {
+        let widest = if share_a { mc } else { 0 }.max(if share_b { nc } else { 0 });
+        (SHARED / (widest * t.kc)).max(1) * t.kc
+    } else {
+        k.max(1)
+    };
+    let a_len = if share_a { mc * chunk.min(k) } else { 0 };
+    let b_len = if share_b {
+        nc.next_multiple_of(t.lanes) * chunk.min(k)
+    } else {
+        0
+    };
+
+    scratch::with(b_len, |packed_b: &mut [T]| {
+        scratch::with(a_len, |packed_a: &mut [T]| {
+            for jc in (0..n).step_by(nc) {
+                let cols = nc.min(n - jc);
+                for pc in (0..k.max(1)).step_by(chunk) {
+                    let ks = chunk.min(k - pc);
+                    if share_b {
+                        pack_shared_b(job, &t, parallel, (pc, ks), (jc, cols), packed_b);
+                    }
+                    for ic in (0..m).step_by(mc) {
+                        let rows = mc.min(m - ic);
+                        if share_a {
+                            pack_shared_a(job, &t, parallel, (pc, ks), (ic, rows), packed_a);
+                        }
+                        let block = Block {
+                            rows: (ic, rows),
+                            cols: (jc, cols),
+                            ks: (pc, ks),
+                            a: share_a.then_some(&*packed_a),
+                            b: share_b.then_some(&*packed_b),
+                        };
+                        let row_tiles = rows.div_ceil(t.mt);
+                        run_tasks(parallel, row_tiles * cols.div_ceil(t.nt), &|i| {
+                            compute_tile(
+                                job,
+                                &t,
+                                &block,
+                                i % row_tiles * t.mt,
+                                i / row_tiles * t.nt,
+                            );
+                        });
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// A block of the problem whose shared operands are packed: `(first, count)` of rows, columns and steps.
+struct Block<'a, T> {
+    rows: (usize, usize),
+    cols: (usize, usize),
+    ks: (usize, usize),
+    a: Option<&'a [T]>,
+    b: Option<&'a [T]>,
+}
+
+/// Panels that one packing task takes.
+const PACK_PANELS: usize = 8;
+
+/// Packs `A[ic.., pc..]`: for each block of KC steps, all panels of rows.
+fn pack_shared_a<T: Float, B>(
+    job: &Job<'_, T, B>,
+    t: &Tiling,
+    parallel: bool,
+    (pc, ks): (usize, usize),
+    (ic, rows): (usize, usize),
+    packed: &mut [T],
+) where
+    B: Columns<T>,
+{
+    let group = PACK_PANELS * t.mr;
+    let groups = rows.div_ceil(group);
+    let packed = SharedMut::new(packed);
+    run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
+        let (p, r) = (i / groups * t.kc, i % groups * group);
+        let (kc, n) = (t.kc.min(ks - p), group.min(rows - r));
+        // SAFETY: the parts of different blocks and groups do not overlap.
+        let dst = unsafe { packed.slice(rows * p + r * kc..rows * p + (r + n) * kc) };
+        let (rows, ks) = (ic + r..ic + r + n, pc + p..pc + p + kc);
+        on(
+            job.isa,
+            PackA {
+                a: job.a,
+                rows,
+                ks,
+                mr: t.mr,
+                dst,
+            },
+        );
+    });
+}
+
+/// Packs `B[pc.., jc..]`: for each block of KC steps, all panels of columns.
+fn pack_shared_b<T: Float, B: Columns<T>>(
+    job: &Job<'_, T, B>,
+    t: &Tiling,
+    parallel: bool,
+    (pc, ks): (usize, usize),
+    (jc, cols): (usize, usize),
+    packed: &mut [T],
+) {
+    let group = PACK_PANELS * t.nr;
+    let groups = cols.div_ceil(group);
+    let padded = cols.next_multiple_of(t.lanes);
+    let packed = SharedMut::new(packed);
+    run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
+        let (p, c) = (i / groups * t.kc, i % groups * group);
+        let (kc, n) = (t.kc.min(ks - p), group.min(cols - c));
+        // SAFETY: the parts of different blocks and groups do not overlap.
+        let dst = unsafe {
+            packed.slice(padded * p + c * kc..padded * p + (c + n).next_multiple_of(t.lanes) * kc)
+        };
+        let (cols, ks) = (jc + c..jc + c + n, pc + p..pc + p + kc);
+        on(
+            job.isa,
+            PackB {
+                b: job.b,
+                ks,
+                cols,
+                nr: t.nr,
+                dst,
+            },
+        );
+    });
+}
+
+/// One tile of C: the loop over k, packing what is not packed yet.
+fn compute_tile<T: Float, B: Columns<T>>(
+    job: &Job<'_, T, B>,
+    t: &Tiling,
+    block: &Block<'_, T>,
+    row: usize,
+    col: usize,
+) {
+    let (ic, all_rows) = block.rows;
+    let (jc, all_cols) = block.cols;
+    let (pc, ks) = block.ks;
+    let (rows, cols) = (t.mt.min(all_rows - row), t.nt.min(all_cols - col));
+    let padded = cols.next_multiple_of(t.lanes);
+    let k = job.a.cols();
+    let kc = t.kc.min(ks);
+    let a_len = if block.a.is_none() { rows * kc } else { 0 };
+    let b_len = if block.b.is_none() {
+        padded * kc + B::SLACK
+    } else {
+        0
+    };
+    scratch::with(a_len, |own_a: &mut [T]| {
+        scratch::with(b_len, |own_b: &mut [T]| {
+            for p in (0..ks.max(1)).step_by(t.kc) {
+                let kc = t.kc.min(ks - p);
+                let range = pc + p..pc + p + kc;
+                let b = if let Some(packed) = block.b {
+                    &packed[all_cols.next_multiple_of(t.lanes) * p + col * kc..][..padded * kc]
+                } else {
+                    let cols = jc + col..jc + col + cols;
+                    on(
+                        job.isa,
+                        PackB {
+                            b: job.b,
+                            ks: range.clone(),
+                            cols,
+                            nr: t.nr,
+                            dst: own_b,
+                        },
+                    );
+                    &own_b[..padded * kc]
+                };
+                let a = if let Some(packed) = block.a {
+                    &packed[all_rows * p + row * kc..][..rows * kc]
+                } else {
+                    let of = ic + row..ic + row + rows;
+                    on(
+                        job.isa,
+                        PackA {
+                            a: job.a,
+                            rows: of,
+                            ks: range.clone(),
+                            mr: t.mr,
+                            dst: own_a,
+                        },
+                    );
+                    &own_a[..rows * kc]
+                };
+                let beta = if range.start == 0 { job.beta } else { T::ONE };
+                let last = range.end == k && !job.epilogue.is_identity();
+                let kernel = MacroKernel {
+                    a,
+                    b,
+                    mr: t.mr,
+                    k: kc,
+                    rows,
+                    cols,
+                    out: job.out,
+                    row: ic + row,
+                    col: jc + col,
+                    scale: Scale {
+                        alpha: job.alpha,
+                        beta,
+                    },
+                    epilogue: last.then_some(job.epilogue),
+                };
+                on(job.isa, kernel);
+            }
+        });
+    });
+}

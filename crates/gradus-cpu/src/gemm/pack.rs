@@ -1,0 +1,148 @@
+//! Packing: from any strides to panels the micro-kernel reads front to back.
+//!
+//! A panel of A is `k × height`: for each k the elements of `height` rows side by side. A panel of B is `k × width`: for
+//! each k, `width` columns. One is the transpose of the other, so one function packs both. Packing pays three times:
+//! contiguous loads, no cache conflicts, and one place where layout is dealt with (transposes here; im2col in
+//! `conv`, which is another [`Columns`]).
+
+use std::ops::Range;
+
+use gradus_simd::{Float, FloatVec, Isa, Kernel};
+
+use super::matrix::MatRef;
+
+/// The right-hand operand of a product, `K × N`, as something that can be packed.
+pub(crate) trait Columns<T: Float>: Sync {
+    /// Elements that `pack` may overwrite past the end of what it packs. If there are any, each tile packs its own columns.
+    const SLACK: usize;
+
+    /// Packs rows `ks` and columns `cols` as panels of `nr` columns, one after the other, each `k × width`; the last is as
+    /// wide as what is left, rounded up to whole vectors with zeros. `dst` has `SLACK` elements more than that.
+    fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]);
+}
+
+impl<T: Float> Columns<T> for MatRef<'_, T> {
+    const SLACK: usize = 0;
+
+    #[inline(always)]
+    fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]) {
+        pack_panels(isa, self.t(), cols, ks, nr, T::V::<S>::LANES, dst);
+    }
+}
+
+/// Packs `m[rows, ks]` as panels of `height` rows; the last has what is left rounded up to a multiple of `round`.
+#[inline(always)]
+pub(crate) fn pack_panels<S: Isa, T: Float>(
+    isa: S,
+    m: MatRef<'_, T>,
+    rows: Range<usize>,
+    ks: Range<usize>,
+    height: usize,
+    round: usize,
+    dst: &mut [T],
+) {
+    if rows.is_empty() || ks.is_empty() {
+        return;
+    }
+    let lanes = T::V::<S>::LANES;
+    let k = ks.len();
+    assert!(
+        rows.end <= m.rows()
+            && ks.end <= m.cols()
+            && dst.len() >= rows.len().next_multiple_of(round) * k
+    );
+    let (row_stride, k_stride) = (m.row_stride(), m.col_stride());
+    let mut first = rows.start;
+    let mut panel = dst.as_mut_ptr();
+    while first < rows.end {
+        let n = height.min(rows.end - first);
+        let padded = if n == height {
+            n
+        } else {
+            n.next_multiple_of(round)
+        };
+        let src = m.ptr(first, ks.start);
+        // SAFETY: elements (first.., ks) of m exist; the panel's k × padded elements lie inside dst, as asserted.
+        unsafe {
+            if row_stride == 1 {
+                // The panel's rows lie side by side: copy vectors.
+                for p in 0..k {
+                    let (from, to) = (src.offset(p as isize * k_stride), panel.add(p * padded));
+                    let mut i = 0;
+                    while i + lanes <= n {
+                        T::V::<S>::load_ptr(isa, from.add(i)).store_ptr(to.add(i));
+                        i += lanes;
+                    }
+                    if i < n {
+                        T::V::<S>::load_tail_ptr(isa, from.add(i), n - i, T::ZERO)
+                            .store_tail_ptr(to.add(i), n - i);
+                    }
+                    for i in n..padded {
+                        *to.add(i) = T::ZERO;
+                    }
+                }
+            } else {
+                // A transpose, eight steps of k at a time: the lines read stay in L1 until they are used up.
+                let mut p = 0;
+                while p < k {
+                    let steps = 8.min(k - p);
+                    for i in 0..n {
+                        let from = src.offset(i as isize * row_stride + p as isize * k_stride);
+                        let to = panel.add(p * padded + i);
+                        if steps == 8 {
+                            for q in 0..8 {
+                                *to.add(q * padded) = *from.offset(q as isize * k_stride);
+                            }
+                        } else {
+                            for q in 0..steps {
+                                *to.add(q * padded) = *from.offset(q as isize * k_stride);
+                            }
+                        }
+                    }
+                    for q in p..p + steps {
+                        for i in n..padded {
+                            *panel.add(q * padded + i) = T::ZERO;
+                        }
+                    }
+                    p += steps;
+                }
+            }
+            panel = panel.add(padded * k);
+        }
+        first += n;
+    }
+}
+
+/// [`pack_panels`] for a block of A.
+pub(crate) struct PackA<'a, T> {
+    pub a: MatRef<'a, T>,
+    pub rows: Range<usize>,
+    pub ks: Range<usize>,
+    pub mr: usize,
+    pub dst: &'a mut [T],
+}
+
+impl<T: Float> Kernel for PackA<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        pack_panels(isa, self.a, self.rows, self.ks, self.mr, 1, self.dst);
+    }
+}
+
+/// [`Columns::pack`] for a block of B.
+pub(crate) struct PackB<'a, T, B> {
+    pub b: &'a B,
+    pub ks: Range<usize>,
+    pub cols: Range<usize>,
+    pub nr: usize,
+    pub dst: &'a mut [T],
+}
+
+impl<T: Float, B: Columns<T>> Kernel for PackB<'_, T, B> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        self.b.pack(isa, self.ks, self.cols, self.nr, self.dst);
+    }
+}
