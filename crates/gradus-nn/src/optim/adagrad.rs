@@ -1,0 +1,79 @@
+//! Adagrad: the gradient divided by the root of the sum of all its squares. Source: Duchi, Hazan and Singer 2011;
+//! `torch.optim.Adagrad`.
+
+use gradus_tensor::{Result, Tensor};
+
+use super::element::{Real, Update, fused, not_negative};
+use super::{Optim, ParamState, Rule};
+
+/// Adagrad; see [`AdagradOptions`].
+pub type Adagrad = Optim<AdagradOptions>;
+
+/// Options of [`Adagrad`], with PyTorch's defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdagradOptions {
+    /// Learning rate (1e-2).
+    pub lr: f64,
+    /// The rate is divided by `1 + steps * lr_decay` (0).
+    pub lr_decay: f64,
+    /// L2 penalty, added to the gradient (0).
+    pub weight_decay: f64,
+    /// What the sum of squares starts from (0).
+    pub initial_accumulator_value: f64,
+    /// Added to the denominator (1e-10).
+    pub eps: f64,
+    /// Climb instead of descend.
+    pub maximize: bool,
+}
+
+impl Default for AdagradOptions {
+    fn default() -> Self {
+        Self { lr: 1e-2, lr_decay: 0.0, weight_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10, maximize: false }
+    }
+}
+
+struct Step<'a> {
+    options: &'a AdagradOptions,
+    lr: f64,
+}
+
+impl Update<1> for Step<'_> {
+    #[inline(always)]
+    fn update<T: Real>(&self, p: T, g: T, [sum]: [T; 1]) -> (T, [T; 1]) {
+        let o = self.options;
+        let g = if o.maximize { -g } else { g };
+        let g = g + p * T::of(o.weight_decay);
+        let sum = sum + g * g;
+        (p - T::of(self.lr) * (g / (sum.sqrt() + T::of(o.eps))), [sum])
+    }
+}
+
+impl Rule for AdagradOptions {
+    const NAME: &'static str = "Adagrad";
+    const SLOTS: &'static [&'static str] = &["sum"];
+
+    fn initial(&self) -> f64 {
+        self.initial_accumulator_value
+    }
+
+    fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+
+    fn check(&self) -> Result<(), String> {
+        not_negative("lr", self.lr)?;
+        not_negative("lr_decay", self.lr_decay)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        not_negative("initial_accumulator_value", self.initial_accumulator_value)?;
+        not_negative("eps", self.eps)
+    }
+
+    fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
+        let lr = self.lr / (1.0 + (state.step - 1) as f64 * self.lr_decay);
+        fused::<1>(param, grad, &mut state.slots, &Step { options: self, lr })
+    }
+}

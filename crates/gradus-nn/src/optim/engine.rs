@@ -1,0 +1,252 @@
+//! What every first-order optimiser has in common: groups of parameters with their options, state by parameter name, the
+//! walk over the model. One algorithm is a [`Rule`]; `Optim<R>` makes an optimiser of it.
+//! The idea is PyTorch's `Optimizer` with its `param_groups`; a group here is a predicate on names, not a list of tensors,
+//! so it survives reloading and copying of the model.
+
+use std::collections::BTreeMap;
+
+use gradus_autograd::Gradients;
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use super::Optimizer;
+use crate::module::{Module, Param, StateDict, is_under};
+
+/// One algorithm: its options, the state it keeps per parameter, and the update.
+pub trait Rule: Clone + Default + Send + Sync {
+    /// PyTorch's name of it.
+    const NAME: &'static str;
+
+    /// Names of all state tensors it may keep, each of the parameter's shape.
+    const SLOTS: &'static [&'static str];
+
+    /// Names of those it keeps with these options.
+    fn slots(&self) -> &'static [&'static str] {
+        Self::SLOTS
+    }
+
+    /// Names of the state numbers.
+    const NUMBERS: &'static [&'static str] = &[];
+
+    /// What the state tensors are filled with at first.
+    fn initial(&self) -> f64 {
+        0.0
+    }
+
+    /// What state number `index` is at first.
+    fn initial_number(&self, index: usize) -> f64 {
+        let _ = index;
+        0.0
+    }
+
+    /// The learning rate.
+    fn lr(&self) -> f64;
+
+    /// Sets the learning rate.
+    fn set_lr(&mut self, lr: f64);
+
+    /// Sets the momentum, if there is one.
+    fn set_momentum(&mut self, momentum: f64) {
+        let _ = momentum;
+    }
+
+    /// Do the options make sense? The error says which does not.
+    fn check(&self) -> Result<(), String>;
+
+    /// One step of one parameter. `state.step` counts from 1; `grad` has the parameter's shape and dtype, f32 or f64.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()>;
+}
+
+/// What an optimiser remembers of one parameter.
+#[derive(Clone, Debug)]
+pub struct ParamState {
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// Names of the tensors, those of [`Rule::slots`].
+    pub names: Vec<&'static str>,
+    /// The tensors, in the same order.
+    pub slots: Vec<Tensor>,
+    /// The numbers, in the order of [`Rule::NUMBERS`].
+    pub numbers: Vec<f64>,
+}
+
+/// Which parameters a group takes.
+type Predicate = Box<dyn Fn(&str, &Param) -> bool + Send + Sync>;
+
+/// An optimiser: an algorithm, its groups and its state.
+pub struct Optim<R> {
+    options: R,
+    groups: Vec<(Predicate, R)>,
+    state: BTreeMap<String, ParamState>,
+}
+
+impl<R: Rule> Optim<R> {
+    /// The algorithm with PyTorch's defaults and this learning rate.
+    pub fn new(lr: f64) -> Self {
+        let mut options = R::default();
+        options.set_lr(lr);
+        Self::with(options)
+    }
+
+    /// The algorithm with these options.
+    pub fn with(options: R) -> Self {
+        Self { options, groups: Vec::new(), state: BTreeMap::new() }
+    }
+
+    /// Other options for the parameters under `prefix` (`"encoder"`). Of several groups that fit, the last added counts.
+    #[must_use]
+    pub fn group(self, prefix: &str, options: R) -> Self {
+        let prefix = prefix.to_string();
+        self.group_where(move |name, _| is_under(name, &prefix), options)
+    }
+
+    /// Other options for the parameters that `fits` says yes to, such as all biases.
+    #[must_use]
+    pub fn group_where(mut self, fits: impl Fn(&str, &Param) -> bool + Send + Sync + 'static, options: R) -> Self {
+        self.groups.push((Box::new(fits), options));
+        self
+    }
+
+    /// The options of the parameters that are in no group.
+    pub fn options(&self) -> &R {
+        &self.options
+    }
+
+    /// The same, to change them.
+    pub fn options_mut(&mut self) -> &mut R {
+        &mut self.options
+    }
+
+    /// The state of a parameter, once it has been stepped.
+    pub fn state(&self, name: &str) -> Option<&ParamState> {
+        self.state.get(name)
+    }
+
+    fn all_options(&mut self) -> impl Iterator<Item = &mut R> {
+        std::iter::once(&mut self.options).chain(self.groups.iter_mut().map(|(_, options)| options))
+    }
+
+    fn step_one(&mut self, name: &str, param: &mut Param, grad: &Tensor) -> Result<()> {
+        let rule = self.groups.iter().rev().find(|(fits, _)| fits(name, param)).map_or(&self.options, |(_, options)| options);
+        if grad.dims() != param.data().dims() {
+            return Err(Error::shape(R::NAME, format!("the gradient is {}, the parameter {}", grad.shape(), param.shape())));
+        }
+        // f16 and bf16 are stepped in f32, with their state in f32, and rounded once.
+        let dtype = if param.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let grad = grad.to_dtype(dtype)?;
+        let fits = |s: &ParamState| s.names == rule.slots() && s.slots.iter().all(|slot| slot.dims() == grad.dims() && slot.dtype() == dtype);
+        if !self.state.get(name).is_some_and(fits) {
+            let state = prepare(rule, self.state.get(name), &grad)?;
+            self.state.insert(name.to_string(), state);
+        }
+        let Some(state) = self.state.get_mut(name) else { return Ok(()) };
+        state.step += 1;
+        param.update(|data| {
+            if data.dtype() == dtype {
+                return rule.update(data, &grad, state);
+            }
+            let mut wide = data.to_dtype(dtype)?;
+            rule.update(&mut wide, &grad, state)?;
+            *data = wide.to_dtype(data.dtype())?;
+            Ok(())
+        })
+    }
+}
+
+/// The state a parameter with this gradient needs: what there is already, as far as it fits, and the rest as at first.
+fn prepare<R: Rule>(rule: &R, old: Option<&ParamState>, grad: &Tensor) -> Result<ParamState> {
+    let old = old.filter(|state| state.slots.iter().all(|slot| slot.dims() == grad.dims()));
+    let kept = |name: &str| old.and_then(|state| state.slots.get(state.names.iter().position(|n| *n == name)?));
+    let slot = |name: &&'static str| match kept(name) {
+        Some(tensor) => tensor.to_dtype(grad.dtype()),
+        None => Tensor::full(grad.shape(), rule.initial(), grad.dtype()),
+    };
+    let names = rule.slots().to_vec();
+    let numbers = || (0..R::NUMBERS.len()).map(|i| rule.initial_number(i)).collect();
+    Ok(ParamState {
+        step: old.map_or(0, |state| state.step),
+        slots: names.iter().map(slot).collect::<Result<_>>()?,
+        names,
+        numbers: old.map_or_else(numbers, |state| state.numbers.clone()),
+    })
+}
+
+impl<R: Rule> Optimizer for Optim<R> {
+    fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) -> Result<()> {
+        for options in self.all_options() {
+            options.check().map_err(|why| Error::value(R::NAME, why))?;
+        }
+        for (name, param) in model.named_parameters_mut() {
+            if let Some(grad) = gradients.get(param.var()) {
+                self.step_one(&name, param, grad).map_err(|e| e.in_layer(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lrs(&self) -> Vec<f64> {
+        std::iter::once(&self.options).chain(self.groups.iter().map(|(_, options)| options)).map(Rule::lr).collect()
+    }
+
+    fn set_lrs(&mut self, lrs: &[f64]) {
+        for (options, &lr) in self.all_options().zip(lrs) {
+            options.set_lr(lr);
+        }
+    }
+
+    fn set_momentum(&mut self, momentum: f64) {
+        self.all_options().for_each(|options| options.set_momentum(momentum));
+    }
+
+    fn state_dict(&self) -> Result<StateDict> {
+        let mut dict = StateDict::new();
+        for (i, lr) in self.lrs().into_iter().enumerate() {
+            dict.insert(format!("param_groups.{i}.lr"), Tensor::full((), lr, DType::F64)?);
+        }
+        for (name, state) in &self.state {
+            dict.insert(format!("{name}.step"), Tensor::full((), state.step as i64, DType::I64)?);
+            for (slot, tensor) in state.names.iter().zip(&state.slots) {
+                dict.insert(format!("{name}.{slot}"), tensor.clone());
+            }
+            for (key, &number) in R::NUMBERS.iter().zip(&state.numbers) {
+                dict.insert(format!("{name}.{key}"), Tensor::full((), number, DType::F64)?);
+            }
+        }
+        Ok(dict)
+    }
+
+    fn load_state_dict(&mut self, dict: &StateDict) -> Result<()> {
+        let fail = |message: String| Error::value(format!("{}::load_state_dict", R::NAME), message);
+        let mut lrs = self.lrs();
+        let mut states = BTreeMap::new();
+        for (key, tensor) in dict {
+            let Some((name, field)) = key.rsplit_once('.') else {
+                return Err(fail(format!("{key:?} is not `parameter.field`")));
+            };
+            if let Some(group) = name.strip_prefix("param_groups.") {
+                let at = group.parse().ok().and_then(|i: usize| lrs.get_mut(i));
+                *at.ok_or_else(|| fail(format!("there is no group {group} here")))? = tensor.to_f64()?;
+            } else if field == "step" {
+                let part = |field: &str| dict.get(&format!("{name}.{field}"));
+                let number = |field: &&str| part(field).ok_or_else(|| fail(format!("{name}.{field} is missing")))?.to_f64();
+                let names: Vec<_> = R::SLOTS.iter().copied().filter(|slot| part(slot).is_some()).collect();
+                let state = ParamState {
+                    step: u64::try_from(tensor.to_scalar()?.to_i64()).map_err(|_| fail(format!("{key} is negative")))?,
+                    slots: names.iter().filter_map(|slot| part(slot).cloned()).collect(),
+                    names,
+                    numbers: R::NUMBERS.iter().map(number).collect::<Result<_>>()?,
+                };
+                states.insert(name.to_string(), state);
+            } else if !(R::SLOTS.contains(&field) || R::NUMBERS.contains(&field)) {
+                return Err(fail(format!("{key:?} is not something it keeps: {}", R::SLOTS.join(", "))));
+            } else if !dict.contains_key(&format!("{name}.step")) {
+                return Err(fail(format!("{name}.step is missing")));
+            }
+        }
+        self.state = states;
+        self.set_lrs(&lrs);
+        Ok(())
+    }
+}
