@@ -1,0 +1,171 @@
+//! The activations, one line each: names, arguments and defaults of `torch.nn`. The functions themselves, with their
+//! gradients, are `gradus_autograd::functional`'s.
+
+use gradus_autograd::{Var, functional as F};
+use gradus_tensor::{DType, Result, Tensor};
+
+use crate::layer::Layer;
+use crate::module::{Module, Param};
+
+/// Activations without arguments.
+macro_rules! plain {
+    ($($(#[$doc:meta])* $name:ident => $function:path;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, Module)]
+        pub struct $name;
+
+        impl Layer for $name {
+            fn forward(&self, x: &Var) -> Result<Var> {
+                $function(x)
+            }
+        }
+    )*};
+}
+
+plain! {
+    /// `max(x, 0)`.
+    ReLU => F::relu;
+    /// `min(max(x, 0), 6)`.
+    ReLU6 => F::relu6;
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid => F::sigmoid;
+    /// The hyperbolic tangent.
+    Tanh => F::tanh;
+    /// `x · sigmoid(x)`, also called swish.
+    SiLU => F::silu;
+    /// `x · tanh(softplus(x))`.
+    Mish => F::mish;
+    /// The scaled exponential unit, which keeps mean and variance (Klambauer et al. 2017).
+    SELU => F::selu;
+    /// `log(sigmoid(x))`.
+    LogSigmoid => F::logsigmoid;
+    /// `x / (1 + |x|)`.
+    Softsign => F::softsign;
+    /// `x - tanh(x)`.
+    Tanhshrink => F::tanhshrink;
+    /// A sigmoid of straight lines.
+    Hardsigmoid => F::hardsigmoid;
+    /// `x · hardsigmoid(x)`.
+    Hardswish => F::hardswish;
+}
+
+/// Activations with numbers as arguments.
+macro_rules! with_arguments {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty = $default:expr),* } => |$self_:ident, $x:ident| $forward:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Module)]
+        pub struct $name {
+            $($(#[$fdoc])* pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),* }
+            }
+        }
+
+        impl Layer for $name {
+            fn forward(&self, $x: &Var) -> Result<Var> {
+                let $self_ = self;
+                $forward
+            }
+        }
+    )*};
+}
+
+with_arguments! {
+    /// `x Φ(x)` with the normal distribution's Φ, or its approximation by tanh (Hendrycks and Gimpel 2016).
+    GELU {
+        /// Use the approximation, as GPT-2 does.
+        tanh: bool = false
+    } => |s, x| F::gelu(x, s.tanh);
+    /// `x` above 0, `slope · x` below.
+    LeakyReLU {
+        /// 0.01.
+        negative_slope: f64 = 0.01
+    } => |s, x| F::leaky_relu(x, s.negative_slope);
+    /// `x` above 0, `alpha (exp(x) - 1)` below.
+    ELU {
+        /// 1.
+        alpha: f64 = 1.0
+    } => |s, x| F::elu(x, s.alpha);
+    /// `max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)`.
+    CELU {
+        /// 1.
+        alpha: f64 = 1.0
+    } => |s, x| F::celu(x, s.alpha);
+    /// `log(1 + exp(beta x)) / beta`, and `x` itself where `beta x` is above the threshold.
+    Softplus {
+        /// 1.
+        beta: f64 = 1.0,
+        /// 20.
+        threshold: f64 = 20.0
+    } => |s, x| F::softplus(x, s.beta, s.threshold);
+    /// `x` held between two values.
+    Hardtanh {
+        /// -1.
+        min_val: f64 = -1.0,
+        /// 1.
+        max_val: f64 = 1.0
+    } => |s, x| F::hardtanh(x, s.min_val, s.max_val);
+    /// 0 within `lambda` of 0, `x` outside.
+    Hardshrink {
+        /// 0.5.
+        lambda: f64 = 0.5
+    } => |s, x| F::hardshrink(x, s.lambda);
+    /// 0 within `lambda` of 0, `x` moved by `lambda` towards 0 outside.
+    Softshrink {
+        /// 0.5.
+        lambda: f64 = 0.5
+    } => |s, x| F::softshrink(x, s.lambda);
+    /// `x` above the threshold, `value` elsewhere.
+    Threshold {
+        /// 0.
+        threshold: f64 = 0.0,
+        /// 0.
+        value: f64 = 0.0
+    } => |s, x| F::threshold(x, s.threshold, s.value);
+    /// One half of the dimension times the sigmoid of the other: it comes out half as long.
+    GLU {
+        /// -1.
+        dim: isize = -1
+    } => |s, x| F::glu(x, s.dim);
+    /// `exp(x)` divided by its sum along the dimension.
+    Softmax {
+        /// -1.
+        dim: isize = -1
+    } => |s, x| x.softmax(s.dim);
+    /// The logarithm of the softmax.
+    LogSoftmax {
+        /// -1.
+        dim: isize = -1
+    } => |s, x| x.log_softmax(s.dim);
+    /// The softmax of `-x`.
+    Softmin {
+        /// -1.
+        dim: isize = -1
+    } => |s, x| x.neg()?.softmax(s.dim);
+}
+
+/// `x` above 0, a learned slope below: one for all, or one for each channel (dimension 1).
+#[derive(Clone, Debug, Module)]
+pub struct PReLU {
+    /// (1) or (C), starting at 0.25.
+    pub weight: Param,
+}
+
+impl PReLU {
+    /// With one slope (`num_parameters` 1) or one for each of the channels.
+    ///
+    /// # Errors
+    /// When the memory cannot be had.
+    pub fn new(num_parameters: usize) -> Result<Self> {
+        Ok(Self { weight: Param::new(Tensor::full([num_parameters], 0.25, DType::F32)?)? })
+    }
+}
+
+impl Layer for PReLU {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        F::prelu(x, self.weight.var())
+    }
+}
