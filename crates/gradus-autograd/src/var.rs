@@ -42,6 +42,36 @@ impl Var {
         })
     }
 
+    /// Changes the value of a leaf, in place where nobody else holds it: how an optimiser steps. The leaf keeps its number
+    /// and its hooks; a graph recorded before keeps the value it saw.
+    ///
+    /// # Errors
+    /// If this is not a leaf, if `f` fails, or if it changes shape or dtype.
+    pub fn update_leaf(&mut self, f: impl FnOnce(&mut Tensor) -> Result<()>) -> Result<()> {
+        let Some(node) = self.node.as_ref().filter(|node| node.is_leaf()) else {
+            return Err(Error::value(
+                "Var::update_leaf",
+                format!("this is not a leaf but {}", self.op()),
+            ));
+        };
+        let layout = (self.value.shape().clone(), self.value.dtype());
+        f(&mut self.value)?;
+        if (self.value.shape(), self.value.dtype()) != (&layout.0, layout.1) {
+            return Err(Error::shape(
+                "Var::update_leaf",
+                format!(
+                    "{} {} became {} {}",
+                    layout.0,
+                    layout.1,
+                    self.value.shape(),
+                    self.value.dtype()
+                ),
+            ));
+        }
+        debug_assert_eq!(node.dtype, layout.1);
+        Ok(())
+    }
+
     pub(crate) fn with_node(value: Tensor, node: Arc<Node>) -> Var {
         Var {
             value,
