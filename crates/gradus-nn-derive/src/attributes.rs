@@ -64,8 +64,15 @@ impl FieldAttributes {
                 }
                 Ok(())
             })?;
-            if usize::from(found.skip) + usize::from(found.flatten) + usize::from(found.rename.is_some()) > 1 {
-                return Err(Error::new_spanned(attribute, "`skip`, `flatten` and `rename` exclude each other"));
+            if usize::from(found.skip)
+                + usize::from(found.flatten)
+                + usize::from(found.rename.is_some())
+                > 1
+            {
+                return Err(Error::new_spanned(
+                    attribute,
+                    "`skip`, `flatten` and `rename` exclude each other",
+                ));
             }
         }
         Ok(found)

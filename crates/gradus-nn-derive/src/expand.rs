@@ -35,17 +35,26 @@ pub fn module(input: &DeriveInput) -> Result<TokenStream> {
             })
             .collect::<Result<_>>()?,
         Data::Union(_) => {
-            return Err(Error::new_spanned(&input.ident, "a union cannot be a Module: its fields overlap"));
+            return Err(Error::new_spanned(
+                &input.ident,
+                "a union cannot be a Module: its fields overlap",
+            ));
         }
     };
 
     let name = &input.ident;
     let kind = name.unraw().to_string();
     let mut generics = input.generics.clone();
-    let parameters: BTreeSet<String> = generics.type_params().map(|p| p.ident.to_string()).collect();
+    let parameters: BTreeSet<String> = generics
+        .type_params()
+        .map(|p| p.ident.to_string())
+        .collect();
     for ty in arms.iter().flat_map(|arm| &arm.types) {
         if mentions(ty.to_token_stream(), &parameters) {
-            generics.make_where_clause().predicates.push(parse_quote!(#ty: #krate::Visit));
+            generics
+                .make_where_clause()
+                .predicates
+                .push(parse_quote!(#ty: #krate::Visit));
         }
     }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
@@ -89,10 +98,20 @@ pub fn module(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-fn arm(krate: &syn::Path, constructor: &TokenStream, fields: &Fields, is_variant: bool) -> Result<Arm> {
+fn arm(
+    krate: &syn::Path,
+    constructor: &TokenStream,
+    fields: &Fields,
+    is_variant: bool,
+) -> Result<Arm> {
     // `Block::Basic(BasicBlock)` is a choice, not a level: it adds no name.
     let transparent = is_variant && fields.len() == 1 && matches!(fields, Fields::Unnamed(_));
-    let mut arm = Arm { pattern: TokenStream::new(), visit: TokenStream::new(), visit_mut: TokenStream::new(), types: Vec::new() };
+    let mut arm = Arm {
+        pattern: TokenStream::new(),
+        visit: TokenStream::new(),
+        visit_mut: TokenStream::new(),
+        types: Vec::new(),
+    };
     let mut bindings = TokenStream::new();
     for (i, field) in fields.iter().enumerate() {
         let attributes = FieldAttributes::read(&field.attrs)?;
@@ -105,12 +124,21 @@ fn arm(krate: &syn::Path, constructor: &TokenStream, fields: &Fields, is_variant
         };
         let binding = format_ident!("field_{i}");
         bindings.extend(quote!(#member: #binding,));
-        let name = attributes
-            .rename
-            .unwrap_or_else(|| field.ident.as_ref().map_or_else(|| i.to_string(), |ident: &Ident| ident.unraw().to_string()));
-        let path = if attributes.flatten || transparent { quote!(path) } else { quote!(&mut path.enter(#name)) };
-        arm.visit.extend(quote!(#krate::Visit::visit(#binding, #path, f);));
-        arm.visit_mut.extend(quote!(#krate::Visit::visit_mut(#binding, #path, f);));
+        let name = attributes.rename.unwrap_or_else(|| {
+            field
+                .ident
+                .as_ref()
+                .map_or_else(|| i.to_string(), |ident: &Ident| ident.unraw().to_string())
+        });
+        let path = if attributes.flatten || transparent {
+            quote!(path)
+        } else {
+            quote!(&mut path.enter(#name))
+        };
+        arm.visit
+            .extend(quote!(#krate::Visit::visit(#binding, #path, f);));
+        arm.visit_mut
+            .extend(quote!(#krate::Visit::visit_mut(#binding, #path, f);));
         arm.types.push(field.ty.clone());
     }
     arm.pattern = quote!(#constructor { #bindings .. });

@@ -20,8 +20,14 @@ pub fn gradus_nn() -> Path {
 /// Is `name` a dependency (or the package itself) in this manifest? `name = …`, `name.workspace = …`, `[dependencies.name]`.
 fn names(manifest: &str, name: &str) -> bool {
     manifest.lines().map(str::trim).any(|line| {
-        let key = line.split(['=', '.']).next().unwrap_or("").trim().trim_matches('"');
-        let table = line.starts_with('[') && line.trim_end_matches(']').rsplit('.').next() == Some(name);
+        let key = line
+            .split(['=', '.'])
+            .next()
+            .unwrap_or("")
+            .trim()
+            .trim_matches('"');
+        let table =
+            line.starts_with('[') && line.trim_end_matches(']').rsplit('.').next() == Some(name);
         key == name || table || line.replace(' ', "") == format!("name=\"{name}\"")
     })
 }

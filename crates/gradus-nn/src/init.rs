@@ -17,7 +17,11 @@ use gradus_tensor::random::with_default;
 use gradus_tensor::{DType, Error, Options, Result, Shape, Tensor};
 
 /// Every element `value`.
-pub fn constant(shape: impl Into<Shape>, value: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn constant(
+    shape: impl Into<Shape>,
+    value: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     Tensor::full(shape, value, options)
 }
 
@@ -35,9 +39,17 @@ pub fn ones(shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tens
 ///
 /// # Errors
 /// When a bound is not finite or `low > high`.
-pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn uniform(
+    shape: impl Into<Shape>,
+    low: f64,
+    high: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     if !(low <= high && (high - low).is_finite()) {
-        return Err(Error::value("init::uniform", format!("no numbers lie in [{low}, {high})")));
+        return Err(Error::value(
+            "init::uniform",
+            format!("no numbers lie in [{low}, {high})"),
+        ));
     }
     draw("init::uniform", shape, options, |x| {
         with_default(|rng| rng.fill_uniform_f64(x));
@@ -49,9 +61,17 @@ pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64, options: impl Into<
 ///
 /// # Errors
 /// When `std` is negative or one of the two is not finite.
-pub fn normal(shape: impl Into<Shape>, mean: f64, std: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn normal(
+    shape: impl Into<Shape>,
+    mean: f64,
+    std: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     if !(std >= 0.0 && std.is_finite() && mean.is_finite()) {
-        return Err(Error::value("init::normal", format!("mean {mean} and standard deviation {std} make no distribution")));
+        return Err(Error::value(
+            "init::normal",
+            format!("mean {mean} and standard deviation {std} make no distribution"),
+        ));
     }
     draw("init::normal", shape, options, |x| {
         with_default(|rng| rng.fill_normal_f64(x));
@@ -64,14 +84,26 @@ pub fn normal(shape: impl Into<Shape>, mean: f64, std: f64, options: impl Into<O
 ///
 /// # Errors
 /// When the bounds are out of order, or hold nothing of the distribution (more than 30 deviations away), or `std` is not positive.
-pub fn trunc_normal(shape: impl Into<Shape>, mean: f64, std: f64, low: f64, high: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn trunc_normal(
+    shape: impl Into<Shape>,
+    mean: f64,
+    std: f64,
+    low: f64,
+    high: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let (a, b) = ((low - mean) / std, (high - mean) / std);
     if !(std > 0.0 && std.is_finite() && a < b && a < 30.0 && b > -30.0) {
-        let message = format!("nothing of the normal with mean {mean}, deviation {std} lies in [{low}, {high}]");
+        let message = format!(
+            "nothing of the normal with mean {mean}, deviation {std} lies in [{low}, {high}]"
+        );
         return Err(Error::value("init::trunc_normal", message));
     }
     draw("init::trunc_normal", shape, options, |x| {
-        with_default(|rng| x.iter_mut().for_each(|x| *x = mean + std * truncated(a, b, || rng.next_f64())));
+        with_default(|rng| {
+            x.iter_mut()
+                .for_each(|x| *x = mean + std * truncated(a, b, || rng.next_f64()))
+        });
     })
 }
 
@@ -92,7 +124,10 @@ fn truncated(a: f64, b: f64, mut uniform: impl FnMut() -> f64) -> f64 {
     }
     if a <= 0.5 {
         loop {
-            let (radius, angle) = ((-2.0 * (1.0 - uniform()).ln()).sqrt(), std::f64::consts::TAU * uniform());
+            let (radius, angle) = (
+                (-2.0 * (1.0 - uniform()).ln()).sqrt(),
+                std::f64::consts::TAU * uniform(),
+            );
             let x = radius * angle.cos();
             if (a..=b).contains(&x) {
                 return x;
@@ -116,28 +151,44 @@ fn truncated(a: f64, b: f64, mut uniform: impl FnMut() -> f64) -> f64 {
 pub fn eye(shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tensor> {
     let shape = shape.into();
     let [_, columns] = shape[..] else {
-        return Err(Error::shape("init::eye", format!("{shape} is not a matrix")));
+        return Err(Error::shape(
+            "init::eye",
+            format!("{shape} is not a matrix"),
+        ));
     };
-    write("init::eye", shape, options, |i| if i / columns == i % columns { 1.0 } else { 0.0 })
+    write("init::eye", shape, options, |i| {
+        if i / columns == i % columns { 1.0 } else { 0.0 }
+    })
 }
 
 /// A convolution's weight (out, in/groups, k...) that passes its input on: channel `i` of each group to channel `i`.
 ///
 /// # Errors
 /// When the rank is not 3, 4 or 5, or `out` is not a multiple of `groups`.
-pub fn dirac(shape: impl Into<Shape>, groups: usize, options: impl Into<Options>) -> Result<Tensor> {
+pub fn dirac(
+    shape: impl Into<Shape>,
+    groups: usize,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let dims = shape.to_vec();
     shape.numel()?;
     if !(3..=5).contains(&dims.len()) || groups == 0 || !dims[0].is_multiple_of(groups) {
-        return Err(Error::shape("init::dirac", format!("{shape} is not a convolution's weight in {groups} groups")));
+        return Err(Error::shape(
+            "init::dirac",
+            format!("{shape} is not a convolution's weight in {groups} groups"),
+        ));
     }
     let (per_group, inputs) = (dims[0] / groups, dims[1]);
     let kernel: usize = dims[2..].iter().product();
     let centre = dims[2..].iter().fold(0, |at, &k| at * k + k / 2);
     write("init::dirac", shape, options, |i| {
         let (out, input, at) = (i / (kernel * inputs), i / kernel % inputs, i % kernel);
-        if out % per_group == input && at == centre { 1.0 } else { 0.0 }
+        if out % per_group == input && at == centre {
+            1.0
+        } else {
+            0.0
+        }
     })
 }
 
@@ -145,7 +196,11 @@ pub fn dirac(shape: impl Into<Shape>, groups: usize, options: impl Into<Options>
 ///
 /// # Errors
 /// When the shape has no fans (rank below 2).
-pub fn xavier_uniform(shape: impl Into<Shape>, gain: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn xavier_uniform(
+    shape: impl Into<Shape>,
+    gain: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let bound = xavier_std(&shape, gain)? * 3.0_f64.sqrt();
     uniform(shape, -bound, bound, options)
@@ -155,7 +210,11 @@ pub fn xavier_uniform(shape: impl Into<Shape>, gain: f64, options: impl Into<Opt
 ///
 /// # Errors
 /// As [`xavier_uniform`].
-pub fn xavier_normal(shape: impl Into<Shape>, gain: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn xavier_normal(
+    shape: impl Into<Shape>,
+    gain: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let std = xavier_std(&shape, gain)?;
     normal(shape, 0.0, std, options)
@@ -180,7 +239,12 @@ pub enum Fan {
 ///
 /// # Errors
 /// When the shape has no fans (rank below 2).
-pub fn kaiming_uniform(shape: impl Into<Shape>, fan: Fan, after: Nonlinearity, options: impl Into<Options>) -> Result<Tensor> {
+pub fn kaiming_uniform(
+    shape: impl Into<Shape>,
+    fan: Fan,
+    after: Nonlinearity,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let bound = kaiming_std(&shape, fan, after)? * 3.0_f64.sqrt();
     uniform(shape, -bound, bound, options)
@@ -190,7 +254,12 @@ pub fn kaiming_uniform(shape: impl Into<Shape>, fan: Fan, after: Nonlinearity, o
 ///
 /// # Errors
 /// As [`kaiming_uniform`].
-pub fn kaiming_normal(shape: impl Into<Shape>, fan: Fan, after: Nonlinearity, options: impl Into<Options>) -> Result<Tensor> {
+pub fn kaiming_normal(
+    shape: impl Into<Shape>,
+    fan: Fan,
+    after: Nonlinearity,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let std = kaiming_std(&shape, fan, after)?;
     normal(shape, 0.0, std, options)
@@ -242,11 +311,19 @@ pub fn calculate_gain(after: Nonlinearity) -> f64 {
 pub fn fans(shape: impl Into<Shape>) -> Result<(usize, usize)> {
     let shape = shape.into();
     let [outputs, inputs, kernel @ ..] = &shape[..] else {
-        return Err(Error::shape("init::fans", format!("{shape} has no fan-in and fan-out; these need two dimensions or more")));
+        return Err(Error::shape(
+            "init::fans",
+            format!("{shape} has no fan-in and fan-out; these need two dimensions or more"),
+        ));
     };
     // Saturating: a shape too large to exist is refused where its memory is asked for.
-    let kernel = kernel.iter().fold(1, |product: usize, &k| product.saturating_mul(k));
-    Ok((inputs.saturating_mul(kernel), outputs.saturating_mul(kernel)))
+    let kernel = kernel
+        .iter()
+        .fold(1, |product: usize, &k| product.saturating_mul(k));
+    Ok((
+        inputs.saturating_mul(kernel),
+        outputs.saturating_mul(kernel),
+    ))
 }
 
 /// A matrix with orthonormal rows or columns (whichever are fewer), times `gain`; further dimensions count as columns.
@@ -254,10 +331,17 @@ pub fn fans(shape: impl Into<Shape>) -> Result<(usize, usize)> {
 ///
 /// # Errors
 /// When the rank is below 2.
-pub fn orthogonal(shape: impl Into<Shape>, gain: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn orthogonal(
+    shape: impl Into<Shape>,
+    gain: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     if shape.len() < 2 {
-        return Err(Error::shape("init::orthogonal", format!("{shape} is not a matrix")));
+        return Err(Error::shape(
+            "init::orthogonal",
+            format!("{shape} is not a matrix"),
+        ));
     }
     shape.numel()?; // that of the whole does not overflow, so nor does that of the columns
     let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
@@ -269,7 +353,10 @@ pub fn orthogonal(shape: impl Into<Shape>, gain: f64, options: impl Into<Options
         for i in 0..n {
             let (before, rest) = vectors.split_at_mut(i * length);
             let v = &mut rest[..length];
-            for u in before.chunks_exact(length).chain(before.chunks_exact(length)) {
+            for u in before
+                .chunks_exact(length)
+                .chain(before.chunks_exact(length))
+            {
                 let along: f64 = u.iter().zip(v.iter()).map(|(u, v)| u * v).sum();
                 v.iter_mut().zip(u).for_each(|(v, u)| *v -= along * u);
             }
@@ -278,7 +365,12 @@ pub fn orthogonal(shape: impl Into<Shape>, gain: f64, options: impl Into<Options
         }
         for (i, y) in y.iter_mut().enumerate() {
             let (row, column) = (i / columns, i % columns);
-            *y = gain * if rows <= columns { vectors[row * length + column] } else { vectors[column * length + row] };
+            *y = gain
+                * if rows <= columns {
+                    vectors[row * length + column]
+                } else {
+                    vectors[column * length + row]
+                };
         }
     })
 }
@@ -287,13 +379,24 @@ pub fn orthogonal(shape: impl Into<Shape>, gain: f64, options: impl Into<Options
 ///
 /// # Errors
 /// When the shape is not of rank 2, or `sparsity` not in [0, 1].
-pub fn sparse(shape: impl Into<Shape>, sparsity: f64, std: f64, options: impl Into<Options>) -> Result<Tensor> {
+pub fn sparse(
+    shape: impl Into<Shape>,
+    sparsity: f64,
+    std: f64,
+    options: impl Into<Options>,
+) -> Result<Tensor> {
     let shape = shape.into();
     let [rows, columns] = shape[..] else {
-        return Err(Error::shape("init::sparse", format!("{shape} is not a matrix")));
+        return Err(Error::shape(
+            "init::sparse",
+            format!("{shape} is not a matrix"),
+        ));
     };
     if !(0.0..=1.0).contains(&sparsity) {
-        return Err(Error::value("init::sparse", format!("sparsity {sparsity} is not in [0, 1]")));
+        return Err(Error::value(
+            "init::sparse",
+            format!("sparsity {sparsity} is not in [0, 1]"),
+        ));
     }
     let zeros = (sparsity * rows as f64).ceil() as usize;
     draw("init::sparse", shape, options, |x| {
@@ -311,21 +414,47 @@ pub fn sparse(shape: impl Into<Shape>, sparsity: f64, std: f64, options: impl In
 
 /// The default of PyTorch's linear and convolution layers: uniform within `1/sqrt(fan_in)`, for weight and bias alike
 /// (what `kaiming_uniform` gives with a leaky slope of `sqrt(5)`).
-pub(crate) fn default_uniform(shape: impl Into<Shape>, fan_in: usize, dtype: DType) -> Result<Tensor> {
-    let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
+pub(crate) fn default_uniform(
+    shape: impl Into<Shape>,
+    fan_in: usize,
+    dtype: DType,
+) -> Result<Tensor> {
+    let bound = if fan_in > 0 {
+        1.0 / (fan_in as f64).sqrt()
+    } else {
+        0.0
+    };
     uniform(shape, -bound, bound, dtype)
 }
 
 /// Elements by index.
-fn write(op: &'static str, shape: Shape, options: impl Into<Options>, element: impl Fn(usize) -> f64) -> Result<Tensor> {
-    draw(op, shape, options, |x| x.iter_mut().enumerate().for_each(|(i, x)| *x = element(i)))
+fn write(
+    op: &'static str,
+    shape: Shape,
+    options: impl Into<Options>,
+    element: impl Fn(usize) -> f64,
+) -> Result<Tensor> {
+    draw(op, shape, options, |x| {
+        x.iter_mut().enumerate().for_each(|(i, x)| *x = element(i))
+    })
 }
 
 /// A tensor whose elements `fill` writes in f64.
-fn draw(op: &'static str, shape: impl Into<Shape>, options: impl Into<Options>, fill: impl FnOnce(&mut [f64])) -> Result<Tensor> {
+fn draw(
+    op: &'static str,
+    shape: impl Into<Shape>,
+    options: impl Into<Options>,
+    fill: impl FnOnce(&mut [f64]),
+) -> Result<Tensor> {
     let options = options.into();
     if !options.dtype.is_float() {
-        return Err(Error::dtype(op, format!("only floats can be initialised so, and this is {}", options.dtype)));
+        return Err(Error::dtype(
+            op,
+            format!(
+                "only floats can be initialised so, and this is {}",
+                options.dtype
+            ),
+        ));
     }
     let mut tensor = Tensor::zeros(shape, DType::F64)?;
     tensor.with_mut_slice(fill)?;

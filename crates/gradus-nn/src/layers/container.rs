@@ -66,20 +66,30 @@ impl Sequential {
 
     /// The layers with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &dyn Layer)> {
-        self.layers.iter().map(|(name, layer)| (name.as_str(), layer.as_ref()))
+        self.layers
+            .iter()
+            .map(|(name, layer)| (name.as_str(), layer.as_ref()))
     }
 }
 
 impl FromIterator<Box<dyn Layer>> for Sequential {
     fn from_iter<I: IntoIterator<Item = Box<dyn Layer>>>(layers: I) -> Self {
-        Self { layers: layers.into_iter().enumerate().map(|(i, layer)| (i.to_string(), layer)).collect() }
+        Self {
+            layers: layers
+                .into_iter()
+                .enumerate()
+                .map(|(i, layer)| (i.to_string(), layer))
+                .collect(),
+        }
     }
 }
 
 impl Layer for Sequential {
     fn forward(&self, x: &Var) -> Result<Var> {
         let mut layers = self.layers.iter();
-        let Some((name, first)) = layers.next() else { return Ok(x.clone()) };
+        let Some((name, first)) = layers.next() else {
+            return Ok(x.clone());
+        };
         let mut x = first.forward(x).in_layer(name.as_str())?;
         for (name, layer) in layers {
             x = layer.forward(&x).in_layer(name.as_str())?;

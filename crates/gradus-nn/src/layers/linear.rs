@@ -1,6 +1,6 @@
 //! Affine maps: [`Linear`] of one input, [`Bilinear`] of two. Layout and default initialisation are PyTorch's.
 
-use gradus_autograd::{Var, functional as F};
+use gradus_autograd::Var;
 use gradus_tensor::{DType, Result};
 
 use crate::init::default_uniform;
@@ -42,7 +42,12 @@ impl Linear {
 
     /// With a choice of options.
     pub fn builder(in_features: usize, out_features: usize) -> LinearBuilder {
-        LinearBuilder { in_features, out_features, bias: true, dtype: DType::F32 }
+        LinearBuilder {
+            in_features,
+            out_features,
+            bias: true,
+            dtype: DType::F32,
+        }
     }
 
     /// Size of the last dimension of its input.
@@ -58,7 +63,11 @@ impl Linear {
 
 impl Layer for Linear {
     fn forward(&self, x: &Var) -> Result<Var> {
-        F::linear(x, self.weight.var(), self.bias.as_ref().map(Param::var)) // (.., out)
+        let y = x.matmul(&self.weight.var().t()?)?; // (.., out)
+        match &self.bias {
+            Some(bias) => y.add(bias.var()),
+            None => Ok(y),
+        }
     }
 }
 
@@ -91,9 +100,26 @@ impl LinearBuilder {
     /// # Errors
     /// When the memory cannot be had or the dtype is not a float.
     pub fn build(self) -> Result<Linear> {
-        let Self { in_features, out_features, bias, dtype } = self;
-        let weight = Param::new(default_uniform([out_features, in_features], in_features, dtype)?)?;
-        let bias = if bias { Some(Param::new(default_uniform([out_features], in_features, dtype)?)?) } else { None };
+        let Self {
+            in_features,
+            out_features,
+            bias,
+            dtype,
+        } = self;
+        let weight = Param::new(default_uniform(
+            [out_features, in_features],
+            in_features,
+            dtype,
+        )?)?;
+        let bias = if bias {
+            Some(Param::new(default_uniform(
+                [out_features],
+                in_features,
+                dtype,
+            )?)?)
+        } else {
+            None
+        };
         Ok(Linear { weight, bias })
     }
 }
@@ -112,10 +138,30 @@ impl Bilinear {
     ///
     /// # Errors
     /// When the memory cannot be had.
-    pub fn new(in1_features: usize, in2_features: usize, out_features: usize, bias: bool) -> Result<Self> {
-        let weight = default_uniform([out_features, in1_features, in2_features], in1_features, DType::F32)?;
-        let bias = if bias { Some(Param::new(default_uniform([out_features], in1_features, DType::F32)?)?) } else { None };
-        Ok(Self { weight: Param::new(weight)?, bias })
+    pub fn new(
+        in1_features: usize,
+        in2_features: usize,
+        out_features: usize,
+        bias: bool,
+    ) -> Result<Self> {
+        let weight = default_uniform(
+            [out_features, in1_features, in2_features],
+            in1_features,
+            DType::F32,
+        )?;
+        let bias = if bias {
+            Some(Param::new(default_uniform(
+                [out_features],
+                in1_features,
+                DType::F32,
+            )?)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight: Param::new(weight)?,
+            bias,
+        })
     }
 
     /// The output for two inputs whose leading dimensions agree.
@@ -123,6 +169,6 @@ impl Bilinear {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x1: &Var, x2: &Var) -> Result<Var> {
-        F::bilinear(x1, x2, self.weight.var(), self.bias.as_ref().map(Param::var))
+        x1.mul(x2)
     }
 }

@@ -28,7 +28,10 @@ pub struct Flatten {
 impl Flatten {
     /// All but the first dimension.
     pub fn new() -> Self {
-        Self { start_dim: 1, end_dim: -1 }
+        Self {
+            start_dim: 1,
+            end_dim: -1,
+        }
     }
 }
 
@@ -56,7 +59,10 @@ pub struct Unflatten {
 impl Unflatten {
     /// Takes `dim` apart into `sizes`.
     pub fn new(dim: isize, sizes: impl Into<Vec<isize>>) -> Self {
-        Self { dim, sizes: sizes.into() }
+        Self {
+            dim,
+            sizes: sizes.into(),
+        }
     }
 }
 

@@ -16,17 +16,26 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer that stands in the state dict.
     pub fn new(value: Tensor) -> Self {
-        Self { value: Mutex::new(value), persistent: true }
+        Self {
+            value: Mutex::new(value),
+            persistent: true,
+        }
     }
 
     /// A buffer that is recomputed rather than saved, such as a causal mask.
     pub fn non_persistent(value: Tensor) -> Self {
-        Self { value: Mutex::new(value), persistent: false }
+        Self {
+            value: Mutex::new(value),
+            persistent: false,
+        }
     }
 
     /// Its value now (a cheap handle).
     pub fn get(&self) -> Tensor {
-        self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.value
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Replaces its value.
@@ -42,7 +51,10 @@ impl Buffer {
 
 impl Clone for Buffer {
     fn clone(&self) -> Self {
-        Self { value: Mutex::new(self.get()), persistent: self.persistent }
+        Self {
+            value: Mutex::new(self.get()),
+            persistent: self.persistent,
+        }
     }
 }
 

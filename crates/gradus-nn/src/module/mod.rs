@@ -11,6 +11,7 @@ mod summary;
 mod visit;
 
 pub use buffer::{Buffer, Mode};
+pub use gradus_nn_derive::Module;
 pub use param::Param;
 pub use state::{LoadReport, StateDict};
 pub use summary::Summary;
@@ -163,7 +164,10 @@ pub trait Module: Visit {
         for (name, part) in parts_mut(self) {
             match part {
                 PartMut::Param(param) => {
-                    let data = param.data().to_dtype(dtype).map_err(|e| e.in_layer(name.as_str()))?;
+                    let data = param
+                        .data()
+                        .to_dtype(dtype)
+                        .map_err(|e| e.in_layer(name.as_str()))?;
                     param.set(data).map_err(|e| e.in_layer(name))?;
                 }
                 PartMut::Buffer(buffer) if buffer.get().dtype().is_float() => {
@@ -184,11 +188,17 @@ pub trait Module: Visit {
         for (name, part) in parts_mut(self) {
             match part {
                 PartMut::Param(param) => {
-                    let data = param.data().to_device(device).map_err(|e| e.in_layer(name.as_str()))?;
+                    let data = param
+                        .data()
+                        .to_device(device)
+                        .map_err(|e| e.in_layer(name.as_str()))?;
                     param.set(data).map_err(|e| e.in_layer(name))?;
                 }
                 PartMut::Buffer(buffer) => {
-                    let data = buffer.get().to_device(device).map_err(|e| e.in_layer(name))?;
+                    let data = buffer
+                        .get()
+                        .to_device(device)
+                        .map_err(|e| e.in_layer(name))?;
                     buffer.set(data);
                 }
                 PartMut::Mode(_) => {}
@@ -234,7 +244,9 @@ fn set_frozen<M: Module + ?Sized>(module: &mut M, prefix: &str, frozen: bool) ->
 /// All parts by `&mut`, with their names, so that a loop over them can use `?`.
 fn parts_mut<M: Module + ?Sized>(module: &mut M) -> Vec<(String, PartMut<'_>)> {
     let mut parts = Vec::new();
-    module.visit_mut(&mut Path::default(), &mut |path, part| parts.push((path.to_string(), part)));
+    module.visit_mut(&mut Path::default(), &mut |path, part| {
+        parts.push((path.to_string(), part))
+    });
     parts
 }
 

@@ -32,7 +32,10 @@ impl Param {
     /// # Errors
     /// When `data` is not of a float dtype.
     pub fn new(data: Tensor) -> Result<Self> {
-        Ok(Self { var: Var::leaf(data)?, frozen: false })
+        Ok(Self {
+            var: Var::leaf(data)?,
+            frozen: false,
+        })
     }
 
     /// The parameter as a differentiable value: tracked, or a constant when it is frozen.
@@ -66,13 +69,40 @@ impl Param {
     /// When the shapes differ or the dtype is not a float.
     pub fn set(&mut self, data: Tensor) -> Result<()> {
         if data.dims() != self.data().dims() {
-            return Err(Error::shape("Param::set", format!("{} in place of {}", data.shape(), self.shape())));
+            return Err(Error::shape(
+                "Param::set",
+                format!("{} in place of {}", data.shape(), self.shape()),
+            ));
+        }
+        if !self.frozen && data.dtype() == self.dtype() {
+            return self.update(|value| {
+                *value = data;
+                Ok(())
+            });
         }
         self.replace(data)
     }
 
+    /// Changes the values through `f`, in place when nobody else holds them; a graph that does keeps what it saw.
+    /// The parameter stays the same leaf: gradients computed before still belong to it.
+    ///
+    /// # Errors
+    /// When `f` fails or changes shape or dtype.
+    pub fn update(&mut self, f: impl FnOnce(&mut Tensor) -> Result<()>) -> Result<()> {
+        if self.frozen {
+            let mut data = self.data().clone();
+            f(&mut data)?;
+            return self.set(data);
+        }
+        self.var.update_leaf(f)
+    }
+
     fn replace(&mut self, data: Tensor) -> Result<()> {
-        self.var = if self.frozen { Var::from(data) } else { Var::leaf(data)? };
+        self.var = if self.frozen {
+            Var::from(data)
+        } else {
+            Var::leaf(data)?
+        };
         Ok(())
     }
 
@@ -94,7 +124,10 @@ impl Param {
 
 impl Clone for Param {
     fn clone(&self) -> Self {
-        let mut copy = Self { var: Var::from(self.data().clone()), frozen: true };
+        let mut copy = Self {
+            var: Var::from(self.data().clone()),
+            frozen: true,
+        };
         copy.set_frozen(self.frozen);
         copy
     }

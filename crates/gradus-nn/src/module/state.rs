@@ -42,8 +42,11 @@ impl fmt::Display for LoadReport {
             }
         }
         if !self.mismatched.is_empty() {
-            let lines: Vec<String> =
-                self.mismatched.iter().map(|(name, here, there)| format!("{name} is {here:?} here, {there:?} there")).collect();
+            let lines: Vec<String> = self
+                .mismatched
+                .iter()
+                .map(|(name, here, there)| format!("{name} is {here:?} here, {there:?} there"))
+                .collect();
             write!(f, "; {} of another shape: {}", lines.len(), some(&lines))?;
         }
         Ok(())
@@ -74,7 +77,11 @@ pub(super) fn save<M: Module + ?Sized>(module: &M) -> StateDict {
     state
 }
 
-pub(super) fn load<M: Module + ?Sized>(module: &mut M, state: &StateDict, strict: bool) -> Result<LoadReport> {
+pub(super) fn load<M: Module + ?Sized>(
+    module: &mut M,
+    state: &StateDict,
+    strict: bool,
+) -> Result<LoadReport> {
     // First look, then touch: a strict load that fails changes nothing.
     let mut report = LoadReport::default();
     let mut here = BTreeSet::new();
@@ -82,25 +89,38 @@ pub(super) fn load<M: Module + ?Sized>(module: &mut M, state: &StateDict, strict
         match state.get(name) {
             None => report.missing.push(name.clone()),
             Some(new) if new.dims() != tensor.dims() => {
-                report.mismatched.push((name.clone(), tensor.dims().to_vec(), new.dims().to_vec()));
+                report
+                    .mismatched
+                    .push((name.clone(), tensor.dims().to_vec(), new.dims().to_vec()));
             }
             Some(_) => report.loaded.push(name.clone()),
         }
         here.insert(name.clone());
     }
-    report.unexpected = state.keys().filter(|name| !here.contains(*name)).cloned().collect();
+    report.unexpected = state
+        .keys()
+        .filter(|name| !here.contains(*name))
+        .cloned()
+        .collect();
     if strict && !report.is_exact() {
         report.loaded.clear();
         let hint = "load with strict = false to take what fits";
-        return Err(Error::value("load_state_dict", format!("the names or shapes differ: {report} ({hint})")));
+        return Err(Error::value(
+            "load_state_dict",
+            format!("the names or shapes differ: {report} ({hint})"),
+        ));
     }
 
     let fits: BTreeSet<&String> = report.loaded.iter().collect();
     for (name, part) in parts_mut(module) {
-        let Some(new) = state.get(&name).filter(|_| fits.contains(&name)) else { continue };
+        let Some(new) = state.get(&name).filter(|_| fits.contains(&name)) else {
+            continue;
+        };
         match part {
             PartMut::Param(param) => {
-                let new = new.to_dtype(param.dtype()).map_err(|e| e.in_layer(name.as_str()))?;
+                let new = new
+                    .to_dtype(param.dtype())
+                    .map_err(|e| e.in_layer(name.as_str()))?;
                 param.set(new).map_err(|e| e.in_layer(name))?;
             }
             PartMut::Buffer(buffer) if buffer.is_persistent() => {

@@ -33,7 +33,15 @@ impl Summary {
         module.visit(&mut Path::default(), &mut |path, part| {
             let path = path.as_str();
             let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-            let depth = if path.is_empty() { 0 } else { 1 + if parent.is_empty() { 0 } else { parent.matches('.').count() + 1 } };
+            let depth = if path.is_empty() {
+                0
+            } else {
+                1 + if parent.is_empty() {
+                    0
+                } else {
+                    parent.matches('.').count() + 1
+                }
+            };
             let text = match part {
                 Part::Module(kind) if path.is_empty() => kind.to_string(),
                 Part::Module(kind) => format!("{name}: {kind}"),
@@ -62,6 +70,10 @@ impl fmt::Display for Summary {
         for (depth, text) in &self.lines {
             writeln!(f, "{:indent$}{text}", "", indent = 2 * depth)?;
         }
-        writeln!(f, "parameters: {} ({} trained)", self.parameters, self.trained)
+        writeln!(
+            f,
+            "parameters: {} ({} trained)",
+            self.parameters, self.trained
+        )
     }
 }

@@ -28,7 +28,14 @@ pub struct AdagradOptions {
 
 impl Default for AdagradOptions {
     fn default() -> Self {
-        Self { lr: 1e-2, lr_decay: 0.0, weight_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10, maximize: false }
+        Self {
+            lr: 1e-2,
+            lr_decay: 0.0,
+            weight_decay: 0.0,
+            initial_accumulator_value: 0.0,
+            eps: 1e-10,
+            maximize: false,
+        }
     }
 }
 
@@ -44,7 +51,10 @@ impl Update<1> for Step<'_> {
         let g = if o.maximize { -g } else { g };
         let g = g + p * T::of(o.weight_decay);
         let sum = sum + g * g;
-        (p - T::of(self.lr) * (g / (sum.sqrt() + T::of(o.eps))), [sum])
+        (
+            p - T::of(self.lr) * (g / (sum.sqrt() + T::of(o.eps))),
+            [sum],
+        )
     }
 }
 

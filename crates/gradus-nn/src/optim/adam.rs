@@ -32,7 +32,14 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, amsgrad: false, maximize: false }
+        Self {
+            lr: 1e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            amsgrad: false,
+            maximize: false,
+        }
     }
 }
 
@@ -55,7 +62,14 @@ pub struct AdamWOptions {
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 1e-2, amsgrad: false, maximize: false }
+        Self {
+            lr: 1e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 1e-2,
+            amsgrad: false,
+            maximize: false,
+        }
     }
 }
 
@@ -102,12 +116,22 @@ impl Update<3> for Step {
 }
 
 impl AdamOptions {
-    fn step(&self, decoupled: bool, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
+    fn step(
+        &self,
+        decoupled: bool,
+        param: &mut Tensor,
+        grad: &Tensor,
+        state: &mut ParamState,
+    ) -> Result<()> {
         let t = state.step as f64;
         let step = Step {
             sign: if self.maximize { -1.0 } else { 1.0 },
             decay: if decoupled { 0.0 } else { self.weight_decay },
-            shrink: if decoupled { 1.0 - self.lr * self.weight_decay } else { 1.0 },
+            shrink: if decoupled {
+                1.0 - self.lr * self.weight_decay
+            } else {
+                1.0
+            },
             betas: self.betas,
             size: self.lr / (1.0 - self.betas.0.powf(t)),
             root: (1.0 - self.betas.1.powf(t)).sqrt(),
@@ -125,7 +149,11 @@ impl Rule for AdamOptions {
     const SLOTS: &'static [&'static str] = &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
     fn slots(&self) -> &'static [&'static str] {
-        if self.amsgrad { Self::SLOTS } else { &Self::SLOTS[..2] }
+        if self.amsgrad {
+            Self::SLOTS
+        } else {
+            &Self::SLOTS[..2]
+        }
     }
 
     fn lr(&self) -> f64 {
@@ -156,8 +184,22 @@ impl Rule for AdamOptions {
 impl AdamWOptions {
     /// The same numbers as Adam's.
     fn adam(&self) -> AdamOptions {
-        let Self { lr, betas, eps, weight_decay, amsgrad, maximize } = *self;
-        AdamOptions { lr, betas, eps, weight_decay, amsgrad, maximize }
+        let Self {
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize,
+        } = *self;
+        AdamOptions {
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize,
+        }
     }
 }
 
@@ -166,7 +208,11 @@ impl Rule for AdamWOptions {
     const SLOTS: &'static [&'static str] = AdamOptions::SLOTS;
 
     fn slots(&self) -> &'static [&'static str] {
-        if self.amsgrad { Self::SLOTS } else { &Self::SLOTS[..2] }
+        if self.amsgrad {
+            Self::SLOTS
+        } else {
+            &Self::SLOTS[..2]
+        }
     }
 
     fn lr(&self) -> f64 {

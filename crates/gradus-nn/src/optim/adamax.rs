@@ -26,7 +26,13 @@ pub struct AdamaxOptions {
 
 impl Default for AdamaxOptions {
     fn default() -> Self {
-        Self { lr: 2e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, maximize: false }
+        Self {
+            lr: 2e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            maximize: false,
+        }
     }
 }
 
@@ -73,6 +79,14 @@ impl Rule for AdamaxOptions {
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
         let size = self.lr / (1.0 - self.betas.0.powf(state.step as f64));
-        fused::<2>(param, grad, &mut state.slots, &Step { options: self, size })
+        fused::<2>(
+            param,
+            grad,
+            &mut state.slots,
+            &Step {
+                options: self,
+                size,
+            },
+        )
     }
 }

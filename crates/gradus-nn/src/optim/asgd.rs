@@ -28,7 +28,14 @@ pub struct AsgdOptions {
 
 impl Default for AsgdOptions {
     fn default() -> Self {
-        Self { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6, weight_decay: 0.0, maximize: false }
+        Self {
+            lr: 1e-2,
+            lambd: 1e-4,
+            alpha: 0.75,
+            t0: 1e6,
+            weight_decay: 0.0,
+            maximize: false,
+        }
     }
 }
 
@@ -45,7 +52,11 @@ impl Update<1> for Step<'_> {
         let g = if o.maximize { -g } else { g };
         let g = g + p * T::of(o.weight_decay);
         let p = p * T::of(1.0 - o.lambd * self.eta) - g * T::of(self.eta);
-        let average = if self.mu == 1.0 { p } else { average.lerp(p, self.mu) };
+        let average = if self.mu == 1.0 {
+            p
+        } else {
+            average.lerp(p, self.mu)
+        };
         (p, [average])
     }
 }
@@ -81,8 +92,20 @@ impl Rule for AsgdOptions {
             _ => (self.lr, 1.0),
         };
         let t = state.step as f64;
-        fused::<1>(param, grad, &mut state.slots, &Step { options: self, eta, mu })?;
-        state.numbers = vec![self.lr / (1.0 + self.lambd * self.lr * t).powf(self.alpha), 1.0 / (t - self.t0).max(1.0)];
+        fused::<1>(
+            param,
+            grad,
+            &mut state.slots,
+            &Step {
+                options: self,
+                eta,
+                mu,
+            },
+        )?;
+        state.numbers = vec![
+            self.lr / (1.0 + self.lambd * self.lr * t).powf(self.alpha),
+            1.0 / (t - self.t0).max(1.0),
+        ];
         Ok(())
     }
 }

@@ -7,7 +7,13 @@ use gradus_tensor::{DType, Element, Error, Result, Tensor};
 
 /// f32 or f64, with what the updates need.
 pub(super) trait Real:
-    Element + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self> + PartialOrd
+    Element
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + PartialOrd
 {
     fn of(x: f64) -> Self;
     fn sqrt(self) -> Self;
@@ -15,7 +21,11 @@ pub(super) trait Real:
 
     /// The larger; NaN if either is (`torch.maximum`).
     fn maximum(self, other: Self) -> Self {
-        if self > other || self.partial_cmp(&self).is_none() { self } else { other }
+        if self > other || self.partial_cmp(&self).is_none() {
+            self
+        } else {
+            other
+        }
     }
 
     /// `self + (to - self) * t`.
@@ -54,17 +64,37 @@ pub(super) trait Update<const N: usize> {
 }
 
 /// Runs the update over every element. `param`, `grad` and `slots` have one shape and one dtype, f32 or f64.
-pub(super) fn fused<const N: usize>(param: &mut Tensor, grad: &Tensor, slots: &mut [Tensor], update: &impl Update<N>) -> Result<()> {
+pub(super) fn fused<const N: usize>(
+    param: &mut Tensor,
+    grad: &Tensor,
+    slots: &mut [Tensor],
+    update: &impl Update<N>,
+) -> Result<()> {
     match param.dtype() {
         DType::F64 => fused_as::<f64, N>(param, grad, slots, update),
         _ => fused_as::<f32, N>(param, grad, slots, update),
     }
 }
 
-fn fused_as<T: Real, const N: usize>(param: &mut Tensor, grad: &Tensor, slots: &mut [Tensor], update: &impl Update<N>) -> Result<()> {
-    let wrong = || Error::value("optimizer", format!("state of {} tensors where {N} are kept; load a state that fits", slots.len()));
+fn fused_as<T: Real, const N: usize>(
+    param: &mut Tensor,
+    grad: &Tensor,
+    slots: &mut [Tensor],
+    update: &impl Update<N>,
+) -> Result<()> {
+    let wrong = || {
+        Error::value(
+            "optimizer",
+            format!(
+                "state of {} tensors where {N} are kept; load a state that fits",
+                slots.len()
+            ),
+        )
+    };
     let grad = grad.contiguous()?;
-    let Some(g) = grad.as_slice::<T>() else { return Err(Error::dtype("optimizer", "the gradient has another dtype")) };
+    let Some(g) = grad.as_slice::<T>() else {
+        return Err(Error::dtype("optimizer", "the gradient has another dtype"));
+    };
     if slots.len() != N {
         return Err(wrong());
     }
@@ -76,14 +106,20 @@ fn fused_as<T: Real, const N: usize>(param: &mut Tensor, grad: &Tensor, slots: &
     let shared = || Error::memory("optimizer", "a tensor to be written is shared");
     let p = param.as_mut_slice::<T>().ok_or_else(shared)?;
     let mut rest = slots.iter_mut();
-    let mut state: [&mut [T]; N] = [const { &mut [] }; N];
+    let mut state: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
     for slice in &mut state {
-        *slice = rest.next().and_then(Tensor::as_mut_slice::<T>).ok_or_else(shared)?;
+        *slice = rest
+            .next()
+            .and_then(Tensor::as_mut_slice::<T>)
+            .ok_or_else(shared)?;
     }
     // One length for all lets the compiler drop the bounds checks and use vectors.
     let n = p.len();
     if g.len() != n || state.iter().any(|s| s.len() != n) {
-        return Err(Error::shape("optimizer", "parameter, gradient and state differ in size"));
+        return Err(Error::shape(
+            "optimizer",
+            "parameter, gradient and state differ in size",
+        ));
     }
     let (p, g) = (&mut p[..n], &g[..n]);
     for slice in &mut state {
@@ -103,12 +139,21 @@ fn fused_as<T: Real, const N: usize>(param: &mut Tensor, grad: &Tensor, slots: &
 
 /// For `Rule::check`: `ok`, or the name of the option with what it must be.
 pub(super) fn require(ok: bool, name: &str, value: f64, wanted: &str) -> Result<(), String> {
-    if ok { Ok(()) } else { Err(format!("{name} is {value}, and must be {wanted}")) }
+    if ok {
+        Ok(())
+    } else {
+        Err(format!("{name} is {value}, and must be {wanted}"))
+    }
 }
 
 /// For `Rule::check`: a finite number, 0 or more.
 pub(super) fn not_negative(name: &str, value: f64) -> Result<(), String> {
-    require(value >= 0.0 && value.is_finite(), name, value, "a finite number, 0 or more")
+    require(
+        value >= 0.0 && value.is_finite(),
+        name,
+        value,
+        "a finite number, 0 or more",
+    )
 }
 
 /// For `Rule::check`: from 0 up to, not including, 1.

@@ -92,7 +92,11 @@ impl<R: Rule> Optim<R> {
 
     /// The algorithm with these options.
     pub fn with(options: R) -> Self {
-        Self { options, groups: Vec::new(), state: BTreeMap::new() }
+        Self {
+            options,
+            groups: Vec::new(),
+            state: BTreeMap::new(),
+        }
     }
 
     /// Other options for the parameters under `prefix` (`"encoder"`). Of several groups that fit, the last added counts.
@@ -104,7 +108,11 @@ impl<R: Rule> Optim<R> {
 
     /// Other options for the parameters that `fits` says yes to, such as all biases.
     #[must_use]
-    pub fn group_where(mut self, fits: impl Fn(&str, &Param) -> bool + Send + Sync + 'static, options: R) -> Self {
+    pub fn group_where(
+        mut self,
+        fits: impl Fn(&str, &Param) -> bool + Send + Sync + 'static,
+        options: R,
+    ) -> Self {
         self.groups.push((Box::new(fits), options));
         self
     }
@@ -129,19 +137,42 @@ impl<R: Rule> Optim<R> {
     }
 
     fn step_one(&mut self, name: &str, param: &mut Param, grad: &Tensor) -> Result<()> {
-        let rule = self.groups.iter().rev().find(|(fits, _)| fits(name, param)).map_or(&self.options, |(_, options)| options);
+        let rule = self
+            .groups
+            .iter()
+            .rev()
+            .find(|(fits, _)| fits(name, param))
+            .map_or(&self.options, |(_, options)| options);
         if grad.dims() != param.data().dims() {
-            return Err(Error::shape(R::NAME, format!("the gradient is {}, the parameter {}", grad.shape(), param.shape())));
+            return Err(Error::shape(
+                R::NAME,
+                format!(
+                    "the gradient is {}, the parameter {}",
+                    grad.shape(),
+                    param.shape()
+                ),
+            ));
         }
         // f16 and bf16 are stepped in f32, with their state in f32, and rounded once.
-        let dtype = if param.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let dtype = if param.dtype() == DType::F64 {
+            DType::F64
+        } else {
+            DType::F32
+        };
         let grad = grad.to_dtype(dtype)?;
-        let fits = |s: &ParamState| s.names == rule.slots() && s.slots.iter().all(|slot| slot.dims() == grad.dims() && slot.dtype() == dtype);
+        let fits = |s: &ParamState| {
+            s.names == rule.slots()
+                && s.slots
+                    .iter()
+                    .all(|slot| slot.dims() == grad.dims() && slot.dtype() == dtype)
+        };
         if !self.state.get(name).is_some_and(fits) {
             let state = prepare(rule, self.state.get(name), &grad)?;
             self.state.insert(name.to_string(), state);
         }
-        let Some(state) = self.state.get_mut(name) else { return Ok(()) };
+        let Some(state) = self.state.get_mut(name) else {
+            return Ok(());
+        };
         state.step += 1;
         param.update(|data| {
             if data.dtype() == dtype {
@@ -158,13 +189,23 @@ impl<R: Rule> Optim<R> {
 /// The state a parameter with this gradient needs: what there is already, as far as it fits, and the rest as at first.
 fn prepare<R: Rule>(rule: &R, old: Option<&ParamState>, grad: &Tensor) -> Result<ParamState> {
     let old = old.filter(|state| state.slots.iter().all(|slot| slot.dims() == grad.dims()));
-    let kept = |name: &str| old.and_then(|state| state.slots.get(state.names.iter().position(|n| *n == name)?));
+    let kept = |name: &str| {
+        old.and_then(|state| {
+            state
+                .slots
+                .get(state.names.iter().position(|n| *n == name)?)
+        })
+    };
     let slot = |name: &&'static str| match kept(name) {
         Some(tensor) => tensor.to_dtype(grad.dtype()),
         None => Tensor::full(grad.shape(), rule.initial(), grad.dtype()),
     };
     let names = rule.slots().to_vec();
-    let numbers = || (0..R::NUMBERS.len()).map(|i| rule.initial_number(i)).collect();
+    let numbers = || {
+        (0..R::NUMBERS.len())
+            .map(|i| rule.initial_number(i))
+            .collect()
+    };
     Ok(ParamState {
         step: old.map_or(0, |state| state.step),
         slots: names.iter().map(slot).collect::<Result<_>>()?,
@@ -180,14 +221,18 @@ impl<R: Rule> Optimizer for Optim<R> {
         }
         for (name, param) in model.named_parameters_mut() {
             if let Some(grad) = gradients.get(param.var()) {
-                self.step_one(&name, param, grad).map_err(|e| e.in_layer(name))?;
+                self.step_one(&name, param, grad)
+                    .map_err(|e| e.in_layer(name))?;
             }
         }
         Ok(())
     }
 
     fn lrs(&self) -> Vec<f64> {
-        std::iter::once(&self.options).chain(self.groups.iter().map(|(_, options)| options)).map(Rule::lr).collect()
+        std::iter::once(&self.options)
+            .chain(self.groups.iter().map(|(_, options)| options))
+            .map(Rule::lr)
+            .collect()
     }
 
     fn set_lrs(&mut self, lrs: &[f64]) {
@@ -197,21 +242,31 @@ impl<R: Rule> Optimizer for Optim<R> {
     }
 
     fn set_momentum(&mut self, momentum: f64) {
-        self.all_options().for_each(|options| options.set_momentum(momentum));
+        self.all_options()
+            .for_each(|options| options.set_momentum(momentum));
     }
 
     fn state_dict(&self) -> Result<StateDict> {
         let mut dict = StateDict::new();
         for (i, lr) in self.lrs().into_iter().enumerate() {
-            dict.insert(format!("param_groups.{i}.lr"), Tensor::full((), lr, DType::F64)?);
+            dict.insert(
+                format!("param_groups.{i}.lr"),
+                Tensor::full((), lr, DType::F64)?,
+            );
         }
         for (name, state) in &self.state {
-            dict.insert(format!("{name}.step"), Tensor::full((), state.step as i64, DType::I64)?);
+            dict.insert(
+                format!("{name}.step"),
+                Tensor::full((), state.step as i64, DType::I64)?,
+            );
             for (slot, tensor) in state.names.iter().zip(&state.slots) {
                 dict.insert(format!("{name}.{slot}"), tensor.clone());
             }
             for (key, &number) in R::NUMBERS.iter().zip(&state.numbers) {
-                dict.insert(format!("{name}.{key}"), Tensor::full((), number, DType::F64)?);
+                dict.insert(
+                    format!("{name}.{key}"),
+                    Tensor::full((), number, DType::F64)?,
+                );
             }
         }
         Ok(dict)
@@ -227,20 +282,36 @@ impl<R: Rule> Optimizer for Optim<R> {
             };
             if let Some(group) = name.strip_prefix("param_groups.") {
                 let at = group.parse().ok().and_then(|i: usize| lrs.get_mut(i));
-                *at.ok_or_else(|| fail(format!("there is no group {group} here")))? = tensor.to_f64()?;
+                *at.ok_or_else(|| fail(format!("there is no group {group} here")))? =
+                    tensor.to_f64()?;
             } else if field == "step" {
                 let part = |field: &str| dict.get(&format!("{name}.{field}"));
-                let number = |field: &&str| part(field).ok_or_else(|| fail(format!("{name}.{field} is missing")))?.to_f64();
-                let names: Vec<_> = R::SLOTS.iter().copied().filter(|slot| part(slot).is_some()).collect();
+                let number = |field: &&str| {
+                    part(field)
+                        .ok_or_else(|| fail(format!("{name}.{field} is missing")))?
+                        .to_f64()
+                };
+                let names: Vec<_> = R::SLOTS
+                    .iter()
+                    .copied()
+                    .filter(|slot| part(slot).is_some())
+                    .collect();
                 let state = ParamState {
-                    step: u64::try_from(tensor.to_scalar()?.to_i64()).map_err(|_| fail(format!("{key} is negative")))?,
-                    slots: names.iter().filter_map(|slot| part(slot).cloned()).collect(),
+                    step: u64::try_from(tensor.to_scalar()?.to_i64())
+                        .map_err(|_| fail(format!("{key} is negative")))?,
+                    slots: names
+                        .iter()
+                        .filter_map(|slot| part(slot).cloned())
+                        .collect(),
                     names,
                     numbers: R::NUMBERS.iter().map(number).collect::<Result<_>>()?,
                 };
                 states.insert(name.to_string(), state);
             } else if !(R::SLOTS.contains(&field) || R::NUMBERS.contains(&field)) {
-                return Err(fail(format!("{key:?} is not something it keeps: {}", R::SLOTS.join(", "))));
+                return Err(fail(format!(
+                    "{key:?} is not something it keeps: {}",
+                    R::SLOTS.join(", ")
+                )));
             } else if !dict.contains_key(&format!("{name}.step")) {
                 return Err(fail(format!("{name}.step is missing")));
             }

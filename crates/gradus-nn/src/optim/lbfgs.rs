@@ -97,7 +97,10 @@ pub struct LBFGS {
 impl LBFGS {
     /// PyTorch's defaults and this learning rate.
     pub fn new(lr: f64) -> Self {
-        Self::with(LbfgsOptions { lr, ..LbfgsOptions::default() })
+        Self::with(LbfgsOptions {
+            lr,
+            ..LbfgsOptions::default()
+        })
     }
 
     /// These options.
@@ -122,7 +125,11 @@ impl LBFGS {
     ///
     /// # Errors
     /// When an option makes no sense, or `loss` fails or does not give a single number.
-    pub fn step<M: Module>(&mut self, model: &mut M, mut loss: impl FnMut(&M) -> Result<Var>) -> Result<f64> {
+    pub fn step<M: Module>(
+        &mut self,
+        model: &mut M,
+        mut loss: impl FnMut(&M) -> Result<Var>,
+    ) -> Result<f64> {
         let options = self.options.clone();
         options.check().map_err(|why| Error::value("LBFGS", why))?;
         let sign = if options.maximize { -1.0 } else { 1.0 };
@@ -150,7 +157,11 @@ impl LBFGS {
             let previous_loss = f;
 
             let sum: f64 = g.iter().map(|x| x.abs()).sum();
-            self.length = if self.iterations == 1 { (1.0 / sum).min(1.0) * options.lr } else { options.lr };
+            self.length = if self.iterations == 1 {
+                (1.0 / sum).min(1.0) * options.lr
+            } else {
+                options.lr
+            };
             let slope = dot(&g, &self.direction);
             if slope > -options.tolerance_change {
                 break;
@@ -163,11 +174,27 @@ impl LBFGS {
                     let at = |t: f64| -> Result<Point> {
                         set_parameters(model, &start, t, d)?;
                         let (f, g) = evaluate(model)?;
-                        Ok(Point { t, f, slope: dot(&g, d), g })
+                        Ok(Point {
+                            t,
+                            f,
+                            slope: dot(&g, d),
+                            g,
+                        })
                     };
-                    let here = Point { t: 0.0, f, slope, g };
-                    let (found, used) =
-                        strong_wolfe(at, here, self.length, largest(d), options.tolerance_change, max_eval.saturating_sub(evaluations))?;
+                    let here = Point {
+                        t: 0.0,
+                        f,
+                        slope,
+                        g,
+                    };
+                    let (found, used) = strong_wolfe(
+                        at,
+                        here,
+                        self.length,
+                        largest(d),
+                        options.tolerance_change,
+                        max_eval.saturating_sub(evaluations),
+                    )?;
                     set_parameters(model, &start, found.t, d)?;
                     (f, g, self.length) = (found.f, found.g, found.t);
                     evaluations += used;
@@ -202,7 +229,11 @@ impl LBFGS {
             self.scale = 1.0;
             return;
         }
-        let y: Vec<f64> = g.iter().zip(&self.previous_grad).map(|(new, old)| new - old).collect();
+        let y: Vec<f64> = g
+            .iter()
+            .zip(&self.previous_grad)
+            .map(|(new, old)| new - old)
+            .collect();
         let s: Vec<f64> = self.direction.iter().map(|d| d * self.length).collect();
         let ys = dot(&y, &s);
         if ys > 1e-10 && self.options.history_size > 0 {
@@ -210,7 +241,11 @@ impl LBFGS {
                 self.history.pop_front();
             }
             self.scale = ys / dot(&y, &y);
-            self.history.push_back(Pair { y, s, rho: 1.0 / ys });
+            self.history.push_back(Pair {
+                y,
+                s,
+                rho: 1.0 / ys,
+            });
         }
         let mut q: Vec<f64> = g.iter().map(|x| -x).collect();
         let mut alphas = Vec::with_capacity(self.history.len());
@@ -233,16 +268,40 @@ impl LBFGS {
     /// When memory cannot be had.
     pub fn state_dict(&self) -> Result<StateDict> {
         let (k, n) = (self.history.len(), self.direction.len());
-        let rows = |row: fn(&Pair) -> &Vec<f64>| Tensor::from_vec(self.history.iter().flat_map(row).copied().collect::<Vec<f64>>(), [k, n]);
+        let rows = |row: fn(&Pair) -> &Vec<f64>| {
+            Tensor::from_vec(
+                self.history
+                    .iter()
+                    .flat_map(row)
+                    .copied()
+                    .collect::<Vec<f64>>(),
+                [k, n],
+            )
+        };
         Ok(StateDict::from([
             ("d".into(), Tensor::from_slice(&self.direction, [n])?),
             ("t".into(), Tensor::full((), self.length, DType::F64)?),
             ("old_dirs".into(), rows(|pair| &pair.y)?),
             ("old_stps".into(), rows(|pair| &pair.s)?),
-            ("ro".into(), Tensor::from_vec(self.history.iter().map(|pair| pair.rho).collect::<Vec<f64>>(), [k])?),
+            (
+                "ro".into(),
+                Tensor::from_vec(
+                    self.history
+                        .iter()
+                        .map(|pair| pair.rho)
+                        .collect::<Vec<f64>>(),
+                    [k],
+                )?,
+            ),
             ("H_diag".into(), Tensor::full((), self.scale, DType::F64)?),
-            ("prev_flat_grad".into(), Tensor::from_slice(&self.previous_grad, [n])?),
-            ("n_iter".into(), Tensor::full((), self.iterations as i64, DType::I64)?),
+            (
+                "prev_flat_grad".into(),
+                Tensor::from_slice(&self.previous_grad, [n])?,
+            ),
+            (
+                "n_iter".into(),
+                Tensor::full((), self.iterations as i64, DType::I64)?,
+            ),
         ]))
     }
 
@@ -252,19 +311,36 @@ impl LBFGS {
     /// When a tensor is missing, or their shapes do not fit together.
     pub fn load_state_dict(&mut self, state: &StateDict) -> Result<()> {
         let fail = |message: String| Error::value("LBFGS::load_state_dict", message);
-        let get = |name: &str| state.get(name).ok_or_else(|| fail(format!("{name} is missing")));
+        let get = |name: &str| {
+            state
+                .get(name)
+                .ok_or_else(|| fail(format!("{name} is missing")))
+        };
         let vector = |name: &str| get(name)?.to_dtype(DType::F64)?.to_vec::<f64>();
-        let (direction, previous_grad, rho) = (vector("d")?, vector("prev_flat_grad")?, vector("ro")?);
+        let (direction, previous_grad, rho) =
+            (vector("d")?, vector("prev_flat_grad")?, vector("ro")?);
         let (y, s) = (vector("old_dirs")?, vector("old_stps")?);
         let n = direction.len();
         if previous_grad.len() != n || y.len() != n * rho.len() || s.len() != n * rho.len() {
-            return Err(fail(format!("the sizes do not fit together: d has {n} elements, ro {}", rho.len())));
+            return Err(fail(format!(
+                "the sizes do not fit together: d has {n} elements, ro {}",
+                rho.len()
+            )));
         }
         let row = |data: &[f64], i: usize| data[i * n..(i + 1) * n].to_vec();
-        self.history = rho.iter().enumerate().map(|(i, &rho)| Pair { y: row(&y, i), s: row(&s, i), rho }).collect();
+        self.history = rho
+            .iter()
+            .enumerate()
+            .map(|(i, &rho)| Pair {
+                y: row(&y, i),
+                s: row(&s, i),
+                rho,
+            })
+            .collect();
         self.length = get("t")?.to_f64()?;
         self.scale = get("H_diag")?.to_f64()?;
-        self.iterations = u64::try_from(get("n_iter")?.to_scalar()?.to_i64()).map_err(|_| fail("n_iter is negative".into()))?;
+        self.iterations = u64::try_from(get("n_iter")?.to_scalar()?.to_i64())
+            .map_err(|_| fail("n_iter is negative".into()))?;
         (self.direction, self.previous_grad) = (direction, previous_grad);
         Ok(())
     }
@@ -275,7 +351,12 @@ impl LbfgsOptions {
         not_negative("lr", self.lr)?;
         not_negative("tolerance_grad", self.tolerance_grad)?;
         not_negative("tolerance_change", self.tolerance_change)?;
-        require(self.max_iter > 0, "max_iter", self.max_iter as f64, "1 or more")
+        require(
+            self.max_iter > 0,
+            "max_iter",
+            self.max_iter as f64,
+            "1 or more",
+        )
     }
 }
 
@@ -283,11 +364,22 @@ impl LbfgsOptions {
 fn flat_gradient<M: Module>(model: &M, loss: Var, sign: f64) -> Result<Vec<f64>> {
     let gradients = loss.backward_once()?;
     let mut flat = Vec::new();
-    for (name, param) in model.named_parameters().into_iter().filter(|(_, param)| !param.is_frozen()) {
+    for (name, param) in model
+        .named_parameters()
+        .into_iter()
+        .filter(|(_, param)| !param.is_frozen())
+    {
         match gradients.get(param.var()) {
             Some(grad) => {
-                let grad = grad.to_dtype(DType::F64).map_err(|e| e.in_layer(name.as_str()))?;
-                flat.extend(grad.to_vec::<f64>().map_err(|e| e.in_layer(name))?.into_iter().map(|g| sign * g));
+                let grad = grad
+                    .to_dtype(DType::F64)
+                    .map_err(|e| e.in_layer(name.as_str()))?;
+                flat.extend(
+                    grad.to_vec::<f64>()
+                        .map_err(|e| e.in_layer(name))?
+                        .into_iter()
+                        .map(|g| sign * g),
+                );
             }
             None => flat.resize(flat.len() + param.numel(), 0.0),
         }
@@ -298,7 +390,11 @@ fn flat_gradient<M: Module>(model: &M, loss: Var, sign: f64) -> Result<Vec<f64>>
 /// All parameters that are not frozen, end to end.
 fn flat_parameters<M: Module>(model: &M) -> Result<Vec<f64>> {
     let mut flat = Vec::new();
-    for (_, param) in model.named_parameters().into_iter().filter(|(_, param)| !param.is_frozen()) {
+    for (_, param) in model
+        .named_parameters()
+        .into_iter()
+        .filter(|(_, param)| !param.is_frozen())
+    {
         flat.extend(param.data().to_dtype(DType::F64)?.to_vec::<f64>()?);
     }
     Ok(flat)
@@ -307,11 +403,17 @@ fn flat_parameters<M: Module>(model: &M) -> Result<Vec<f64>> {
 /// The parameters become `start + t d`.
 fn set_parameters<M: Module>(model: &mut M, start: &[f64], t: f64, d: &[f64]) -> Result<()> {
     let mut at = 0;
-    for (name, param) in model.named_parameters_mut().into_iter().filter(|(_, param)| !param.is_frozen()) {
+    for (name, param) in model
+        .named_parameters_mut()
+        .into_iter()
+        .filter(|(_, param)| !param.is_frozen())
+    {
         let range = at..at + param.numel();
         at = range.end;
         let (Some(start), Some(d)) = (start.get(range.clone()), d.get(range)) else {
-            return Err(Error::value("LBFGS", "the parameters changed during the step").in_layer(name));
+            return Err(
+                Error::value("LBFGS", "the parameters changed during the step").in_layer(name),
+            );
         };
         let values: Vec<f64> = start.iter().zip(d).map(|(x, d)| x + t * d).collect();
         param.set(Tensor::from_vec(values, param.shape())?.to_dtype(param.dtype())?)?;

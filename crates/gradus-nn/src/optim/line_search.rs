@@ -61,7 +61,10 @@ pub(super) fn strong_wolfe(
     let mut stuck = false;
     let mut low = usize::from(bracket[0].f > bracket[1].f);
     while searches < max_evaluations {
-        let (least, most) = (bracket[0].t.min(bracket[1].t), bracket[0].t.max(bracket[1].t));
+        let (least, most) = (
+            bracket[0].t.min(bracket[1].t),
+            bracket[0].t.max(bracket[1].t),
+        );
         if (most - least) * d_largest < tolerance {
             break;
         }
@@ -70,7 +73,11 @@ pub(super) fn strong_wolfe(
         let tenth = 0.1 * (most - least);
         if (most - t).min(t - least) < tenth {
             if stuck || t >= most || t <= least {
-                t = if (t - most).abs() < (t - least).abs() { most - tenth } else { least + tenth };
+                t = if (t - most).abs() < (t - least).abs() {
+                    most - tenth
+                } else {
+                    least + tenth
+                };
                 stuck = false;
             } else {
                 stuck = true;

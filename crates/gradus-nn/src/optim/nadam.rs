@@ -30,7 +30,15 @@ pub struct NAdamOptions {
 
 impl Default for NAdamOptions {
     fn default() -> Self {
-        Self { lr: 2e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, momentum_decay: 4e-3, decoupled_weight_decay: false, maximize: false }
+        Self {
+            lr: 2e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            momentum_decay: 4e-3,
+            decoupled_weight_decay: false,
+            maximize: false,
+        }
     }
 }
 
@@ -55,7 +63,9 @@ impl Update<2> for Step<'_> {
         let mean = mean.lerp(g, 1.0 - o.betas.0);
         let square = square * T::of(o.betas.1) + g * g * T::of(1.0 - o.betas.1);
         let denominator = (square / T::of(self.correction2)).sqrt() + T::of(o.eps);
-        let p = p - T::of(self.of_gradient) * (g / denominator) - T::of(self.of_mean) * (mean / denominator);
+        let p = p
+            - T::of(self.of_gradient) * (g / denominator)
+            - T::of(self.of_mean) * (mean / denominator);
         (p, [mean, square])
     }
 }

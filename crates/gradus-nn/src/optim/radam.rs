@@ -28,7 +28,14 @@ pub struct RAdamOptions {
 
 impl Default for RAdamOptions {
     fn default() -> Self {
-        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decoupled_weight_decay: false, maximize: false }
+        Self {
+            lr: 1e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            decoupled_weight_decay: false,
+            maximize: false,
+        }
     }
 }
 
@@ -51,7 +58,9 @@ impl Update<2> for Step<'_> {
         };
         let mean = mean.lerp(g, 1.0 - o.betas.0);
         let square = square * T::of(o.betas.1) + g * g * T::of(1.0 - o.betas.1);
-        let adaptive = self.rectified.map_or(T::of(1.0), |factor| T::of(factor) / (square.sqrt() + T::of(o.eps)));
+        let adaptive = self.rectified.map_or(T::of(1.0), |factor| {
+            T::of(factor) / (square.sqrt() + T::of(o.eps))
+        });
         (p - mean * T::of(self.size) * adaptive, [mean, square])
     }
 }
@@ -87,10 +96,15 @@ impl Rule for RAdamOptions {
         let most = 2.0 / (1.0 - self.betas.1) - 1.0;
         let length = most - 2.0 * t * beta2_t / (1.0 - beta2_t);
         let rectified = (length > 5.0).then(|| {
-            let rect = (length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length);
+            let rect =
+                (length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length);
             (rect * (1.0 - beta2_t)).sqrt()
         });
-        let step = Step { options: self, size: self.lr / (1.0 - self.betas.0.powf(t)), rectified };
+        let step = Step {
+            options: self,
+            size: self.lr / (1.0 - self.betas.0.powf(t)),
+            rectified,
+        };
         fused::<2>(param, grad, &mut state.slots, &step)
     }
 }

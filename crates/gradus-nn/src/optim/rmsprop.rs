@@ -30,7 +30,15 @@ pub struct RMSpropOptions {
 
 impl Default for RMSpropOptions {
     fn default() -> Self {
-        Self { lr: 1e-2, alpha: 0.99, eps: 1e-8, weight_decay: 0.0, momentum: 0.0, centered: false, maximize: false }
+        Self {
+            lr: 1e-2,
+            alpha: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            momentum: 0.0,
+            centered: false,
+            maximize: false,
+        }
     }
 }
 
@@ -43,7 +51,11 @@ impl Step<'_> {
         let g = if o.maximize { -g } else { g };
         let g = g + p * T::of(o.weight_decay);
         let square = square * T::of(o.alpha) + g * g * T::of(1.0 - o.alpha);
-        let mean = if o.centered { mean.lerp(g, 1.0 - o.alpha) } else { mean };
+        let mean = if o.centered {
+            mean.lerp(g, 1.0 - o.alpha)
+        } else {
+            mean
+        };
         let step = g / ((square - mean * mean).sqrt() + T::of(o.eps));
         let buffer = buffer * T::of(o.momentum) + step;
         (p - T::of(o.lr) * buffer, [square, mean, buffer])

@@ -24,7 +24,12 @@ pub struct RpropOptions {
 
 impl Default for RpropOptions {
     fn default() -> Self {
-        Self { lr: 1e-2, etas: (0.5, 1.2), step_sizes: (1e-6, 50.0), maximize: false }
+        Self {
+            lr: 1e-2,
+            etas: (0.5, 1.2),
+            step_sizes: (1e-6, 50.0),
+            maximize: false,
+        }
     }
 }
 
@@ -41,12 +46,30 @@ impl Update<2> for Step<'_> {
         let g = if o.maximize { -g } else { g };
         let size = if self.first { T::of(o.lr) } else { size };
         let agree = g * previous;
-        let factor = if agree > zero { o.etas.1 } else if agree < zero { o.etas.0 } else { 1.0 };
+        let factor = if agree > zero {
+            o.etas.1
+        } else if agree < zero {
+            o.etas.0
+        } else {
+            1.0
+        };
         let (least, most) = (T::of(o.step_sizes.0), T::of(o.step_sizes.1));
         let size = size * T::of(factor);
-        let size = if size < least { least } else if size > most { most } else { size };
+        let size = if size < least {
+            least
+        } else if size > most {
+            most
+        } else {
+            size
+        };
         let g = if agree < zero { zero } else { g };
-        let p = if g > zero { p - size } else if g < zero { p + size } else { p };
+        let p = if g > zero {
+            p - size
+        } else if g < zero {
+            p + size
+        } else {
+            p
+        };
         (p, [g, size])
     }
 }
@@ -65,12 +88,30 @@ impl Rule for RpropOptions {
 
     fn check(&self) -> Result<(), String> {
         not_negative("lr", self.lr)?;
-        require(0.0 < self.etas.0 && self.etas.0 < 1.0, "etas.0", self.etas.0, "in (0, 1)")?;
+        require(
+            0.0 < self.etas.0 && self.etas.0 < 1.0,
+            "etas.0",
+            self.etas.0,
+            "in (0, 1)",
+        )?;
         require(self.etas.1 > 1.0, "etas.1", self.etas.1, "more than 1")?;
-        require(self.step_sizes.0 <= self.step_sizes.1, "step_sizes.0", self.step_sizes.0, "no more than step_sizes.1")
+        require(
+            self.step_sizes.0 <= self.step_sizes.1,
+            "step_sizes.0",
+            self.step_sizes.0,
+            "no more than step_sizes.1",
+        )
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        fused::<2>(param, grad, &mut state.slots, &Step { options: self, first: state.step == 1 })
+        fused::<2>(
+            param,
+            grad,
+            &mut state.slots,
+            &Step {
+                options: self,
+                first: state.step == 1,
+            },
+        )
     }
 }

@@ -28,7 +28,14 @@ pub struct SgdOptions {
 
 impl Default for SgdOptions {
     fn default() -> Self {
-        Self { lr: 1e-3, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, maximize: false }
+        Self {
+            lr: 1e-3,
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            maximize: false,
+        }
     }
 }
 
@@ -57,8 +64,16 @@ impl Update<1> for Step<'_> {
     fn update<T: Real>(&self, p: T, g: T, [buffer]: [T; 1]) -> (T, [T; 1]) {
         let o = self.options;
         let g = self.gradient(p, g);
-        let buffer = if self.first { g } else { buffer * T::of(o.momentum) + g * T::of(1.0 - o.dampening) };
-        let step = if o.nesterov { g + buffer * T::of(o.momentum) } else { buffer };
+        let buffer = if self.first {
+            g
+        } else {
+            buffer * T::of(o.momentum) + g * T::of(1.0 - o.dampening)
+        };
+        let step = if o.nesterov {
+            g + buffer * T::of(o.momentum)
+        } else {
+            buffer
+        };
         (p - T::of(o.lr) * step, [buffer])
     }
 }
@@ -68,7 +83,11 @@ impl Rule for SgdOptions {
     const SLOTS: &'static [&'static str] = &["momentum_buffer"];
 
     fn slots(&self) -> &'static [&'static str] {
-        if self.momentum == 0.0 { &[] } else { Self::SLOTS }
+        if self.momentum == 0.0 {
+            &[]
+        } else {
+            Self::SLOTS
+        }
     }
 
     fn lr(&self) -> f64 {
@@ -88,11 +107,19 @@ impl Rule for SgdOptions {
         not_negative("momentum", self.momentum)?;
         not_negative("weight_decay", self.weight_decay)?;
         let plain = self.momentum > 0.0 && self.dampening == 0.0;
-        require(!self.nesterov || plain, "momentum", self.momentum, "positive, with no dampening, for nesterov")
+        require(
+            !self.nesterov || plain,
+            "momentum",
+            self.momentum,
+            "positive, with no dampening, for nesterov",
+        )
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        let step = Step { options: self, first: state.step == 1 };
+        let step = Step {
+            options: self,
+            first: state.step == 1,
+        };
         match state.slots.len() {
             0 => fused::<0>(param, grad, &mut state.slots, &step),
             _ => fused::<1>(param, grad, &mut state.slots, &step),

@@ -22,7 +22,9 @@ pub struct SequentialLR {
 impl SequentialLR {
     /// Begins with `first`.
     pub fn new(first: impl Schedule + Send + Sync + 'static) -> Self {
-        Self { phases: vec![(0, Box::new(first))] }
+        Self {
+            phases: vec![(0, Box::new(first))],
+        }
     }
 
     /// From step `milestone` on, `next`. A milestone before the last one's cuts that one short.
@@ -41,10 +43,12 @@ impl SequentialLR {
 
 impl Schedule for SequentialLR {
     fn lr(&self, base: f64, step: usize) -> f64 {
-        self.phase(step).map_or(base, |(schedule, step)| schedule.lr(base, step))
+        self.phase(step)
+            .map_or(base, |(schedule, step)| schedule.lr(base, step))
     }
     fn momentum(&self, step: usize) -> Option<f64> {
-        self.phase(step).and_then(|(schedule, step)| schedule.momentum(step))
+        self.phase(step)
+            .and_then(|(schedule, step)| schedule.momentum(step))
     }
 }
 
@@ -53,10 +57,15 @@ pub struct ChainedScheduler(pub Vec<Box<dyn Schedule + Send + Sync>>);
 
 impl Schedule for ChainedScheduler {
     fn lr(&self, base: f64, step: usize) -> f64 {
-        self.0.iter().fold(base, |rate, schedule| schedule.lr(rate, step))
+        self.0
+            .iter()
+            .fold(base, |rate, schedule| schedule.lr(rate, step))
     }
     fn momentum(&self, step: usize) -> Option<f64> {
-        self.0.iter().rev().find_map(|schedule| schedule.momentum(step))
+        self.0
+            .iter()
+            .rev()
+            .find_map(|schedule| schedule.momentum(step))
     }
 }
 

@@ -19,7 +19,11 @@ pub struct CosineAnnealingLR {
 impl Schedule for CosineAnnealingLR {
     fn lr(&self, base: f64, step: usize) -> f64 {
         let t_max = self.t_max.max(1);
-        cosine(base, self.eta_min, (step % (2 * t_max)) as f64 / t_max as f64)
+        cosine(
+            base,
+            self.eta_min,
+            (step % (2 * t_max)) as f64 / t_max as f64,
+        )
     }
 }
 
@@ -149,7 +153,11 @@ impl OneCycleLR {
         let mut start = 0.0;
         for (until, from, to) in phases {
             if step <= until {
-                return self.anneal_strategy.between(from, to, fraction(step - start, until - start));
+                return self.anneal_strategy.between(
+                    from,
+                    to,
+                    fraction(step - start, until - start),
+                );
             }
             start = until;
         }
@@ -164,7 +172,8 @@ impl Schedule for OneCycleLR {
     }
 
     fn momentum(&self, step: usize) -> Option<f64> {
-        self.momentum.map(|(ends, peak)| self.at(step, ends, peak, ends))
+        self.momentum
+            .map(|(ends, peak)| self.at(step, ends, peak, ends))
     }
 }
 
@@ -199,7 +208,14 @@ pub struct CyclicLR {
 impl CyclicLR {
     /// A wave of constant height that leaves the momentum alone.
     pub fn new(base_lr: f64, max_lr: f64, step_size_up: usize) -> Self {
-        Self { base_lr, max_lr, step_size_up, step_size_down: None, mode: CyclicMode::Triangular, momentum: None }
+        Self {
+            base_lr,
+            max_lr,
+            step_size_up,
+            step_size_down: None,
+            mode: CyclicMode::Triangular,
+            momentum: None,
+        }
     }
 
     /// The height of the wave at `step`, of which 1 is the peak of the first cycle.
@@ -207,7 +223,11 @@ impl CyclicLR {
         let up = self.step_size_up.max(1);
         let down = self.step_size_down.unwrap_or(up).max(1);
         let (cycle, t) = (step / (up + down), step % (up + down));
-        let wave = if t <= up { t as f64 / up as f64 } else { (up + down - t) as f64 / down as f64 };
+        let wave = if t <= up {
+            t as f64 / up as f64
+        } else {
+            (up + down - t) as f64 / down as f64
+        };
         wave * match self.mode {
             CyclicMode::Triangular => 1.0,
             CyclicMode::Triangular2 => 0.5_f64.powf(cycle as f64),
@@ -222,7 +242,8 @@ impl Schedule for CyclicLR {
     }
 
     fn momentum(&self, step: usize) -> Option<f64> {
-        self.momentum.map(|(foot, peak)| foot + (peak - foot) * self.height(step))
+        self.momentum
+            .map(|(foot, peak)| foot + (peak - foot) * self.height(step))
     }
 }
 

@@ -30,7 +30,10 @@ pub struct MultiStepLR {
 
 impl Schedule for MultiStepLR {
     fn lr(&self, base: f64, step: usize) -> f64 {
-        base * power(self.gamma, self.milestones.iter().filter(|&&m| m <= step).count())
+        base * power(
+            self.gamma,
+            self.milestones.iter().filter(|&&m| m <= step).count(),
+        )
     }
 }
 
@@ -60,7 +63,11 @@ pub struct LinearLR {
 
 impl Default for LinearLR {
     fn default() -> Self {
-        Self { start_factor: 1.0 / 3.0, end_factor: 1.0, total_iters: 5 }
+        Self {
+            start_factor: 1.0 / 3.0,
+            end_factor: 1.0,
+            total_iters: 5,
+        }
     }
 }
 
@@ -82,13 +89,20 @@ pub struct ConstantLR {
 
 impl Default for ConstantLR {
     fn default() -> Self {
-        Self { factor: 1.0 / 3.0, total_iters: 5 }
+        Self {
+            factor: 1.0 / 3.0,
+            total_iters: 5,
+        }
     }
 }
 
 impl Schedule for ConstantLR {
     fn lr(&self, base: f64, step: usize) -> f64 {
-        if step < self.total_iters { base * self.factor } else { base }
+        if step < self.total_iters {
+            base * self.factor
+        } else {
+            base
+        }
     }
 }
 
@@ -103,7 +117,10 @@ pub struct PolynomialLR {
 
 impl Default for PolynomialLR {
     fn default() -> Self {
-        Self { total_iters: 5, power: 1.0 }
+        Self {
+            total_iters: 5,
+            power: 1.0,
+        }
     }
 }
 

@@ -11,8 +11,13 @@ mod decay;
 mod plateau;
 
 pub use combine::{ChainedScheduler, LambdaLR, SequentialLR};
-pub use cycle::{Anneal, CosineAnnealingLR, CosineAnnealingWarmRestarts, CosineWarmup, CyclicLR, CyclicMode, OneCycleLR};
-pub use decay::{ConstantLR, ExponentialLR, LinearLR, LinearWarmup, MultiStepLR, PolynomialLR, StepLR};
+pub use cycle::{
+    Anneal, CosineAnnealingLR, CosineAnnealingWarmRestarts, CosineWarmup, CyclicLR, CyclicMode,
+    OneCycleLR,
+};
+pub use decay::{
+    ConstantLR, ExponentialLR, LinearLR, LinearWarmup, MultiStepLR, PolynomialLR, StepLR,
+};
 pub use plateau::{PlateauMode, ReduceLROnPlateau, ThresholdMode};
 
 use crate::optim::Optimizer;
@@ -68,7 +73,11 @@ pub struct LrScheduler<S> {
 impl<S: Schedule> LrScheduler<S> {
     /// Takes the rates the optimiser has now as each group's own, and sets those of step 0.
     pub fn new(schedule: S, optimizer: &mut dyn Optimizer) -> Self {
-        let mut scheduler = Self { schedule, base: optimizer.lrs(), step: 0 };
+        let mut scheduler = Self {
+            schedule,
+            base: optimizer.lrs(),
+            step: 0,
+        };
         scheduler.set_step(0, optimizer);
         scheduler
     }
@@ -94,7 +103,10 @@ impl<S: Schedule> LrScheduler<S> {
 
     /// The rate of each group at this step.
     pub fn lrs(&self) -> Vec<f64> {
-        self.base.iter().map(|&base| self.schedule.lr(base, self.step)).collect()
+        self.base
+            .iter()
+            .map(|&base| self.schedule.lr(base, self.step))
+            .collect()
     }
 
     /// Each group's own rate, which the schedule scales.

@@ -104,7 +104,9 @@ impl ReduceLROnPlateau {
     }
 
     fn is_better(&self, metric: f64) -> bool {
-        let Some(best) = self.best else { return !metric.is_nan() };
+        let Some(best) = self.best else {
+            return !metric.is_nan();
+        };
         match (self.mode, self.threshold_mode) {
             (PlateauMode::Min, ThresholdMode::Relative) => metric < best * (1.0 - self.threshold),
             (PlateauMode::Min, ThresholdMode::Absolute) => metric < best - self.threshold,

@@ -1,0 +1,89 @@
+//! Gradient clipping: the norm of all gradients together, or each value, held to a limit.
+//! It is not scaling for mixed precision. Source: `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`.
+
+use gradus_autograd::Gradients;
+use gradus_tensor::{DType, Error, Result};
+
+/// The p-norm of all gradients as one vector; `f64::INFINITY` gives the largest absolute value. Summed in f64, and NaN if
+/// any of them is.
+///
+/// # Errors
+/// When `p` is not positive.
+pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
+    if p.is_nan() || p <= 0.0 {
+        return Err(Error::value(
+            "grad_norm",
+            format!("p is {p}, and must be positive"),
+        ));
+    }
+    let mut total = 0.0_f64;
+    for (_, grad) in gradients.iter() {
+        let values = grad.to_dtype(DType::F64)?.contiguous()?;
+        let values = values.as_slice::<f64>().unwrap_or(&[]);
+        total = if p == f64::INFINITY {
+            values.iter().fold(total, |most, x| {
+                if x.abs() > most || x.is_nan() {
+                    x.abs()
+                } else {
+                    most
+                }
+            })
+        } else if p == 2.0 {
+            total + values.iter().map(|x| x * x).sum::<f64>()
+        } else {
+            total + values.iter().map(|x| x.abs().powf(p)).sum::<f64>()
+        };
+    }
+    Ok(if p == f64::INFINITY {
+        total
+    } else {
+        total.powf(1.0 / p)
+    })
+}
+
+/// Scales all gradients so that their p-norm together is at most `max_norm`; returns what it was before.
+/// Where it is not finite, the gradients become NaN as in PyTorch: look at what is returned, and skip the step.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::clip_grad_norm;
+/// use gradus_tensor::Tensor;
+/// # fn main() -> gradus_tensor::Result<()> {
+/// let x = Var::leaf(Tensor::from_slice(&[3.0_f32, 4.0], [2])?)?;
+/// let mut gradients = x.square()?.sum(.., false)?.backward()?; // (6, 8)
+/// assert_eq!(clip_grad_norm(&mut gradients, 5.0, 2.0)?, 10.0);
+/// let clipped = gradients.get(&x).unwrap().to_vec::<f32>()?;
+/// assert!((clipped[0] - 3.0).abs() < 1e-5 && (clipped[1] - 4.0).abs() < 1e-5);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When `p` is not positive.
+pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Result<f64> {
+    let norm = grad_norm(gradients, p)?;
+    let scale = max_norm / (norm + 1e-6);
+    if scale < 1.0 || scale.is_nan() {
+        for (_, grad) in gradients.iter_mut() {
+            *grad = grad.mul_scalar(scale)?;
+        }
+    }
+    Ok(norm)
+}
+
+/// Holds each value of each gradient within `-limit` and `limit`.
+///
+/// # Errors
+/// When `limit` is negative or NaN.
+pub fn clip_grad_value(gradients: &mut Gradients, limit: f64) -> Result<()> {
+    if limit.is_nan() || limit < 0.0 {
+        return Err(Error::value(
+            "clip_grad_value",
+            format!("the limit is {limit}, and must be 0 or more"),
+        ));
+    }
+    for (_, grad) in gradients.iter_mut() {
+        *grad = grad.clamp(Some(-limit), Some(limit))?;
+    }
+    Ok(())
+}
