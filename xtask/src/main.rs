@@ -1,1 +1,34 @@
-fn main() {}
+//! The project's chores: `cargo xtask conformance`, `cargo xtask ci`, `cargo xtask bench`.
+//!
+//! `ci` is what has to pass before anything is merged; `conformance` compares with PyTorch; `bench` measures.
+#![forbid(unsafe_code)]
+
+mod ci;
+mod conformance;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Chores of the Gradus workspace
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Command {
+    Conformance(conformance::Options),
+    Ci(ci::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Conformance(options) => conformance::main(&options),
+        Command::Ci(options) => ci::main(&options),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

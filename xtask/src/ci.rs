@@ -1,0 +1,165 @@
+//! `cargo xtask ci`: formatting, lints, tests; counts the tests that ran and those that were skipped.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Everything that has to pass before a merge: format, lints, tests
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Run only these steps: fmt, clippy, test, doc
+    steps: Vec<String>,
+}
+
+/// Runs the steps, all of them even if one fails; `Ok(true)` when all passed.
+pub fn main(options: &Options) -> Result<bool, String> {
+    let steps: [(&str, &[&str]); 4] = [
+        ("fmt", &["fmt", "--all", "--check"]),
+        (
+            "clippy",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "test",
+            &[
+                "test",
+                "--workspace",
+                "--no-fail-fast",
+                "--",
+                "--show-output",
+            ],
+        ),
+        ("doc", &["doc", "--workspace", "--no-deps"]),
+    ];
+    let unknown = options
+        .steps
+        .iter()
+        .find(|s| !steps.iter().any(|(name, _)| name == s));
+    if let Some(unknown) = unknown {
+        return Err(format!(
+            "no step {unknown:?}; there are fmt, clippy, test and doc"
+        ));
+    }
+    let mut lines = Vec::new();
+    let mut good = true;
+    for (name, arguments) in steps {
+        if !options.steps.is_empty() && !options.steps.iter().any(|s| s == name) {
+            continue;
+        }
+        println!("== cargo {}", arguments.join(" "));
+        let started = Instant::now();
+        let mut counts = Counts::default();
+        let passed = step(arguments, name == "test", &mut counts)?;
+        good &= passed;
+        let word = if passed { "passed" } else { "FAILED" };
+        let tail = if name == "test" {
+            format!(": {counts}")
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "{name}: {word} in {:.0} s{tail}",
+            started.elapsed().as_secs_f64()
+        ));
+    }
+    println!("== summary\n{}", lines.join("\n"));
+    Ok(good)
+}
+
+/// Tests as libtest and our own "skipped: why" lines count them.
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+    skipped: Vec<String>,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let run = self.passed + self.failed - self.skipped.len().min(self.passed);
+        let skipped = self.skipped.len() + self.ignored;
+        write!(
+            f,
+            "{run} tests ran ({} failed), {skipped} skipped",
+            self.failed
+        )?;
+        let mut reasons = self.skipped.clone();
+        reasons.sort();
+        reasons.dedup();
+        for reason in reasons {
+            let n = self.skipped.iter().filter(|r| **r == reason).count();
+            write!(f, "\n  {n} skipped: {reason}")?;
+        }
+        if self.ignored > 0 {
+            write!(f, "\n  {} skipped: marked #[ignore]", self.ignored)?;
+        }
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn line(&mut self, line: &str) {
+        // "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; …"
+        if let Some(result) = line.strip_prefix("test result:") {
+            let number = |word: &str| {
+                let before = result.split(word).next().filter(|_| result.contains(word));
+                before
+                    .and_then(|s| s.split_whitespace().last()?.parse::<usize>().ok())
+                    .unwrap_or(0)
+            };
+            self.passed += number(" passed");
+            self.failed += number(" failed");
+            self.ignored += number(" ignored");
+        } else if let Some(reason) = line.strip_prefix("skipped: ") {
+            self.skipped.push(reason.trim().to_string());
+        }
+    }
+}
+
+/// One cargo call. With `count`, its output is read on the way; of a passing test's output only the skip lines are shown.
+fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, String> {
+    let fail = |e: std::io::Error| format!("cannot run cargo {}: {e}", arguments.join(" "));
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments);
+    if arguments[0] == "doc" {
+        command.env("RUSTDOCFLAGS", "-D warnings");
+    }
+    if !count {
+        return Ok(command.status().map_err(fail)?.success());
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(fail)?;
+    if let Some(out) = child.stdout.take() {
+        for line in BufReader::new(out).lines() {
+            let line = line.map_err(fail)?;
+            counts.line(&line);
+            println!("{line}");
+        }
+    }
+    Ok(child.wait().map_err(fail)?.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_libtest_prints() {
+        let mut counts = Counts::default();
+        counts.line("test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        counts.line("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        counts.line("skipped: no GRADUS_VECTORS");
+        assert_eq!(
+            counts.to_string(),
+            "15 tests ran (1 failed), 3 skipped\n  1 skipped: no GRADUS_VECTORS\n  2 skipped: marked #[ignore]"
+        );
+    }
+}

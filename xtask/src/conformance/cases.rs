@@ -1,0 +1,310 @@
+//! The five families of op cases: each case in four layouts and two precisions, with every gradient.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gradus_autograd::{Var, grad};
+use gradus_tensor::{DType, Tensor};
+use serde_json::Value;
+
+use super::args::{Arg, Args, Refusal};
+use super::compare::{Tolerance, compare};
+use super::layouts::Arrangement;
+use super::manifest::{Case, Manifest, Vectors, tensor};
+use super::registry::{Entry, Output, Outputs, Registry};
+use super::report::{FileReport, Verdict};
+
+type Tensors = BTreeMap<String, Tensor>;
+
+/// Runs `NAME.json`, or the cases of the ops that `only` accepts.
+pub fn run(
+    vectors: &Vectors,
+    name: &str,
+    registry: &Registry,
+    only: &dyn Fn(&str) -> bool,
+) -> Result<FileReport, String> {
+    let manifest: Manifest = vectors.json(name)?;
+    let tensors = vectors.tensors(name)?;
+    // Sums and products of many terms are allowed the rounding of many terms.
+    let many_terms = name != "elementwise" && name != "shape";
+    let mut report = FileReport::new(name);
+    for case in manifest.cases.iter().filter(|c| only(&c.op)) {
+        let verdict = match registry.get(&case.op) {
+            None => Verdict::Unsupported("not registered".into()),
+            Some(entry) => judge(case, entry, &tensors, many_terms)?,
+        };
+        report.add(&case.op, &case.id, verdict);
+    }
+    Ok(report)
+}
+
+fn judge(
+    case: &Case,
+    entry: &Entry,
+    tensors: &Tensors,
+    many_terms: bool,
+) -> Result<Verdict, String> {
+    for arrangement in Arrangement::ALL {
+        // An error case says itself which dtypes it has.
+        let precisions: &[DType] = if case.error.is_some() {
+            &[DType::F32]
+        } else {
+            &[DType::F64, DType::F32]
+        };
+        for &precision in precisions {
+            let call = Call {
+                case,
+                tensors,
+                arrangement,
+                precision,
+            };
+            let args = call.args()?;
+            let outcome = quietly(|| {
+                let run = (entry.run)(&args);
+                match (run, args.ignored()) {
+                    (Ok(_), Some(ignored)) if case.error.is_none() => {
+                        Err(Refusal::Unsupported(ignored))
+                    }
+                    (Ok(_), Some(_)) => Err(Refusal::NotApplicable(
+                        "an option we do not have is what is wrong".into(),
+                    )),
+                    (run, _) => run.and_then(|outputs| {
+                        if case.error.is_some() {
+                            Ok(Err("accepted".into()))
+                        } else {
+                            Ok(call.check(&args, outputs, entry, many_terms))
+                        }
+                    }),
+                }
+            });
+            let at = format!("{arrangement:?} {precision}");
+            match (outcome, &case.error) {
+                (Err(panic), _) => return Ok(Verdict::Failed(format!("{at}: panicked: {panic}"))),
+                (Ok(Err(Refusal::Unsupported(why))), _) => return Ok(Verdict::Unsupported(why)),
+                (Ok(Err(Refusal::NotApplicable(why))), _) => {
+                    return Ok(Verdict::NotApplicable(why));
+                }
+                (Ok(Err(Refusal::Failed(_))), Some(_)) | (Ok(Ok(Ok(()))), None) => {}
+                (Ok(Err(Refusal::Failed(e))), None) => {
+                    return Ok(Verdict::Failed(format!("{at}: {e}")));
+                }
+                (Ok(Ok(_)), Some(error)) => {
+                    return Ok(Verdict::Failed(format!(
+                        "{at}: accepted, but PyTorch refuses: {error}"
+                    )));
+                }
+                (Ok(Ok(Err(why))), None) => return Ok(Verdict::Failed(format!("{at}: {why}"))),
+            }
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Runs `f`; a panic becomes its message.
+pub fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_else(|| "(no message)".into())
+    })
+}
+
+/// One of the ways in which a case is run.
+struct Call<'a> {
+    case: &'a Case,
+    tensors: &'a Tensors,
+    arrangement: Arrangement,
+    precision: DType,
+}
+
+impl Call<'_> {
+    fn slot(&self, slot: &str) -> Result<&Tensor, String> {
+        tensor(self.tensors, &format!("{}.{slot}", self.case.id))
+    }
+
+    fn args(&self) -> Result<Args, String> {
+        let positional = self
+            .case
+            .args
+            .iter()
+            .map(|a| self.arg(a))
+            .collect::<Result<_, _>>()?;
+        let keywords = self
+            .case
+            .kwargs
+            .iter()
+            .map(|(k, v)| Ok((k.clone(), self.arg(v)?)));
+        Ok(Args::new(
+            positional,
+            keywords.collect::<Result<_, String>>()?,
+        ))
+    }
+
+    fn arg(&self, arg: &Value) -> Result<Arg, String> {
+        if let Some(list) = arg.get("list").and_then(Value::as_array) {
+            return Ok(Arg::List(
+                list.iter().map(|a| self.arg(a)).collect::<Result<_, _>>()?,
+            ));
+        }
+        let Some(slot) = arg.get("t").and_then(Value::as_str) else {
+            return Ok(Arg::Json(arg.get("v").unwrap_or(arg).clone()));
+        };
+        let stored = self.slot(slot)?;
+        let dtype = match arg.get("dtype").and_then(Value::as_str) {
+            Some(dtype) => dtype.parse::<DType>().map_err(|e| e.to_string())?,
+            None if stored.dtype().is_float() => self.precision,
+            None => stored.dtype(),
+        };
+        let value = stored
+            .to_dtype(dtype)
+            .and_then(|x| self.arrangement.of(&x))
+            .map_err(|e| e.to_string())?;
+        if arg.get("grad") == Some(&Value::Bool(true)) {
+            return Var::leaf(value).map(Arg::Var).map_err(|e| e.to_string());
+        }
+        Ok(Arg::Tensor(value))
+    }
+
+    /// Compares every output, then every gradient.
+    fn check(
+        &self,
+        args: &Args,
+        outputs: Outputs,
+        entry: &Entry,
+        many_terms: bool,
+    ) -> Result<(), String> {
+        let outputs = outputs.0;
+        if outputs.len() != self.case.outs.len() {
+            return Err(format!(
+                "{} outputs, expected {}",
+                outputs.len(),
+                self.case.outs.len()
+            ));
+        }
+        for (i, (output, slot)) in outputs.iter().zip(&self.case.outs).enumerate() {
+            let got = match output {
+                Output::Var(v) => v.value(),
+                Output::Tensor(t) => t,
+            };
+            let expected = self.slot(slot)?;
+            compare(got, expected, self.tolerance(expected, entry, many_terms)?)
+                .map_err(|e| format!("output {i}: {e}"))?;
+        }
+        self.check_gradients(args, &outputs, entry, many_terms)
+    }
+
+    fn check_gradients(
+        &self,
+        args: &Args,
+        outputs: &[Output],
+        entry: &Entry,
+        many_terms: bool,
+    ) -> Result<(), String> {
+        let mut roots = Vec::new();
+        for (number, slot) in &self.case.cot {
+            let Some(Output::Var(y)) = number.parse().ok().and_then(|i: usize| outputs.get(i))
+            else {
+                return Err(format!("output {number} is not differentiable"));
+            };
+            let cotangent = self
+                .slot(slot)?
+                .to_dtype(y.dtype())
+                .map_err(|e| e.to_string())?;
+            if y.is_tracked() {
+                roots.push((
+                    y,
+                    Var::from(self.arrangement.of(&cotangent).map_err(|e| e.to_string())?),
+                ));
+            }
+        }
+        let leaves = self.leaves(args);
+        let inputs: Vec<&Var> = leaves.iter().map(|(_, v)| v).collect();
+        let (ys, dys): (Vec<&Var>, Vec<&Var>) = roots.iter().map(|(y, dy)| (*y, dy)).unzip();
+        let grads = if ys.is_empty() || inputs.is_empty() {
+            vec![None; inputs.len()]
+        } else {
+            grad(&ys, &inputs, Some(&dys), false).map_err(|e| format!("backward: {e}"))?
+        };
+        for ((slot, x), dx) in leaves.iter().zip(grads) {
+            let Some(expected) = self.case.grads.get(slot) else {
+                continue;
+            };
+            let zero = Tensor::zeros(x.shape(), x.dtype()).map_err(|e| e.to_string())?;
+            let dx = dx.map_or(zero.clone(), |dx| dx.value().clone());
+            // "No gradient flows" and "the gradient is zero" are the same to us.
+            let (expected, tolerance) = match expected {
+                Some(slot) => {
+                    let expected = self.slot(slot)?;
+                    (expected, self.tolerance(expected, entry, many_terms)?)
+                }
+                None => (&zero, Tolerance::EXACT),
+            };
+            compare(&dx, expected, tolerance).map_err(|e| format!("gradient of {slot}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    /// Every leaf with its slot, in the manifest's order.
+    fn leaves(&self, args: &Args) -> Vec<(String, Var)> {
+        fn walk(json: &Value, arg: &Arg, out: &mut Vec<(String, Var)>) {
+            match arg {
+                Arg::Var(v) => out.push((
+                    json["t"].as_str().unwrap_or_default().to_string(),
+                    v.clone(),
+                )),
+                Arg::List(list) => {
+                    for (i, arg) in list.iter().enumerate() {
+                        walk(&json["list"][i], arg, out);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        for (json, arg) in self.case.args.iter().zip(&args.positional) {
+            walk(json, arg, &mut out);
+        }
+        for (name, arg) in &args.keywords {
+            walk(&self.case.kwargs[name], arg, &mut out);
+        }
+        out
+    }
+
+    /// f64: fixed. f32: for ops that add up many terms, as many roundings as the largest argument has elements per result, and
+    /// relative to the largest result (small ones come from cancelling large terms).
+    fn tolerance(
+        &self,
+        expected: &Tensor,
+        entry: &Entry,
+        many_terms: bool,
+    ) -> Result<Tolerance, String> {
+        if self.precision == DType::F64 {
+            return Ok(Tolerance::F64);
+        }
+        if !many_terms || !expected.dtype().is_float() {
+            return Ok(Tolerance::F32.scaled(entry.slack));
+        }
+        let mut largest = 1usize;
+        for (key, x) in self.tensors.range(format!("{}.", self.case.id)..) {
+            let Some(slot) = key
+                .strip_prefix(&self.case.id)
+                .and_then(|k| k.strip_prefix('.'))
+            else {
+                break;
+            };
+            if slot.starts_with('a') || slot.starts_with('k') {
+                largest = largest.max(x.numel());
+            }
+        }
+        let terms = largest.div_ceil(expected.numel().max(1)).max(1);
+        let magnitude = super::compare::numbers(expected)?
+            .iter()
+            .filter(|x| x.is_finite())
+            .fold(1.0f64, |m, x| m.max(x.abs()));
+        let factor = (terms as f64).sqrt() * entry.slack;
+        Ok(Tolerance {
+            rtol: Tolerance::F32.rtol * factor,
+            atol: Tolerance::F32.atol * factor * magnitude,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! `cargo xtask conformance`: the library against values that PyTorch and others computed.
+//!
+//! The cases are frozen files (see the README beside them) in the directory `--vectors` or `GRADUS_VECTORS`. Each file's runner
+//! is a module here; the five families of ops look their ops up in the [`registry`]. A file without a runner is reported as
+//! unsupported by its name: nothing is skipped in silence.
+
+mod args;
+mod cases;
+mod compare;
+mod elementwise;
+mod layouts;
+mod linalg;
+mod manifest;
+mod nn;
+mod reduce;
+mod registry;
+mod report;
+mod shape;
+
+use std::path::{Path, PathBuf};
+
+use manifest::Vectors;
+use registry::Registry;
+use report::{FileReport, Verdict};
+
+/// The families of op cases.
+const FAMILIES: [&str; 5] = ["elementwise", "reduce", "shape", "linalg", "nn"];
+
+/// Compare with frozen values of PyTorch and others
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Where the vectors are [default: the environment variable GRADUS_VECTORS]
+    #[arg(long, value_name = "DIR")]
+    vectors: Option<PathBuf>,
+    /// Also write the full report here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only these ops (of the op families)
+    #[arg(long, value_name = "NAME")]
+    op: Vec<String>,
+    /// Which files: elementwise, reduce, … [default: all]
+    names: Vec<String>,
+}
+
+/// Runs and prints; `Ok(true)` when nothing failed.
+pub fn main(options: &Options) -> Result<bool, String> {
+    let directory = options
+        .vectors
+        .clone()
+        .or_else(|| std::env::var_os("GRADUS_VECTORS").map(PathBuf::from))
+        .ok_or("where are the vectors? Give --vectors DIR or set GRADUS_VECTORS")?;
+    let reports = run(&directory, &options.names, &options.op)?;
+    for report in &reports {
+        println!("{report}");
+    }
+    let sum = |f: fn(&FileReport) -> usize| reports.iter().map(f).sum::<usize>();
+    let of_ops = |f: fn(&FileReport) -> usize| {
+        reports
+            .iter()
+            .filter(|r| FAMILIES.contains(&r.name.as_str()))
+            .map(f)
+            .sum::<usize>()
+    };
+    println!(
+        "total: {} passed, {} failed, {} unsupported, {} not applicable; {} of {} ops pass",
+        sum(|r| r.passed),
+        sum(|r| r.failed),
+        sum(|r| r.unsupported),
+        sum(|r| r.not_applicable),
+        of_ops(FileReport::ops_passing),
+        of_ops(|r| r.ops.len()),
+    );
+    if let Some(path) = &options.json {
+        let json = serde_json::to_vec_pretty(&reports).map_err(|e| e.to_string())?;
+        std::fs::write(path, json).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(sum(|r| r.failed) == 0)
+}
+
+/// The reports of the named files, or of all in the directory.
+fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileReport>, String> {
+    let present = present(directory)?;
+    let names: Vec<String> = if names.is_empty() {
+        present
+            .iter()
+            .filter(|name| ops.is_empty() || FAMILIES.contains(&name.as_str()))
+            .cloned()
+            .collect()
+    } else {
+        names
+            .iter()
+            .map(|n| n.trim_end_matches(".json").to_string())
+            .collect()
+    };
+    // Panics are verdicts here; their traces would drown the report.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let vectors = Vectors(directory);
+    let registry = Registry::all();
+    let only = |op: &str| ops.is_empty() || ops.iter().any(|o| o == op);
+    let reports = names
+        .iter()
+        .map(|name| match name.as_str() {
+            name if !present.contains(&name.to_string()) => {
+                Err(format!("{} has no {name}.json", directory.display()))
+            }
+            name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
+            name => Ok(without_runner(name)),
+        })
+        .collect();
+    std::panic::set_hook(hook);
+    reports
+}
+
+/// Every `NAME.json` (in subdirectories as `DIR/NAME`): the op families first, then by name.
+fn present(directory: &Path) -> Result<Vec<String>, String> {
+    let fail = |e: std::io::Error| format!("cannot read {}: {e}", directory.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let stem = |p: &Path| Some(p.file_stem()?.to_string_lossy().into_owned());
+        if path.is_dir() {
+            let inner = std::fs::read_dir(&path)
+                .map_err(fail)?
+                .flatten()
+                .map(|e| e.path());
+            let outer = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            names.extend(
+                inner
+                    .filter(|p| p.extension().is_some_and(|x| x == "json"))
+                    .filter_map(|p| Some(format!("{outer}/{}", stem(&p)?))),
+            );
+        } else if path.extension().is_some_and(|x| x == "json") {
+            names.extend(stem(&path));
+        }
+    }
+    let rank = |name: &String| {
+        FAMILIES
+            .iter()
+            .position(|f| f == name)
+            .unwrap_or(FAMILIES.len())
+    };
+    names.sort_by_key(|name| (rank(name), name.clone()));
+    Ok(names)
+}
+
+/// A file nothing here can run yet.
+fn without_runner(name: &str) -> FileReport {
+    let mut report = FileReport::new(name);
+    report.add(name, name, Verdict::Unsupported("no runner".into()));
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    /// With `GRADUS_VECTORS` set, `cargo test` runs the conformance too.
+    #[test]
+    fn nothing_fails() {
+        let Some(directory) = std::env::var_os("GRADUS_VECTORS") else {
+            println!("skipped: no GRADUS_VECTORS");
+            return;
+        };
+        let reports = super::run(directory.as_ref(), &[], &[]).unwrap();
+        let failed: Vec<_> = reports
+            .iter()
+            .filter(|r| r.failed > 0)
+            .map(ToString::to_string)
+            .collect();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        assert!(reports.iter().map(|r| r.passed).sum::<usize>() > 0);
+    }
+}
