@@ -34,7 +34,10 @@ pub struct Dropout {
 impl Dropout {
     /// Zeroes with probability `p`; `forward` fails unless `p` is in [0, 1].
     pub fn new(p: f64) -> Self {
-        Self { p, mode: Mode::Training }
+        Self {
+            p,
+            mode: Mode::Training,
+        }
     }
 }
 
@@ -56,16 +59,30 @@ pub struct Dropout2d {
 impl Dropout2d {
     /// Zeroes channels with probability `p`; `forward` fails unless `p` is in [0, 1].
     pub fn new(p: f64) -> Self {
-        Self { p, mode: Mode::Training }
+        Self {
+            p,
+            mode: Mode::Training,
+        }
     }
 }
 
 impl Layer for Dropout2d {
     fn forward(&self, x: &Var) -> Result<Var> {
         if x.rank() < 3 {
-            return Err(Error::shape("Dropout2d", format!("{} has no channels; it takes (B, C, H, W) or (B, C, L)", x.shape())));
+            return Err(Error::shape(
+                "Dropout2d",
+                format!(
+                    "{} has no channels; it takes (B, C, H, W) or (B, C, L)",
+                    x.shape()
+                ),
+            ));
         }
-        let shape: Vec<usize> = x.dims().iter().enumerate().map(|(i, &d)| if i < 2 { d } else { 1 }).collect();
+        let shape: Vec<usize> = x
+            .dims()
+            .iter()
+            .enumerate()
+            .map(|(i, &d)| if i < 2 { d } else { 1 })
+            .collect();
         drop(x, &shape, self.p, self.mode)
     }
 }

@@ -4,6 +4,7 @@
 use gradus_tensor::{Result, Tensor};
 
 use super::element::{Real, Update, fused, not_negative};
+use super::engine::single;
 use super::{Optim, ParamState, Rule};
 
 /// Averaged stochastic gradient descent; see [`AsgdOptions`].
@@ -102,10 +103,8 @@ impl Rule for AsgdOptions {
                 mu,
             },
         )?;
-        state.numbers = vec![
-            self.lr / (1.0 + self.lambd * self.lr * t).powf(self.alpha),
-            1.0 / (t - self.t0).max(1.0),
-        ];
+        let eta = self.lr / (1.0 + self.lambd * self.lr * t).powf(self.alpha);
+        state.numbers = vec![single(eta), single(1.0 / (t - self.t0).max(1.0))];
         Ok(())
     }
 }

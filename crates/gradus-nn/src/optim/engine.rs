@@ -68,8 +68,14 @@ pub struct ParamState {
     pub names: Vec<&'static str>,
     /// The tensors, in the same order.
     pub slots: Vec<Tensor>,
-    /// The numbers, in the order of [`Rule::NUMBERS`].
+    /// The numbers, in the order of [`Rule::NUMBERS`]. PyTorch keeps them in f32 whatever the model's dtype, so here too
+    /// each is rounded to f32 when it is stored ([`single`]).
     pub numbers: Vec<f64>,
+}
+
+/// A number as f32 holds it.
+pub(super) fn single(x: f64) -> f64 {
+    f64::from(x as f32)
 }
 
 /// Which parameters a group takes.
@@ -203,7 +209,7 @@ fn prepare<R: Rule>(rule: &R, old: Option<&ParamState>, grad: &Tensor) -> Result
     let names = rule.slots().to_vec();
     let numbers = || {
         (0..R::NUMBERS.len())
-            .map(|i| rule.initial_number(i))
+            .map(|i| single(rule.initial_number(i)))
             .collect()
     };
     Ok(ParamState {

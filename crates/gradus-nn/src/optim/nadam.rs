@@ -4,6 +4,7 @@
 use gradus_tensor::{Result, Tensor};
 
 use super::element::{Real, Update, below_one, fused, not_negative};
+use super::engine::single;
 use super::{Optim, ParamState, Rule};
 
 /// NAdam; see [`NAdamOptions`].
@@ -104,7 +105,7 @@ impl Rule for NAdamOptions {
         let t = state.step as f64;
         let mu_at = |t: f64| self.betas.0 * (1.0 - 0.5 * 0.96_f64.powf(t * self.momentum_decay));
         let (mu, mu_next) = (mu_at(t), mu_at(t + 1.0));
-        let product = state.numbers.first().copied().unwrap_or(1.0) * mu;
+        let product = single(state.numbers.first().copied().unwrap_or(1.0) * mu);
         state.numbers = vec![product];
         let step = Step {
             options: self,

@@ -1,0 +1,408 @@
+//! The derive and what stands on it: names, state dicts, loading and its report, freezing, modes, dtypes.
+
+use gradus_autograd::Var;
+use gradus_nn::optim::{Optimizer, SGD};
+use gradus_nn::{
+    Buffer, Dropout, Identity, Layer, Linear, Mode, Module, ModuleList, Param, Part, Path,
+    Sequential, StateDict, Visit,
+};
+use gradus_tensor::{DType, Result, ResultExt, Tensor};
+
+fn param(shape: &[usize]) -> Param {
+    Param::new(Tensor::ones(shape, DType::F32).unwrap()).unwrap()
+}
+
+fn names(module: &dyn Module) -> Vec<String> {
+    module
+        .named_parameters()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Every kind of field at once.
+#[derive(Module)]
+struct Everything {
+    weight: Param,
+    bias: Option<Param>,
+    absent: Option<Param>,
+    running: Buffer,
+    #[module(rename = "LayerNorm")]
+    norm: Linear,
+    r#type: Param,
+    layers: ModuleList<Linear>,
+    list: Vec<Linear>,
+    array: [Linear; 2],
+    pair: (Linear, Param),
+    boxed: Box<dyn Layer>,
+    sequence: Sequential,
+    maybe: Option<Box<dyn Layer>>,
+    #[module(flatten)]
+    inner: Inner,
+    choice: Choice,
+    drop: Dropout,
+    mode: Mode,
+    heads: usize,
+    scale: f64,
+    name: String,
+    shape: Vec<usize>,
+    #[module(skip)]
+    #[allow(dead_code)]
+    cache: std::collections::HashMap<usize, Linear>,
+}
+
+#[derive(Module)]
+struct Inner {
+    gamma: Param,
+}
+
+#[derive(Module)]
+enum Choice {
+    #[allow(dead_code)]
+    Nothing,
+    One(Linear),
+    #[allow(dead_code)]
+    Named {
+        left: Param,
+        right: Param,
+    },
+    #[allow(dead_code)]
+    Two(Param, Param),
+}
+
+#[derive(Module)]
+struct Pair(Linear, Param);
+
+#[derive(Module)]
+struct Wrapper<M> {
+    inner: M,
+    more: Vec<M>,
+}
+
+#[derive(Module)]
+struct Unit;
+
+#[derive(Module)]
+enum Never {}
+
+fn everything() -> Everything {
+    let linear = || Linear::new(2, 3).unwrap();
+    Everything {
+        weight: param(&[2]),
+        bias: Some(param(&[2])),
+        absent: None,
+        running: Buffer::new(Tensor::zeros([2], DType::F32).unwrap()),
+        norm: linear(),
+        r#type: param(&[1]),
+        layers: (0..2).map(|_| linear()).collect(),
+        list: vec![linear()],
+        array: [linear(), linear()],
+        pair: (linear(), param(&[1])),
+        boxed: Box::new(linear()),
+        sequence: Sequential::new().then(Identity).then_named("fc", linear()),
+        maybe: Some(Box::new(linear())),
+        inner: Inner { gamma: param(&[4]) },
+        choice: Choice::One(linear()),
+        drop: Dropout::new(0.5),
+        mode: Mode::Training,
+        heads: 2,
+        scale: 1.0,
+        name: String::from("everything"),
+        shape: vec![1, 2],
+        cache: [(0, linear())].into(),
+    }
+}
+
+#[test]
+fn every_kind_of_field_has_pytorchs_name() {
+    let module = everything();
+    let expected = [
+        "weight",
+        "bias",
+        "LayerNorm.weight",
+        "LayerNorm.bias",
+        "type",
+        "layers.0.weight",
+        "layers.0.bias",
+        "layers.1.weight",
+        "layers.1.bias",
+        "list.0.weight",
+        "list.0.bias",
+        "array.0.weight",
+        "array.0.bias",
+        "array.1.weight",
+        "array.1.bias",
+        "pair.0.weight",
+        "pair.0.bias",
+        "pair.1",
+        "boxed.weight",
+        "boxed.bias",
+        "sequence.fc.weight",
+        "sequence.fc.bias",
+        "maybe.weight",
+        "maybe.bias",
+        "gamma",
+        "choice.weight",
+        "choice.bias",
+    ];
+    assert_eq!(names(&module), expected);
+    assert_eq!(module.named_buffers()[0].0, "running");
+    assert_eq!(module.state_dict().len(), expected.len() + 1);
+    assert_eq!(module.num_params(), 2 + 2 + 1 + 1 + 4 + 11 * 9);
+}
+
+#[test]
+fn both_walks_meet_the_same() {
+    let mut module = everything();
+    let there: Vec<String> = names(&module);
+    let back: Vec<String> = module
+        .named_parameters_mut()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(there, back);
+    let mut kinds = Vec::new();
+    module.visit(&mut Path::default(), &mut |path, part| {
+        if let Part::Module(kind) = part {
+            kinds.push(format!("{path}:{kind}"));
+        }
+    });
+    assert_eq!(kinds[0], ":Everything");
+    assert!(kinds.contains(&"sequence.0:Identity".to_string()));
+}
+
+#[test]
+fn tuples_enums_generics_and_empty_types() {
+    assert_eq!(
+        names(&Pair(Linear::new(1, 1).unwrap(), param(&[1]))),
+        ["0.weight", "0.bias", "1"]
+    );
+    assert_eq!(names(&Choice::Nothing), [""; 0]);
+    assert_eq!(
+        names(&Choice::Named {
+            left: param(&[1]),
+            right: param(&[1])
+        }),
+        ["left", "right"]
+    );
+    assert_eq!(names(&Choice::Two(param(&[1]), param(&[1]))), ["0", "1"]);
+    let wrapped = Wrapper {
+        inner: Inner { gamma: param(&[1]) },
+        more: vec![Inner { gamma: param(&[1]) }],
+    };
+    assert_eq!(names(&wrapped), ["inner.gamma", "more.0.gamma"]);
+    assert_eq!(Unit.num_params(), 0);
+    fn is_module<M: Module>() {}
+    is_module::<Never>();
+    is_module::<Wrapper<Wrapper<Linear>>>();
+}
+
+#[test]
+fn modes_reach_every_layer() {
+    let mut module = everything();
+    module.eval();
+    assert_eq!(module.mode, Mode::Evaluation);
+    let x = Var::from(Tensor::ones([64], DType::F32).unwrap());
+    assert_eq!(
+        module
+            .drop
+            .forward(&x)
+            .unwrap()
+            .value()
+            .to_vec::<f32>()
+            .unwrap(),
+        [1.0; 64]
+    );
+    module.train();
+    assert_ne!(
+        module
+            .drop
+            .forward(&x)
+            .unwrap()
+            .value()
+            .to_vec::<f32>()
+            .unwrap(),
+        [1.0; 64]
+    );
+}
+
+fn mlp() -> Sequential {
+    Sequential::new()
+        .then(Linear::new(2, 3).unwrap())
+        .then(Linear::new(3, 1).unwrap())
+}
+
+#[test]
+fn state_dicts_round_trip_in_any_dtype() {
+    let (a, mut b) = (mlp(), mlp());
+    let mut state = a.state_dict();
+    for tensor in state.values_mut() {
+        *tensor = tensor.to_dtype(DType::F64).unwrap();
+    }
+    let report = b.load_state_dict(&state, true).unwrap();
+    assert!(report.is_exact());
+    assert_eq!(report.loaded.len(), 4);
+    for (name, tensor) in b.state_dict() {
+        assert_eq!(tensor.dtype(), DType::F32);
+        assert_eq!(
+            tensor.to_vec::<f32>().unwrap(),
+            a.state_dict()[&name].to_vec::<f32>().unwrap()
+        );
+    }
+}
+
+#[test]
+fn a_strict_load_that_fails_changes_nothing_and_says_all() {
+    let mut model = mlp();
+    let before = model.state_dict();
+    let mut state: StateDict = mlp().state_dict();
+    state.remove("1.bias");
+    state.insert("2.weight".into(), Tensor::zeros([1], DType::F32).unwrap());
+    state.insert(
+        "0.weight".into(),
+        Tensor::zeros([3, 5], DType::F32).unwrap(),
+    );
+    let error = model.load_state_dict(&state, true).unwrap_err().to_string();
+    for part in [
+        "1 missing: 1.bias",
+        "1 unexpected: 2.weight",
+        "0.weight is [3, 2] here, [3, 5] there",
+        "strict = false",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in {error:?}");
+    }
+    for (name, tensor) in model.state_dict() {
+        assert_eq!(
+            tensor.to_vec::<f32>().unwrap(),
+            before[&name].to_vec::<f32>().unwrap()
+        );
+    }
+
+    let report = model.load_state_dict(&state, false).unwrap();
+    assert_eq!(report.loaded, ["0.bias", "1.weight"]);
+    assert_eq!(
+        (
+            report.missing.len(),
+            report.unexpected.len(),
+            report.mismatched.len()
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        model.state_dict()["0.bias"].to_vec::<f32>().unwrap(),
+        state["0.bias"].to_vec::<f32>().unwrap()
+    );
+}
+
+#[test]
+fn frozen_parameters_get_no_gradient_and_stay() {
+    let mut model = mlp();
+    assert_eq!(model.freeze("0"), 2);
+    let before = model.state_dict();
+    let x = Var::from(Tensor::ones([4, 2], DType::F32).unwrap());
+    let gradients = model
+        .forward(&x)
+        .unwrap()
+        .sum(.., false)
+        .unwrap()
+        .backward_once()
+        .unwrap();
+    assert_eq!(gradients.len(), 2);
+    SGD::new(0.1).step(&mut model, &gradients).unwrap();
+    let after = model.state_dict();
+    let same =
+        |name: &str| before[name].to_vec::<f32>().unwrap() == after[name].to_vec::<f32>().unwrap();
+    assert!(same("0.weight") && same("0.bias") && !same("1.weight") && !same("1.bias"));
+
+    assert_eq!(model.freeze(""), 4);
+    assert!(!model.forward(&x).unwrap().is_tracked());
+    assert_eq!(model.unfreeze("1.weight"), 1);
+    assert_eq!(model.freeze("nothing"), 0);
+    assert_eq!(model.summary().trained, 3);
+}
+
+#[test]
+fn a_prefix_is_whole_names() {
+    let mut model: Sequential = (0..12)
+        .map(|_| Box::new(Linear::new(1, 1).unwrap()) as Box<dyn Layer>)
+        .collect();
+    assert_eq!(model.freeze("1"), 2); // not those of 10 and 11
+    assert_eq!(model.freeze("1."), 2);
+}
+
+#[test]
+fn dtypes_change_together_and_counters_stay() {
+    let mut module = everything();
+    module.running.set(Tensor::zeros([2], DType::I64).unwrap());
+    module.to_dtype(DType::F64).unwrap();
+    assert!(
+        module
+            .named_parameters()
+            .iter()
+            .all(|(_, param)| param.dtype() == DType::F64)
+    );
+    assert_eq!(module.running.get().dtype(), DType::I64);
+    assert!(
+        module
+            .to_dtype(DType::I64)
+            .unwrap_err()
+            .to_string()
+            .starts_with("weight: ")
+    );
+}
+
+#[test]
+fn errors_carry_the_path() {
+    #[derive(Module)]
+    struct Model {
+        encoder: Sequential,
+    }
+    let model = Model {
+        encoder: Sequential::new()
+            .then(Identity)
+            .then_named("fc", Linear::new(2, 3).unwrap()),
+    };
+    let x = Var::from(Tensor::ones([4, 5], DType::F32).unwrap());
+    let error = model.encoder.forward(&x).in_layer("encoder").unwrap_err();
+    assert_eq!(error.layer(), "encoder.fc");
+    assert!(
+        error.to_string().contains("[4,5]") || error.to_string().contains("[4, 5]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_copied_parameter_is_its_own() -> Result<()> {
+    let first = param(&[2]);
+    let mut second = first.clone();
+    assert_ne!(first.var().id(), second.var().id());
+    second.set(Tensor::zeros([2], DType::F32)?)?;
+    assert_eq!(first.data().to_vec::<f32>()?, [1.0, 1.0]);
+    let id = second.var().id();
+    second.update(|data| {
+        *data = data.add_scalar(1.0)?;
+        Ok(())
+    })?;
+    assert_eq!(
+        (second.var().id(), second.data().to_vec::<f32>()?),
+        (id, vec![1.0, 1.0])
+    );
+    assert!(Param::new(Tensor::zeros([2], DType::I64)?).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_parameter_in_a_live_graph_is_copied_not_overwritten() -> Result<()> {
+    let mut weight = param(&[2]);
+    let loss = weight.var().square()?.sum(.., false)?;
+    weight.update(|data| data.with_mut_slice::<f32, _>(|x| x.fill(5.0)))?;
+    assert_eq!(
+        loss.backward()?
+            .get(weight.var())
+            .unwrap()
+            .to_vec::<f32>()?,
+        [2.0, 2.0]
+    );
+    assert_eq!(weight.data().to_vec::<f32>()?, [5.0, 5.0]);
+    Ok(())
+}
