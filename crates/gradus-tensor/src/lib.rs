@@ -32,6 +32,7 @@ pub use element::Element;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use half::{bf16, f16};
 pub use layout::Layout;
+pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
 pub use scalar::Scalar;
 pub use shape::{Dims, Shape};
 pub use storage::{CpuBuffer, PoolStats, Storage, clear_pool, pool_stats, set_pool_limit};

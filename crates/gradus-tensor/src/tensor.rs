@@ -12,7 +12,7 @@ use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::shape::{Shape, resolve_dim};
-use crate::storage::{CpuBuffer, Storage, Word, dispatch_size};
+use crate::storage::{CpuBuffer, Storage, Word};
 
 /// An n-dimensional array with its dtype, rank and device known at run time.
 ///
@@ -205,9 +205,7 @@ impl Tensor {
     /// # Errors
     /// The copy could not be allocated.
     pub fn copy(&self) -> Result<Tensor> {
-        dispatch_size!(self.dtype, W => self.build_words::<W>("copy", self.shape().clone(), self.dtype, |y| {
-            crate::ops::copy::strided_copy(self.words::<W>(), &self.layout, y);
-        }))
+        crate::ops::copy::copy(self)
     }
 
     /// The tensor on a device.
@@ -272,20 +270,26 @@ impl Tensor {
 
     /// As `build`, by words of the dtype's size; `f` writes words taken from tensors of the same dtype.
     pub(crate) fn build_words<W: Word>(
-        &self,
         op: &'static str,
-        shape: Shape,
+        shape: impl Into<Shape>,
         dtype: DType,
-        f: impl FnOnce(&mut [W]),
+        f: impl FnOnce(&mut [W]) -> Result<()>,
     ) -> Result<Tensor> {
         debug_assert_eq!(size_of::<W>(), dtype.size());
+        let shape = shape.into();
         let mut buffer = CpuBuffer::new(op, shape.numel().map_err(|e| e.in_op(op))?, dtype, false)?;
-        f(buffer.words_mut::<W>());
+        f(buffer.words_mut::<W>())?;
         Ok(Tensor::from_buffer(
             buffer,
             Layout::contiguous(shape),
             dtype,
         ))
+    }
+
+    /// All elements of a contiguous tensor as words, in order.
+    pub(crate) fn word_slice<W: Word>(&self) -> &[W] {
+        debug_assert!(self.is_contiguous());
+        &self.words::<W>()[self.layout.offset..][..self.numel()]
     }
 
     /// The same storage through another layout.

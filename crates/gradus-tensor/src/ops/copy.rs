@@ -1,32 +1,68 @@
-//! Moving elements without knowing their type: strided to row-major.
+//! Moving elements without knowing their type: strided to row-major, and row-major into a strided part.
 
+use std::sync::Arc;
+
+use gradus_cpu::{View, ViewMut};
+
+use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::storage::Word;
+use crate::storage::{Storage, dispatch_size};
+use crate::tensor::Tensor;
 
-/// Copies the elements of `src` seen through `layout`, in row-major order, into `dst`.
-pub(crate) fn strided_copy<W: Word>(src: &[W], layout: &Layout, dst: &mut [W]) {
-    if layout.is_contiguous() {
-        dst.copy_from_slice(&src[layout.offset..][..dst.len()]);
-        return;
+/// A row-major copy in storage of its own.
+pub(crate) fn copy(x: &Tensor) -> Result<Tensor> {
+    let l = &x.layout;
+    dispatch_size!(x.dtype(), W => Tensor::build_words::<W>("copy", &l.shape, x.dtype(), |y| {
+        Ok(gradus_cpu::copy::copy(View::new(x.words::<W>(), l.offset, &l.shape, &l.strides)?, y)?)
+    }))
+}
+
+/// Overwrites the elements of `out` that `layout` (a view of `out`) shows with those of `src`, which broadcasts to it.
+/// `out` is new or just copied: nobody else holds it.
+pub(crate) fn write_view(
+    op: &'static str,
+    out: &mut Tensor,
+    layout: &Layout,
+    src: &Tensor,
+) -> Result<()> {
+    let src = src.to_dtype(out.dtype())?;
+    let from = src
+        .layout
+        .broadcast_to(&layout.shape)
+        .map_err(|e| e.in_op(op))?;
+    if layout.numel() == 0 {
+        return Ok(());
     }
-    let rank = layout.shape.rank();
-    let (inner, step) = (layout.shape[rank - 1], layout.strides[rank - 1]);
-    let outer = Layout {
-        shape: crate::Shape::new(&layout.shape[..rank - 1]),
-        strides: crate::shape::Small::new(&layout.strides[..rank - 1]),
-        offset: layout.offset,
+    let dtype = out.dtype();
+    let Some(Storage::Cpu(buffer)) = Arc::get_mut(&mut out.storage) else {
+        return Err(Error::memory(op, "the result's storage is shared"));
     };
-    for (start, row) in outer.positions().zip(dst.chunks_exact_mut(inner.max(1))) {
-        match step {
-            1 => row.copy_from_slice(&src[start..start + inner]),
-            0 => row.fill(src[start]),
-            _ => {
-                let mut at = start as isize;
-                for y in row {
-                    *y = src[at as usize];
-                    at = at.wrapping_add(step);
-                }
-            }
-        }
+    dispatch_size!(dtype, W => {
+        let from = View::new(src.words::<W>(), from.offset, &from.shape, &from.strides)?;
+        let to = ViewMut::new(buffer.words_mut::<W>(), layout.offset, &layout.shape, &layout.strides)?;
+        Ok(gradus_cpu::copy::copy_into(from, to)?)
+    })
+}
+
+/// A copy of `x` (its memory when nobody else holds it) with the part that `part` shows replaced by `src`.
+pub(crate) fn replaced(
+    op: &'static str,
+    x: Tensor,
+    src: &Tensor,
+    part: impl FnOnce(&Layout) -> Result<Layout>,
+) -> Result<Tensor> {
+    let mut out = if x.is_exclusive() { x } else { copy(&x)? };
+    let layout = part(&out.layout)?;
+    if layout.shape != *src.shape() && src.numel() != 1 {
+        return Err(Error::shape(
+            op,
+            format!(
+                "the part has shape {} but the source {}",
+                layout.shape,
+                src.shape()
+            ),
+        ));
     }
+    write_view(op, &mut out, &layout, src)?;
+    Ok(out)
 }

@@ -141,7 +141,7 @@ impl CpuBuffer {
         unsafe { std::slice::from_raw_parts_mut(ptr.cast::<T>(), len) }
     }
 
-    /// The buffer as plain words (u8, u16, u32, u64), for moving elements without knowing their type.
+    /// The buffer as plain words (u8, f16, i32, i64), for moving elements without knowing their type.
     pub(crate) fn words<W: Word>(&self) -> &[W] {
         // SAFETY: any initialised bytes are words.
         unsafe { self.cast::<W>() }
@@ -194,17 +194,17 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Plain unsigned words for ops that only move elements: one copy of the code per size, not per dtype.
-pub(crate) trait Word: Copy + Default + Send + Sync + sealed::Sealed + 'static {}
+/// Stand-ins for ops that only move elements: one copy of the code per size, not per dtype.
+pub(crate) trait Word: gradus_cpu::Element + sealed::Sealed {}
 macro_rules! words {
     ($($t:ty)*) => {$(
         impl sealed::Sealed for $t {}
         impl Word for $t {}
     )*};
 }
-words!(u8 u16 u32 u64);
+words!(u8 half::f16 i32 i64);
 
-/// Runs `$body` with `$W` naming the word of the dtype's size.
+/// Runs `$body` with `$W` naming the stand-in of the dtype's size. (Moving a float moves its bits unchanged.)
 macro_rules! dispatch_size {
     ($dtype:expr, $W:ident => $body:expr) => {
         match $dtype.size() {
@@ -213,15 +213,15 @@ macro_rules! dispatch_size {
                 $body
             }
             2 => {
-                type $W = u16;
+                type $W = half::f16;
                 $body
             }
             4 => {
-                type $W = u32;
+                type $W = i32;
                 $body
             }
             _ => {
-                type $W = u64;
+                type $W = i64;
                 $body
             }
         }
