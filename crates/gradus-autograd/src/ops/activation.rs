@@ -1,9 +1,22 @@
-//! Activations with a kernel of their own. Those that are compositions are in `functional`.
+//! Activations, each with a kernel of its own; `functional` has them as functions with PyTorch's defaults.
+//!
+//! The usual ones also have a fused kernel for the rule, taken when the backward is not itself recorded.
 
-use gradus_tensor::Result;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use gradus_tensor::{Result, Tensor};
 
 use crate::op::Op;
 use crate::var::Var;
+
+/// Constants of Klambauer et al., "Self-Normalizing Neural Networks" (2017).
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// `dy` where `mask` is false, 0 where it is true.
+fn closed_where(dy: Var, mask: Tensor) -> Result<Var> {
+    dy.masked_fill_(&mask, 0)
+}
 
 impl Var {
     /// `max(x, 0)`; gradient 0 at 0.
@@ -13,8 +26,266 @@ impl Var {
             .inputs(&[self])
             .saves_output()
             .record(y, |ctx, dy| {
-                let open = ctx.output()?.value().gt_scalar(0)?.to_dtype(dy.dtype())?;
-                dy.mul(&Var::from(open))
+                let y = ctx.output()?;
+                if !ctx.create_graph() {
+                    return dy.into_value().relu_backward_(y.value()).map(Var::from);
+                }
+                closed_where(dy, y.value().le_scalar(0)?)
+            })
+    }
+
+    /// `min(max(x, 0), 6)`; gradient 0 at 0 and at 6.
+    pub fn relu6(&self) -> Result<Var> {
+        let y = self.value().relu6()?;
+        Op::new("relu6")
+            .inputs(&[self])
+            .saves_output()
+            .record(y, |ctx, dy| {
+                let y = ctx.output()?;
+                closed_where(
+                    dy,
+                    y.value()
+                        .le_scalar(0)?
+                        .logical_or(&y.value().ge_scalar(6)?)?,
+                )
+            })
+    }
+
+    /// `min(max(x, min), max)`; gradient 0 at both bounds, unlike [`Var::clamp`].
+    pub fn hardtanh(&self, min: f64, max: f64) -> Result<Var> {
+        let y = self.value().hardtanh(min, max)?;
+        Op::new("hardtanh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                let x = ctx.input(0)?.value();
+                closed_where(dy, x.le_scalar(min)?.logical_or(&x.ge_scalar(max)?)?)
+            })
+    }
+
+    /// `x` above 0, `negative_slope · x` below.
+    pub fn leaky_relu(&self, negative_slope: f64) -> Result<Var> {
+        let y = self.value().leaky_relu(negative_slope)?;
+        Op::new("leaky_relu")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                let up = ctx.input(0)?.value().gt_scalar(0)?;
+                Var::where_(&up, &dy, &dy.mul_scalar(negative_slope)?)
+            })
+    }
+
+    /// `x` above 0, `alpha (eˣ − 1)` below.
+    pub fn elu(&self, alpha: f64) -> Result<Var> {
+        exponential("elu", self, self.value().elu(alpha)?, 1.0, alpha, 1.0)
+    }
+
+    /// `scale · elu(x, alpha)` with the constants that keep mean and variance.
+    pub fn selu(&self) -> Result<Var> {
+        exponential(
+            "selu",
+            self,
+            self.value().selu()?,
+            SELU_SCALE,
+            SELU_ALPHA,
+            1.0,
+        )
+    }
+
+    /// `max(x, 0) + min(alpha (e^(x/alpha) − 1), 0)`.
+    pub fn celu(&self, alpha: f64) -> Result<Var> {
+        exponential(
+            "celu",
+            self,
+            self.value().celu(alpha)?,
+            1.0,
+            alpha,
+            1.0 / alpha,
+        )
+    }
+
+    /// `x Φ(x)`, with the error function.
+    pub fn gelu(&self) -> Result<Var> {
+        let y = self.value().gelu()?;
+        Op::new("gelu")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?;
+                if !ctx.create_graph() {
+                    return dy.into_value().gelu_backward_(x.value()).map(Var::from);
+                }
+                // Φ(x) + x φ(x)
+                let cdf = x
+                    .mul_scalar(FRAC_1_SQRT_2)?
+                    .erf()?
+                    .add_scalar(1)?
+                    .mul_scalar(0.5)?;
+                let pdf = x
+                    .square()?
+                    .mul_scalar(-0.5)?
+                    .exp()?
+                    .mul_scalar(1.0 / (2.0 * PI).sqrt())?;
+                dy.mul(&cdf.add(&x.mul(&pdf)?)?)
+            })
+    }
+
+    /// `x Φ(x)`, with Φ approximated by tanh, as GPT-2 has it.
+    pub fn gelu_tanh(&self) -> Result<Var> {
+        const CUBE: f64 = 0.044_715;
+        let y = self.value().gelu_tanh()?;
+        Op::new("gelu_tanh")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?;
+                if !ctx.create_graph() {
+                    return dy
+                        .into_value()
+                        .gelu_tanh_backward_(x.value())
+                        .map(Var::from);
+                }
+                // y = x/2 (1 + t), t = tanh(u), u = √(2/π) (x + c x³)
+                let root = (2.0 / PI).sqrt();
+                let x2 = x.square()?;
+                let t = x
+                    .mul(&x2.mul_scalar(CUBE)?.add_scalar(1)?)?
+                    .mul_scalar(root)?
+                    .tanh()?;
+                let du = x2.mul_scalar(3.0 * CUBE)?.add_scalar(1)?.mul_scalar(root)?;
+                let dt = t.square()?.rsub_scalar(1)?.mul(&du)?;
+                dy.mul(&t.add_scalar(1)?.add(&x.mul(&dt)?)?.mul_scalar(0.5)?)
+            })
+    }
+
+    /// `x · sigmoid(x)`.
+    pub fn silu(&self) -> Result<Var> {
+        let y = self.value().silu()?;
+        Op::new("silu")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?;
+                if !ctx.create_graph() {
+                    return dy.into_value().silu_backward_(x.value()).map(Var::from);
+                }
+                // s (1 + x (1 − s))
+                let s = x.sigmoid()?;
+                dy.mul(&s.rsub_scalar(1)?.mul(x)?.add_scalar(1)?.mul(&s)?)
+            })
+    }
+
+    /// `x · tanh(softplus(x))`.
+    pub fn mish(&self) -> Result<Var> {
+        let y = self.value().mish()?;
+        Op::new("mish")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                // t + x s (1 − t²), t = tanh(softplus(x)), s = sigmoid(x)
+                let x = ctx.input(0)?;
+                let t = x.softplus(1.0, 20.0)?.tanh()?;
+                let slope = t.square()?.rsub_scalar(1)?.mul(&x.sigmoid()?)?.mul(x)?;
+                dy.mul_(&slope.add_(&t)?)
+            })
+    }
+
+    /// `ln(1 + e^(beta x))/beta`, and `x` itself where `beta x` is above `threshold`.
+    pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Var> {
+        let y = self.value().softplus(beta, threshold)?;
+        Op::new("softplus")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                let bx = ctx.input(0)?.mul_scalar(beta)?;
+                dy.mul_(
+                    &bx.sigmoid()?
+                        .masked_fill_(&bx.value().gt_scalar(threshold)?, 1)?,
+                )
+            })
+    }
+
+    /// `x/(1 + |x|)`.
+    pub fn softsign(&self) -> Result<Var> {
+        let y = self.value().softsign()?;
+        Op::new("softsign")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.div_(&ctx.input(0)?.abs()?.add_scalar_(1)?.square_()?)
+            })
+    }
+
+    /// `x · relu6(x + 3)/6`.
+    pub fn hardswish(&self) -> Result<Var> {
+        let y = self.value().hardswish()?;
+        Op::new("hardswish")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?;
+                let slope = x.div_scalar(3)?.add_scalar_(0.5)?;
+                let slope = slope
+                    .masked_fill_(&x.value().le_scalar(-3)?, 0)?
+                    .masked_fill_(&x.value().ge_scalar(3)?, 1)?;
+                dy.mul_(&slope)
+            })
+    }
+
+    /// `relu6(x + 3)/6`.
+    pub fn hardsigmoid(&self) -> Result<Var> {
+        let y = self.value().hardsigmoid()?;
+        Op::new("hardsigmoid")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?.value();
+                closed_where(
+                    dy.div_scalar_(6)?,
+                    x.le_scalar(-3)?.logical_or(&x.ge_scalar(3)?)?,
+                )
+            })
+    }
+
+    /// `x` where `|x| > lambda`, else 0.
+    pub fn hardshrink(&self, lambda: f64) -> Result<Var> {
+        let y = self.value().hardshrink(lambda)?;
+        Op::new("hardshrink")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                closed_where(dy, ctx.input(0)?.value().abs()?.le_scalar(lambda)?)
+            })
+    }
+
+    /// `x` moved by `lambda` towards 0, and 0 where `|x| ≤ lambda`.
+    pub fn softshrink(&self, lambda: f64) -> Result<Var> {
+        let y = self.value().softshrink(lambda)?;
+        Op::new("softshrink")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                closed_where(dy, ctx.input(0)?.value().abs()?.le_scalar(lambda)?)
+            })
+    }
+
+    /// `x − tanh(x)`.
+    pub fn tanhshrink(&self) -> Result<Var> {
+        let y = self.value().tanhshrink()?;
+        Op::new("tanhshrink")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.tanh()?.square_()?))
+    }
+
+    /// `x` above `threshold`, `value` elsewhere.
+    pub fn threshold(&self, threshold: f64, value: f64) -> Result<Var> {
+        let y = self.value().threshold(threshold, value)?;
+        Op::new("threshold")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, move |ctx, dy| {
+                closed_where(dy, ctx.input(0)?.value().le_scalar(threshold)?)
             })
     }
 
@@ -26,7 +297,41 @@ impl Var {
             .saves_output()
             .record(y, |ctx, dy| {
                 let y = ctx.output()?;
+                if !ctx.create_graph() {
+                    return dy.into_value().sigmoid_backward_(y.value()).map(Var::from);
+                }
                 dy.mul(&y.rsub_scalar(1)?.mul(&y)?)
             })
     }
+
+    /// `ln(sigmoid(x))`, accurate for large `−x`.
+    pub fn logsigmoid(&self) -> Result<Var> {
+        let y = self.value().logsigmoid()?;
+        Op::new("logsigmoid")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.neg()?.sigmoid()?))
+    }
+}
+
+/// The rule of elu and its kin: slope `scale` above 0, `scale · alpha · inner · e^(inner x)` at and below.
+fn exponential(
+    op: &'static str,
+    x: &Var,
+    y: Tensor,
+    scale: f64,
+    alpha: f64,
+    inner: f64,
+) -> Result<Var> {
+    Op::new(op).inputs(&[x]).saves(0).record(y, move |ctx, dy| {
+        let x = ctx.input(0)?;
+        let up = x.value().gt_scalar(0)?;
+        // Masked before exp, which may overflow where it is not used.
+        let below = x
+            .masked_fill(&up, 0)?
+            .mul_scalar_(inner)?
+            .exp_()?
+            .mul_scalar_(scale * alpha * inner)?;
+        dy.mul_(&below.masked_fill_(&up, scale)?)
+    })
 }

@@ -1,6 +1,6 @@
 //! Arithmetic of two operands, broadcast, and of one operand with a number.
 
-use gradus_tensor::{Result, Scalar};
+use gradus_tensor::{DType, Result, Scalar, Tensor};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -65,7 +65,7 @@ impl Var {
     /// `−self`.
     pub fn neg(&self) -> Result<Var> {
         let y = self.value().neg()?;
-        Op::new("neg").inputs(&[self]).record(y, |_, dy| dy.neg())
+        Op::new("neg").inputs(&[self]).record(y, |_, dy| dy.neg_())
     }
 
     /// `self + c`.
@@ -84,9 +84,68 @@ impl Var {
             .record(y, |_, dy| Ok(dy))
     }
 
-    /// `c − self` (PyTorch's `rsub`).
+    /// `c − self`.
     pub fn rsub_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
-        self.neg()?.add_scalar(c)
+        let y = self.value().rsub_scalar(c)?;
+        Op::new("rsub_scalar")
+            .inputs(&[self])
+            .record(y, |_, dy| dy.neg_())
+    }
+
+    /// `c / self`.
+    pub fn rdiv_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
+        self.reciprocal()?.mul_scalar(c)
+    }
+
+    /// `other − self`.
+    pub fn rsub(&self, other: &Var) -> Result<Var> {
+        other.sub(self)
+    }
+
+    /// `self + alpha · other`: PyTorch's `add(other, alpha=…)`.
+    pub fn add_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
+        self.add(&other.mul_scalar(alpha)?)
+    }
+
+    /// `self − alpha · other`: PyTorch's `sub(other, alpha=…)`.
+    pub fn sub_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
+        self.sub(&other.mul_scalar(alpha)?)
+    }
+
+    /// `self + value · b · c`.
+    pub fn addcmul(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
+        self.add(&b.mul(c)?.mul_scalar(value)?)
+    }
+
+    /// `self + value · b / c`.
+    pub fn addcdiv(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
+        self.add(&b.div(c)?.mul_scalar(value)?)
+    }
+
+    /// `self + weight · (end − self)`.
+    pub fn lerp(&self, end: &Var, weight: &Var) -> Result<Var> {
+        let y = self.value().lerp(end.value(), weight.value())?;
+        Op::new("lerp")
+            .inputs(&[self, end, weight])
+            .saves(0)
+            .saves(1)
+            .saves(2)
+            .record(y, |ctx, dy| {
+                let w = ctx.input(2)?;
+                Ok([
+                    ctx.grad(0, || dy.mul(&w.rsub_scalar(1)?)?.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || dy.mul(w)?.sum_to(ctx.shape(1)))?,
+                    ctx.grad(2, || {
+                        dy.mul(&ctx.input(1)?.sub(ctx.input(0)?)?)?
+                            .sum_to(ctx.shape(2))
+                    })?,
+                ])
+            })
+    }
+
+    /// [`Var::lerp`] with one weight.
+    pub fn lerp_scalar(&self, end: &Var, weight: f64) -> Result<Var> {
+        self.lerp(end, &Var::from(Tensor::scalar_of(weight, self.dtype())?))
     }
 
     /// `self · c`.
@@ -95,7 +154,7 @@ impl Var {
         let y = self.value().mul_scalar(c)?;
         Op::new("mul_scalar")
             .inputs(&[self])
-            .record(y, move |_, dy| dy.mul_scalar(c))
+            .record(y, move |_, dy| dy.mul_scalar_(c))
     }
 
     /// `self / c`.
@@ -104,13 +163,12 @@ impl Var {
         let y = self.value().div_scalar(c)?;
         Op::new("div_scalar")
             .inputs(&[self])
-            .record(y, move |_, dy| dy.div_scalar(c))
+            .record(y, move |_, dy| dy.div_scalar_(c))
     }
 
     /// `self^exponent`, element by element.
     ///
     /// At `exponent = 0` the base has gradient 0; at `self = 0, exponent ≥ 0` the exponent has gradient 0.
-    #[cfg(any())]
     pub fn pow(&self, exponent: &Var) -> Result<Var> {
         let y = self.value().pow(exponent.value())?;
         Op::new("pow")
@@ -153,7 +211,155 @@ impl Var {
                 if p == 0.0 {
                     return dy.zeros_like();
                 }
-                ctx.input(0)?.pow_scalar(p - 1.0)?.mul_scalar(p)?.mul(&dy)
+                ctx.input(0)?.pow_scalar(p - 1.0)?.mul_scalar_(p)?.mul_(&dy)
+            })
+    }
+
+    /// `base^self`.
+    pub fn rpow_scalar(&self, base: f64) -> Result<Var> {
+        Var::from(Tensor::scalar_of(base, self.dtype())?).pow(self)
+    }
+
+    /// `self^exponent` in f64.
+    pub fn float_power(&self, exponent: &Var) -> Result<Var> {
+        self.to_dtype(DType::F64)?
+            .pow(&exponent.to_dtype(DType::F64)?)
+    }
+
+    /// `self / other` rounded towards −∞. Gradient 0.
+    pub fn floor_divide(&self, other: &Var) -> Result<Var> {
+        flat(
+            "floor_divide",
+            self,
+            other,
+            self.value().floor_divide(other.value())?,
+        )
+    }
+
+    /// `self / other` rounded towards 0. Gradient 0.
+    pub fn trunc_divide(&self, other: &Var) -> Result<Var> {
+        flat(
+            "trunc_divide",
+            self,
+            other,
+            self.value().trunc_divide(other.value())?,
+        )
+    }
+
+    /// What is left of `self` after taking `other` off a whole number of times; it has the sign of `other`.
+    pub fn remainder(&self, other: &Var) -> Result<Var> {
+        let y = self.value().remainder(other.value())?;
+        Op::new("remainder")
+            .inputs(&[self, other])
+            .saves_for(0, 1)
+            .saves_for(1, 1)
+            .record(y, |ctx, dy| {
+                let times = || ctx.input(0)?.floor_divide(ctx.input(1)?);
+                Ok([
+                    ctx.grad(0, || dy.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || dy.mul(&times()?)?.neg_()?.sum_to(ctx.shape(1)))?,
+                ])
+            })
+    }
+
+    /// What is left of `self` after taking `other` off a whole number of times; it has the sign of `self`.
+    pub fn fmod(&self, other: &Var) -> Result<Var> {
+        let y = self.value().fmod(other.value())?;
+        Op::new("fmod")
+            .inputs(&[self, other])
+            .saves_for(0, 1)
+            .saves_for(1, 1)
+            .record(y, |ctx, dy| {
+                let times = || ctx.input(0)?.trunc_divide(ctx.input(1)?);
+                Ok([
+                    ctx.grad(0, || dy.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || dy.mul(&times()?)?.neg_()?.sum_to(ctx.shape(1)))?,
+                ])
+            })
+    }
+
+    /// `√(self² + other²)`.
+    pub fn hypot(&self, other: &Var) -> Result<Var> {
+        let y = self.value().hypot(other.value())?;
+        Op::new("hypot")
+            .inputs(&[self, other])
+            .saves(0)
+            .saves(1)
+            .saves_output()
+            .record(y, |ctx, dy| {
+                let d = dy.div_(&ctx.output()?)?;
+                Ok([
+                    ctx.grad(0, || d.mul(ctx.input(0)?)?.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || d.mul(ctx.input(1)?)?.sum_to(ctx.shape(1)))?,
+                ])
+            })
+    }
+
+    /// `self · ln(other)`, 0 where `self` is.
+    pub fn xlogy(&self, other: &Var) -> Result<Var> {
+        let y = self.value().xlogy(other.value())?;
+        Op::new("xlogy")
+            .inputs(&[self, other])
+            .saves(0)
+            .saves(1)
+            .record(y, |ctx, dy| {
+                let (x, y) = (ctx.input(0)?, ctx.input(1)?);
+                let dx = ctx.grad(0, || {
+                    let undefined = x
+                        .value()
+                        .eq_scalar(0)?
+                        .logical_and(&y.value().le_scalar(0)?)?;
+                    dy.mul(&y.log()?.masked_fill_(&undefined, 0)?)?
+                        .sum_to(ctx.shape(0))
+                })?;
+                Ok([
+                    dx,
+                    ctx.grad(1, || dy.mul(&x.div(y)?)?.sum_to(ctx.shape(1)))?,
+                ])
+            })
+    }
+
+    /// `ln(e^self + e^other)` without overflow.
+    pub fn logaddexp(&self, other: &Var) -> Result<Var> {
+        let y = self.value().logaddexp(other.value())?;
+        Op::new("logaddexp")
+            .inputs(&[self, other])
+            .saves(0)
+            .saves(1)
+            .record(y, |ctx, dy| {
+                let difference = ctx.input(0)?.sub(ctx.input(1)?)?;
+                // Equal infinities: each has half.
+                let equal = ctx.input(0)?.value().eq(ctx.input(1)?.value())?;
+                let difference = difference.masked_fill_(&equal, 0)?;
+                Ok([
+                    ctx.grad(0, || dy.mul(&difference.sigmoid()?)?.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || {
+                        dy.mul(&difference.neg()?.sigmoid()?)?.sum_to(ctx.shape(1))
+                    })?,
+                ])
+            })
+    }
+
+    /// `|self|` with the sign of `other`. Gradient 0 at `self = 0`, and for `other`.
+    pub fn copysign(&self, other: &Var) -> Result<Var> {
+        let y = self.value().copysign(other.value())?;
+        Op::new("copysign")
+            .inputs(&[self, other])
+            .saves(0)
+            .saves_output()
+            .record(y, |ctx, dy| {
+                let x = ctx.input(0)?.value();
+                let ratio = ctx
+                    .output()?
+                    .value()
+                    .div(x)?
+                    .masked_fill_(&x.eq_scalar(0)?, 0)?;
+                Ok([
+                    ctx.grad(0, || dy.mul(&Var::from(ratio))?.sum_to(ctx.shape(0)))?,
+                    ctx.grad(1, || {
+                        Ok(Var::from(Tensor::zeros(ctx.shape(1), ctx.dtype(1))?))
+                    })?,
+                ])
             })
     }
 
@@ -166,4 +372,16 @@ impl Var {
     pub fn ones_like(&self) -> Result<Var> {
         self.value().ones_like().map(Var::from)
     }
+}
+
+/// An operation of two operands that is constant between its jumps.
+fn flat(op: &'static str, a: &Var, b: &Var, y: Tensor) -> Result<Var> {
+    Op::new(op).inputs(&[a, b]).record(y, |ctx, _| {
+        let zeros = |i| {
+            ctx.grad(i, || {
+                Ok(Var::from(Tensor::zeros(ctx.shape(i), ctx.dtype(i))?))
+            })
+        };
+        Ok([zeros(0)?, zeros(1)?])
+    })
 }

@@ -7,6 +7,8 @@
 mod activation;
 mod arithmetic;
 mod broadcast;
+mod choose;
+mod in_place;
 mod linear;
 mod reduce;
 mod shape;

@@ -12,7 +12,7 @@ impl Var {
         Op::new("sin")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.cos()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.cos()?))
     }
 
     /// The cosine (radians).
@@ -21,56 +21,55 @@ impl Var {
         Op::new("cos")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.sin()?)?.neg())
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.sin()?)?.neg())
     }
 
     /// The tangent (radians).
-    #[cfg(any())]
     pub fn tan(&self) -> Result<Var> {
         let y = self.value().tan()?;
         Op::new("tan")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.mul(&ctx.output()?.square()?.add_scalar(1)?))
+            .record(y, |ctx, dy| {
+                dy.mul_(&ctx.output()?.square()?.add_scalar(1)?)
+            })
     }
 
     /// The inverse sine.
-    #[cfg(any())]
     pub fn asin(&self) -> Result<Var> {
         let y = self.value().asin()?;
         Op::new("asin")
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)
+                dy.mul_(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)
             })
     }
 
     /// The inverse cosine.
-    #[cfg(any())]
     pub fn acos(&self) -> Result<Var> {
         let y = self.value().acos()?;
         Op::new("acos")
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)?
+                dy.mul_(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)?
                     .neg()
             })
     }
 
     /// The inverse tangent.
-    #[cfg(any())]
     pub fn atan(&self) -> Result<Var> {
         let y = self.value().atan()?;
         Op::new("atan")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.div(&ctx.input(0)?.square()?.add_scalar(1)?))
+            .record(y, |ctx, dy| {
+                dy.div_(&ctx.input(0)?.square()?.add_scalar(1)?)
+            })
     }
 
     /// The angle of the point (x = `other`, y = `self`), in (−π, π].
-    #[cfg(any())]
     pub fn atan2(&self, other: &Var) -> Result<Var> {
         let y = self.value().atan2(other.value())?;
         Op::new("atan2")
@@ -90,23 +89,21 @@ impl Var {
     }
 
     /// The hyperbolic sine.
-    #[cfg(any())]
     pub fn sinh(&self) -> Result<Var> {
         let y = self.value().sinh()?;
         Op::new("sinh")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.cosh()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.cosh()?))
     }
 
     /// The hyperbolic cosine.
-    #[cfg(any())]
     pub fn cosh(&self) -> Result<Var> {
         let y = self.value().cosh()?;
         Op::new("cosh")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.sinh()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.sinh()?))
     }
 
     /// The hyperbolic tangent.
@@ -116,43 +113,44 @@ impl Var {
             .inputs(&[self])
             .saves_output()
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.output()?.square()?.rsub_scalar(1)?)
+                let y = ctx.output()?;
+                if !ctx.create_graph() {
+                    return dy.into_value().tanh_backward_(y.value()).map(Var::from);
+                }
+                dy.mul(&y.square()?.rsub_scalar(1)?)
             })
     }
 
     /// The inverse hyperbolic sine.
-    #[cfg(any())]
     pub fn asinh(&self) -> Result<Var> {
         let y = self.value().asinh()?;
         Op::new("asinh")
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.input(0)?.square()?.add_scalar(1)?.rsqrt()?)
+                dy.mul_(&ctx.input(0)?.square()?.add_scalar(1)?.rsqrt()?)
             })
     }
 
     /// The inverse hyperbolic cosine.
-    #[cfg(any())]
     pub fn acosh(&self) -> Result<Var> {
         let y = self.value().acosh()?;
         Op::new("acosh")
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.input(0)?.square()?.sub_scalar(1)?.rsqrt()?)
+                dy.mul_(&ctx.input(0)?.square()?.sub_scalar(1)?.rsqrt()?)
             })
     }
 
     /// The inverse hyperbolic tangent.
-    #[cfg(any())]
     pub fn atanh(&self) -> Result<Var> {
         let y = self.value().atanh()?;
         Op::new("atanh")
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.div(&ctx.input(0)?.square()?.rsub_scalar(1)?)
+                dy.div_(&ctx.input(0)?.square()?.rsub_scalar(1)?)
             })
     }
 }

@@ -1,6 +1,5 @@
 //! Powers, roots, exponentials, logarithms, special functions and rounding: functions of one number.
 
-#[allow(unused_imports)]
 use std::f64::consts::{LN_2, LN_10, PI};
 
 use gradus_tensor::{DType, Result};
@@ -21,13 +20,12 @@ impl Var {
     }
 
     /// `|x|`; gradient 0 at 0.
-    #[cfg(any())]
     pub fn abs(&self) -> Result<Var> {
         let y = self.value().abs()?;
         Op::new("abs")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.sign()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.sign()?))
     }
 
     /// `x²`.
@@ -36,7 +34,7 @@ impl Var {
         Op::new("square")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(ctx.input(0)?)?.mul_scalar(2))
+            .record(y, |ctx, dy| dy.mul_(ctx.input(0)?)?.mul_scalar(2))
     }
 
     /// `√x`.
@@ -45,7 +43,7 @@ impl Var {
         Op::new("sqrt")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.div(&ctx.output()?.mul_scalar(2)?))
+            .record(y, |ctx, dy| dy.div_(&ctx.output()?.mul_scalar(2)?))
     }
 
     /// `1/√x`.
@@ -55,7 +53,7 @@ impl Var {
             .inputs(&[self])
             .saves_output()
             .record(y, |ctx, dy| {
-                dy.mul(&ctx.output()?.pow_scalar(3)?)?.mul_scalar(-0.5)
+                dy.mul_(&ctx.output()?.pow_scalar(3)?)?.mul_scalar(-0.5)
             })
     }
 
@@ -65,7 +63,7 @@ impl Var {
         Op::new("reciprocal")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.mul(&ctx.output()?.square()?)?.neg())
+            .record(y, |ctx, dy| dy.mul_(&ctx.output()?.square()?)?.neg())
     }
 
     /// `eˣ`.
@@ -74,27 +72,25 @@ impl Var {
         Op::new("exp")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.mul(&ctx.output()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.output()?))
     }
 
     /// `2ˣ`.
-    #[cfg(any())]
     pub fn exp2(&self) -> Result<Var> {
         let y = self.value().exp2()?;
         Op::new("exp2")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.mul(&ctx.output()?)?.mul_scalar(LN_2))
+            .record(y, |ctx, dy| dy.mul_(&ctx.output()?)?.mul_scalar(LN_2))
     }
 
     /// `eˣ − 1`, accurate near 0.
-    #[cfg(any())]
     pub fn expm1(&self) -> Result<Var> {
         let y = self.value().expm1()?;
         Op::new("expm1")
             .inputs(&[self])
             .saves_output()
-            .record(y, |ctx, dy| dy.mul(&ctx.output()?.add_scalar(1)?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.output()?.add_scalar(1)?))
     }
 
     /// The natural logarithm.
@@ -103,41 +99,37 @@ impl Var {
         Op::new("log")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.div(ctx.input(0)?))
+            .record(y, |ctx, dy| dy.div_(ctx.input(0)?))
     }
 
     /// `ln(1 + x)`, accurate near 0.
-    #[cfg(any())]
     pub fn log1p(&self) -> Result<Var> {
         let y = self.value().log1p()?;
         Op::new("log1p")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.div(&ctx.input(0)?.add_scalar(1)?))
+            .record(y, |ctx, dy| dy.div_(&ctx.input(0)?.add_scalar(1)?))
     }
 
     /// The logarithm to base 2.
-    #[cfg(any())]
     pub fn log2(&self) -> Result<Var> {
         let y = self.value().log2()?;
         Op::new("log2")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.div(&ctx.input(0)?.mul_scalar(LN_2)?))
+            .record(y, |ctx, dy| dy.div_(&ctx.input(0)?.mul_scalar(LN_2)?))
     }
 
     /// The logarithm to base 10.
-    #[cfg(any())]
     pub fn log10(&self) -> Result<Var> {
         let y = self.value().log10()?;
         Op::new("log10")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.div(&ctx.input(0)?.mul_scalar(LN_10)?))
+            .record(y, |ctx, dy| dy.div_(&ctx.input(0)?.mul_scalar(LN_10)?))
     }
 
     /// The error function `2/√π ∫₀ˣ e^(−t²) dt`.
-    #[cfg(any())]
     pub fn erf(&self) -> Result<Var> {
         let y = self.value().erf()?;
         Op::new("erf")
@@ -154,7 +146,6 @@ impl Var {
     }
 
     /// `1 − erf(x)`, accurate where it is tiny.
-    #[cfg(any())]
     pub fn erfc(&self) -> Result<Var> {
         let y = self.value().erfc()?;
         Op::new("erfc")
@@ -171,7 +162,6 @@ impl Var {
     }
 
     /// The inverse of [`Var::erf`].
-    #[cfg(any())]
     pub fn erfinv(&self) -> Result<Var> {
         let y = self.value().erfinv()?;
         Op::new("erfinv")
@@ -187,30 +177,78 @@ impl Var {
     }
 
     /// `ln |Γ(x)|`.
-    #[cfg(any())]
     pub fn lgamma(&self) -> Result<Var> {
         let y = self.value().lgamma()?;
         Op::new("lgamma")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul(&ctx.input(0)?.digamma()?))
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.digamma()?))
     }
 
-    /// `ln(x/(1 − x))`, the inverse of [`Var::sigmoid`].
-    #[cfg(any())]
-    pub fn logit(&self) -> Result<Var> {
-        let y = self.value().logit()?;
+    /// The derivative of `ln Γ`.
+    pub fn digamma(&self) -> Result<Var> {
+        let y = self.value().digamma()?;
+        Op::new("digamma")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.trigamma()?))
+    }
+
+    /// The second derivative of `ln Γ`, by its series at `z + 8` (Abramowitz and Stegun 6.4.12), `z = x` or, below ½,
+    /// `1 − x` by reflection. A composition: it has all derivatives.
+    fn trigamma(&self) -> Result<Var> {
+        // Bernoulli numbers B₂ to B₁₄.
+        const B: [f64; 7] = [
+            1.0 / 6.0,
+            -1.0 / 30.0,
+            1.0 / 42.0,
+            -1.0 / 30.0,
+            5.0 / 66.0,
+            -691.0 / 2730.0,
+            7.0 / 6.0,
+        ];
+        let low = self.value().lt_scalar(0.5)?;
+        let z = Var::where_(&low, &self.rsub_scalar(1)?, self)?;
+        let r = z.add_scalar(8)?.reciprocal()?;
+        let r2 = r.square()?;
+        let mut tail = r2.mul_scalar(B[6])?;
+        for b in B[..6].iter().rev() {
+            tail = tail.add_scalar(*b)?.mul(&r2)?;
+        }
+        let mut sum = r.add(&r2.mul_scalar(0.5)?)?.add(&tail.mul(&r)?)?;
+        for k in 0..8 {
+            sum = sum.add(&z.add_scalar(k)?.square()?.reciprocal()?)?;
+        }
+        let inner = self.masked_fill(&low.logical_not()?, 0.25)?; // kept off the poles where it is not used
+        let mirror = inner
+            .mul_scalar(PI)?
+            .sin()?
+            .reciprocal()?
+            .square()?
+            .mul_scalar(PI * PI)?;
+        Var::where_(&low, &mirror.sub(&sum)?, &sum)
+    }
+
+    /// `ln(x/(1 − x))`, the inverse of [`Var::sigmoid`]; with `eps`, of `x` clamped to `eps..=1 − eps`, whose gradient is
+    /// 0 beyond.
+    pub fn logit(&self, eps: Option<f64>) -> Result<Var> {
+        let y = self.value().logit(eps)?;
         Op::new("logit")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| {
+            .record(y, move |ctx, dy| {
                 let x = ctx.input(0)?;
-                dy.div(&x.rsub_scalar(1)?.mul(x)?)
+                let dx = dy.div(&x.rsub_scalar(1)?.mul(x)?)?;
+                let Some(eps) = eps else { return Ok(dx) };
+                let outside = x
+                    .value()
+                    .lt_scalar(eps)?
+                    .logical_or(&x.value().gt_scalar(1.0 - eps)?)?;
+                dx.masked_fill(&outside, 0)
             })
     }
 
     /// `sin(πx)/(πx)`, 1 at 0.
-    #[cfg(any())]
     pub fn sinc(&self) -> Result<Var> {
         let y = self.value().sinc()?;
         Op::new("sinc")
@@ -225,7 +263,6 @@ impl Var {
     }
 
     /// −1, 0 or 1. Gradient 0.
-    #[cfg(any())]
     pub fn sign(&self) -> Result<Var> {
         let y = self.value().sign()?;
         Op::new("sign")
@@ -234,7 +271,6 @@ impl Var {
     }
 
     /// Towards −∞. Gradient 0.
-    #[cfg(any())]
     pub fn floor(&self) -> Result<Var> {
         let y = self.value().floor()?;
         Op::new("floor")
@@ -243,7 +279,6 @@ impl Var {
     }
 
     /// Towards +∞. Gradient 0.
-    #[cfg(any())]
     pub fn ceil(&self) -> Result<Var> {
         let y = self.value().ceil()?;
         Op::new("ceil")
@@ -252,7 +287,6 @@ impl Var {
     }
 
     /// To the nearest whole number, halves to even. Gradient 0.
-    #[cfg(any())]
     pub fn round(&self) -> Result<Var> {
         let y = self.value().round()?;
         Op::new("round")
@@ -261,7 +295,6 @@ impl Var {
     }
 
     /// Towards 0. Gradient 0.
-    #[cfg(any())]
     pub fn trunc(&self) -> Result<Var> {
         let y = self.value().trunc()?;
         Op::new("trunc")
@@ -270,9 +303,34 @@ impl Var {
     }
 
     /// `x − trunc(x)`.
-    #[cfg(any())]
     pub fn frac(&self) -> Result<Var> {
         let y = self.value().frac()?;
         Op::new("frac").inputs(&[self]).record(y, |_, dy| Ok(dy))
+    }
+
+    /// Degrees as radians.
+    pub fn deg2rad(&self) -> Result<Var> {
+        self.mul_scalar(PI / 180.0)
+    }
+
+    /// Radians as degrees.
+    pub fn rad2deg(&self) -> Result<Var> {
+        self.mul_scalar(180.0 / PI)
+    }
+
+    /// NaN and the infinities replaced by numbers (`None`: 0 and the dtype's extremes). Gradient 0 there.
+    pub fn nan_to_num(
+        &self,
+        nan: Option<f64>,
+        posinf: Option<f64>,
+        neginf: Option<f64>,
+    ) -> Result<Var> {
+        let y = self.value().nan_to_num(nan, posinf, neginf)?;
+        Op::new("nan_to_num")
+            .inputs(&[self])
+            .saves(0)
+            .record(y, |ctx, dy| {
+                dy.masked_fill_(&ctx.input(0)?.value().isfinite()?.logical_not()?, 0)
+            })
     }
 }

@@ -1,0 +1,100 @@
+//! The table of every differentiable operation: `gradcheck` and `gradgradcheck` of each, in every layout.
+//!
+//! The last test reads the sources and fails if a public function of `src/ops` or `src/functional` is not in the table.
+
+mod table {
+    pub mod elementwise;
+    pub mod linear;
+    pub mod reduce;
+    pub mod sample;
+    pub mod shape;
+}
+
+use std::collections::BTreeSet;
+
+use gradus_autograd::{gradcheck, gradgradcheck};
+use table::sample::{Case, Layout};
+
+fn all() -> Vec<Case> {
+    let mut all = Vec::new();
+    all.extend(table::elementwise::cases());
+    all.extend(table::shape::cases());
+    all.extend(table::reduce::cases());
+    all.extend(table::linear::cases());
+    all
+}
+
+/// Runs `check` on every case and layout, and reports all that failed at once.
+fn run(check: impl Fn(&Case, Layout) -> gradus_tensor::Result<()> + Sync) {
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for case in all() {
+        for layout in Layout::ALL {
+            if layout == Layout::Broadcast && !case.elementwise {
+                continue;
+            }
+            ran += 1;
+            if let Err(e) = check(&case, layout) {
+                failures.push(format!(
+                    "{} ({layout:?}, {:?}): {e}",
+                    case.name,
+                    case.shapes()
+                ));
+            }
+        }
+    }
+    println!("{ran} cases");
+    assert!(
+        failures.is_empty(),
+        "{} of {ran} failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn first_derivatives() {
+    run(|case, layout| gradcheck(&case.f, &case.inputs(layout)?, case.options()));
+}
+
+#[test]
+fn second_derivatives() {
+    run(|case, layout| {
+        if !case.twice || layout == Layout::Stepped {
+            return Ok(());
+        }
+        gradgradcheck(&case.f, &case.inputs(layout)?, case.options())
+    });
+}
+
+#[test]
+fn every_operation_is_in_the_table() {
+    let listed: BTreeSet<&str> = all().iter().map(|case| case.name).collect();
+    // Not operations on a value: constructors of constants.
+    let known = ["zeros_like", "ones_like"];
+    let mut missing = Vec::new();
+    for folder in ["ops", "functional"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(folder);
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let mut before = "";
+            for line in text.lines() {
+                let hidden = std::mem::replace(&mut before, line).contains("cfg(any())");
+                let Some(rest) = line.trim_start().strip_prefix("pub fn ") else {
+                    continue;
+                };
+                let name = rest.split(['(', '<']).next().unwrap();
+                if !hidden && !listed.contains(name) && !known.contains(&name) {
+                    missing.push(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "{} operations are not in the table: {missing:?}",
+        missing.len()
+    );
+}
