@@ -28,6 +28,7 @@
 //! ```
 
 pub mod cast;
+pub mod conv;
 pub mod copy;
 mod element;
 pub mod elementwise;

@@ -108,9 +108,9 @@ impl Tiling {
 /// Calls `f` for each task, on several threads if the work is worth it.
 fn run_tasks(parallel: bool, tasks: usize, f: &(dyn Fn(usize) + Sync)) {
     if parallel {
-        parallel::for_each(tasks, f)
+        parallel::for_each(tasks, f);
     } else {
-        (0..tasks).for_each(f)
+        (0..tasks).for_each(f);
     }
 }
 

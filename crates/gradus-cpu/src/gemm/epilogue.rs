@@ -31,6 +31,17 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// The function of each lane.
+    #[inline(always)]
+    pub(crate) fn apply<S: Isa, T: Float>(self, isa: S, x: T::V<S>) -> T::V<S> {
+        match self {
+            Self::None => x,
+            Self::Relu => x.max(T::V::<S>::zero(isa)),
+        }
+    }
+}
+
 /// `act(x + bias + residual)`, applied to each element of C on its way out.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
@@ -73,11 +84,11 @@ impl<'a, T: Float> Epilogue<'a, T> {
         let mut y = x;
         match self.bias {
             Bias::None => {}
-            Bias::Row(bias) => y = y + bias[i],
-            Bias::Column(bias) => y = y + bias[j],
+            Bias::Row(bias) => y += bias[i],
+            Bias::Column(bias) => y += bias[j],
         }
         if let Some(residual) = self.residual {
-            y = y + residual[at];
+            y += residual[at];
         }
         match self.activation {
             Activation::None => y,
@@ -106,17 +117,14 @@ impl<'a, T: Float> Epilogue<'a, T> {
                 Bias::None => {}
                 Bias::Row(bias) => y = y + T::V::<S>::splat(isa, *bias.get_unchecked(i)),
                 Bias::Column(bias) => {
-                    y = y + T::V::<S>::load_tail_ptr(isa, bias.as_ptr().add(j), n, T::ZERO)
+                    y = y + T::V::<S>::load_tail_ptr(isa, bias.as_ptr().add(j), n, T::ZERO);
                 }
             }
             if let Some(residual) = self.residual {
                 y = y + T::V::<S>::load_tail_ptr(isa, residual.as_ptr().add(at), n, T::ZERO);
             }
         }
-        match self.activation {
-            Activation::None => y,
-            Activation::Relu => y.max(T::V::<S>::zero(isa)),
-        }
+        self.activation.apply::<S, T>(isa, y)
     }
 }
 

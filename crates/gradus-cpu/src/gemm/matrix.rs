@@ -273,6 +273,26 @@ impl<'a, T> Out<'a, T> {
         }
     }
 
+    /// Rows `first..first + rows` of it. Parts that threads write to at the same time must not overlap.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub(crate) fn part(&self, first: usize, rows: usize) -> Out<'_, T> {
+        assert!(first + rows <= self.rows);
+        let offset = if rows == 0 || self.cols == 0 {
+            0
+        } else {
+            first * self.row_stride
+        };
+        // SAFETY: the row exists, or the part is empty.
+        Out {
+            ptr: unsafe { self.ptr.add(offset) },
+            len: self.len - offset,
+            rows,
+            ..*self
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }

@@ -89,16 +89,16 @@ pub(crate) fn try_run<T: Float>(
                 epilogue,
             };
             if by_dots {
-                on(isa, Dots(job))
+                on(isa, Dots(job));
             } else {
-                on(isa, Axpys(job))
+                on(isa, Axpys(job));
             }
         };
         let tasks = n.div_ceil(step);
         if n.saturating_mul(k) >= PARALLEL {
-            parallel::for_each(tasks, &task)
+            parallel::for_each(tasks, &task);
         } else {
-            (0..tasks).for_each(task)
+            (0..tasks).for_each(task);
         }
     });
     true
@@ -177,7 +177,7 @@ impl<T: Float> Kernel for Dots<'_, T> {
                     (0, first + done),
                     &scale,
                     epilogue,
-                )
+                );
             };
             done += batch;
         }
@@ -255,7 +255,7 @@ impl<T: Float> Kernel for Axpys<'_, T> {
                     (0, first),
                     &scale,
                     epilogue,
-                )
+                );
             };
         });
     }

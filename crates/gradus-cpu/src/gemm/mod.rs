@@ -18,7 +18,7 @@ mod microkernel;
 mod pack;
 mod reference;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use gradus_simd::{Float, IsaName};
 
@@ -28,6 +28,7 @@ pub use matrix::{MatMut, MatRef};
 pub use reference::gemm as gemm_reference;
 
 pub(crate) use blocked::{Job, blocked, on};
+pub(crate) use dot::dot_tile;
 pub(crate) use matrix::Out;
 pub(crate) use pack::Columns;
 

@@ -10,6 +10,7 @@ use crate::Result;
 ///
 /// # Errors
 /// If the shapes do not fit together (as [`gemm`](super::gemm)).
+#[allow(clippy::needless_pass_by_value)] // the signature of `gemm`
 pub fn gemm<T: Float>(
     alpha: T,
     a: MatRef<'_, T>,
