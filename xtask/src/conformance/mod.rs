@@ -5,6 +5,7 @@
 //! unsupported by its name: nothing is skipped in silence.
 
 mod args;
+mod bad_files;
 mod cases;
 mod compare;
 mod elementwise;
@@ -16,6 +17,8 @@ mod reduce;
 mod registry;
 mod report;
 mod shape;
+mod special;
+mod ulp;
 
 use std::path::{Path, PathBuf};
 
@@ -105,6 +108,9 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
                 Err(format!("{} has no {name}.json", directory.display()))
             }
             name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
+            "special" => special::run(&vectors, &registry),
+            "ulp" => ulp::run(&vectors, &registry),
+            "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
         })
         .collect();

@@ -17,6 +17,7 @@ pub enum Verdict {
 /// A case that did not pass, and why.
 #[derive(Debug, Serialize)]
 pub struct Remark {
+    pub op: String,
     pub case: String,
     pub why: String,
 }
@@ -55,6 +56,7 @@ impl FileReport {
     pub fn add(&mut self, op: &str, case: &str, verdict: Verdict) {
         let count = self.ops.entry(op.to_string()).or_default();
         let remark = |why| Remark {
+            op: op.to_string(),
             case: case.to_string(),
             why,
         };
@@ -131,15 +133,10 @@ impl fmt::Display for FileReport {
             write!(f, "\n  unsupported: {}", missing.join(" "))?;
         }
         let whole: BTreeSet<&str> = missing.into_iter().collect();
-        let op_of = |case: &str| {
-            case.rsplit_once(['#', '!'])
-                .map_or(case, |(op, _)| op)
-                .to_string()
-        };
         let partly: Vec<&Remark> = self
             .unsupported_cases
             .iter()
-            .filter(|r| !whole.contains(op_of(&r.case).as_str()))
+            .filter(|r| !whole.contains(r.op.as_str()))
             .collect();
         for remark in partly.iter().take(SHOWN) {
             write!(f, "\n  unsupported case {}: {}", remark.case, remark.why)?;

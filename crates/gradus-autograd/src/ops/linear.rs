@@ -59,5 +59,6 @@ impl Var {
 /// (…, K) as a matrix (rows, K).
 fn rows(x: &Var) -> Result<Var> {
     let columns = x.dim(-1)?;
-    x.reshape([(x.numel() / columns.max(1)) as isize, columns as isize])
+    let rows: usize = x.dims()[..x.rank() - 1].iter().product(); // not numel / K: K may be 0
+    x.reshape([rows as isize, columns as isize])
 }
