@@ -228,3 +228,26 @@ fn check(
     let dx = dx.map_or(zero, |dx| dx.value().clone());
     compare(&dx, tensor(tensors, key)?, Tolerance::F64).map_err(|e| format!("gradient: {e}"))
 }
+
+/// What to expect of `got`. In f32 the stored values are PyTorch's own f32, which is wrong in places (`fmod(1, 1e-45)` is
+/// NaN there): where ours is instead the exact result rounded to f32, that is what is expected.
+fn best(
+    got: &Tensor,
+    expected: &Tensor,
+    exact: Option<&Tensor>,
+    tolerance: Tolerance,
+) -> Result<Tensor, String> {
+    let Some(exact) = exact
+        .filter(|e| e.dims() == got.dims() && got.dtype() == DType::F32 && e.dtype() == DType::F64)
+    else {
+        return Ok(expected.clone());
+    };
+    let (g, mut e) = (numbers(got)?, numbers(expected)?);
+    for ((e, g), exact) in e.iter_mut().zip(g).zip(numbers(exact)?) {
+        let exact = f64::from(exact as f32);
+        if !tolerance.accepts(g, *e) && tolerance.accepts(g, exact) {
+            *e = exact;
+        }
+    }
+    Tensor::from_vec(e, got.shape()).map_err(|e| e.to_string())
+}
