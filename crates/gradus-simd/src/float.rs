@@ -7,6 +7,7 @@ use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use crate::isa::{FloatVec, Isa};
+use crate::math;
 
 /// `f32` or `f64`.
 pub trait Float:
@@ -25,6 +26,11 @@ pub trait Float:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + math::exp::Exp
+    + math::log::Log
+    + math::hyperbolic::Hyperbolic
+    + math::activation::Gelu
+    + math::erf::ErrorFunction
 {
     /// The signed integer of the same width.
     type Int: Copy + Debug + PartialEq;

@@ -181,6 +181,8 @@ pub trait FloatVec<S: Isa, E: Float>:
     fn min(self, o: Self) -> Self;
     /// The larger; **NaN if either is NaN** (as `torch.maximum`); of equal values (so of ±0) the second.
     fn max(self, o: Self) -> Self;
+    /// Between `low` and `high`, which are not NaN; NaN stays NaN.
+    fn clamp(self, low: Self, high: Self) -> Self;
     /// The magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
 

@@ -28,6 +28,7 @@ mod backend;
 mod dispatch;
 mod float;
 mod isa;
+pub mod math;
 pub mod slices;
 
 #[cfg(target_arch = "x86_64")]

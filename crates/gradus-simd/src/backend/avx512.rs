@@ -253,6 +253,12 @@ macro_rules! vectors {
                 Self::select(self.is_nan(), self, Self(unsafe { $max(self.0, o.0) }))
             }
             #[inline(always)]
+            fn clamp(self, low: Self, high: Self) -> Self {
+                // The instructions give their second argument where either is NaN.
+                // SAFETY: see above.
+                Self(unsafe { $min(high.0, $max(low.0, self.0)) })
+            }
+            #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
                 // SAFETY: see above.
                 unsafe {

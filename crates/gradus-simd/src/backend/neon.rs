@@ -226,6 +226,11 @@ macro_rules! vectors {
                 Self::select(o.lt(self) | self.is_nan(), self, o)
             }
             #[inline(always)]
+            fn clamp(self, low: Self, high: Self) -> Self {
+                let x = Self::select(self.lt(low), low, self);
+                Self::select(high.lt(x), high, x)
+            }
+            #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $select($i_to_u($idup($int::MIN)), sign.0, self.0) })

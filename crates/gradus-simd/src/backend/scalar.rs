@@ -168,6 +168,10 @@ macro_rules! lanes {
                 }
             }
             #[inline(always)]
+            fn clamp(self, low: Self, high: Self) -> Self {
+                Self(self.0.clamp(low.0, high.0))
+            }
+            #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
                 Self(self.0.copysign(sign.0))
             }

@@ -1,0 +1,29 @@
+//! Vector maths: elementary and special functions on lanes of `f32` and `f64`.
+//!
+//! Every function is generic over the ISA and the element, `exp::<S, T>(isa, x)`, gives the same bits on every ISA, is
+//! right for NaN, ±∞, −0 and subnormal arguments and results, and states its largest error in ULP (units in the last
+//! place of the exact result). The trick throughout is to carry the rounding errors that matter as the low half of a
+//! pair (`double.rs`) and to evaluate a polynomial only for what is small beside it.
+//! Polynomials are fitted by `tools/minimax.py`.
+//! What it is not: correctly rounded (0.5 ULP); that costs several times more.
+
+pub(crate) mod activation;
+mod double;
+pub(crate) mod erf;
+pub(crate) mod exp;
+pub(crate) mod hyperbolic;
+pub(crate) mod log;
+
+pub use activation::{gelu_tanh, mish, sigmoid, silu, softplus};
+pub use erf::{erf, erfc, gelu};
+pub use exp::{exp, exp2, expm1};
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
+pub use log::{ln, log1p, log2, log10};
+
+use crate::float::Float;
+
+/// So small that f(x) = x to a thirtieth of an ULP or better for f with f(x) = x + O(x²).
+#[inline(always)]
+fn tiny<T: Float>() -> T {
+    T::from_f64(T::EPSILON.to_f64() / 64.0)
+}

@@ -1,0 +1,145 @@
+//! What the accuracy tests share: a kernel per function, ULP distances, and a reader for the reference vectors.
+#![allow(dead_code)] // each test file uses a part
+
+use gradus_simd::{Float, Isa, IsaName, Kernel, dispatch_on, map, math};
+
+macro_rules! functions {
+    ($($variant:ident => $function:ident),* $(,)?) => {
+        /// A function of one argument.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[allow(missing_docs)]
+        pub enum Function { $($variant),* }
+
+        impl Function {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// As the reference vectors spell it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($function)),* }
+            }
+        }
+
+        impl<T: Float> Kernel for Apply<'_, T> {
+            type Output = ();
+            #[inline(always)]
+            fn run<S: Isa>(self, isa: S) {
+                let Self(f, x, y) = self;
+                match f {
+                    $(Function::$variant => map::<S, T>(isa, x, y, #[inline(always)] |x| math::$function::<S, T>(isa, x)),)*
+                }
+            }
+        }
+    };
+}
+
+/// `y = f(x)`.
+pub struct Apply<'a, T>(pub Function, pub &'a [T], pub &'a mut [T]);
+
+functions! {
+    Exp => exp, Exp2 => exp2, Expm1 => expm1, Ln => ln, Log2 => log2, Log10 => log10, Log1p => log1p,
+    Tanh => tanh, Sinh => sinh, Cosh => cosh, Asinh => asinh, Acosh => acosh, Atanh => atanh,
+    Sigmoid => sigmoid, Silu => silu, Softplus => softplus, GeluTanh => gelu_tanh, Mish => mish,
+    Erf => erf, Erfc => erfc, Gelu => gelu,
+}
+
+impl Function {
+    /// The largest error the issue allows, in ULP.
+    pub fn bound(self) -> f64 {
+        match self {
+            Self::Exp
+            | Self::Exp2
+            | Self::Expm1
+            | Self::Ln
+            | Self::Log2
+            | Self::Log10
+            | Self::Log1p
+            | Self::Tanh
+            | Self::Erf => 1.0,
+            _ => 2.0,
+        }
+    }
+}
+
+/// `f(x)` on one instruction set.
+pub fn apply<T: Float>(isa: IsaName, f: Function, x: &[T]) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len()];
+    dispatch_on(isa, Apply(f, x, &mut y)).unwrap();
+    y
+}
+
+/// The error of `got` in units of the last place of the exact value `hi + lo`, a double-double.
+pub fn ulps<T: Float>(got: T, hi: f64, lo: f64) -> f64 {
+    let got = got.to_f64();
+    if hi.is_nan() || got.is_nan() {
+        return if hi.is_nan() && got.is_nan() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    let rounded = T::from_f64(hi).to_f64();
+    if got == rounded && (hi.is_infinite() || rounded.is_infinite() || lo == 0.0) && got == hi + lo
+        || got == hi && lo == 0.0
+    {
+        return 0.0;
+    }
+    if rounded.is_infinite() || got.is_infinite() {
+        // An overflow is right if the exact value rounds to it, and an ULP off next to the largest value.
+        return if got == rounded {
+            0.0
+        } else if hi.abs() >= T::MAX.to_f64()
+            || got.is_infinite() && hi.abs() > T::MAX.to_f64() * (1.0 - T::EPSILON.to_f64())
+        {
+            1.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    let exponent = if hi == 0.0 {
+        -2000
+    } else {
+        ((hi.abs().to_bits() >> 52) as i32 - 1023).max(1 - T::EXPONENT_BIAS)
+    };
+    let exponent = exponent.max(1 - T::EXPONENT_BIAS);
+    let error = ((got - hi) - lo).abs();
+    // error / 2^(exponent - mantissa bits), in steps that neither overflow nor underflow
+    let shift = T::MANTISSA_BITS as i32 - exponent;
+    error * 2f64.powi(shift / 2) * 2f64.powi(shift - shift / 2)
+}
+
+/// Reads one tensor's bytes out of a safetensors file: enough of a parser for the reference vectors.
+pub fn tensor<'a>(file: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let text = std::str::from_utf8(&file[8..8 + header]).unwrap();
+    let entry = &text[text.find(&format!("\"{name}\":"))?..];
+    let offsets = &entry[entry.find("\"data_offsets\"")?..];
+    let offsets = &offsets[offsets.find('[')? + 1..offsets.find(']')?];
+    let (from, to) = offsets.split_once(',')?;
+    let (from, to): (usize, usize) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+    Some(&file[8 + header + from..8 + header + to])
+}
+
+/// Little-endian f32s.
+pub fn f32s(bytes: &[u8]) -> Vec<f32> {
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
+}
+
+/// Little-endian f64s.
+pub fn f64s(bytes: &[u8]) -> Vec<f64> {
+    bytes
+        .chunks_exact(8)
+        .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
+        .collect()
+}
+
+/// The file of the reference vectors, or a line that says it is skipped.
+pub fn vectors(file: &str) -> Option<Vec<u8>> {
+    let Some(folder) = std::env::var_os("GRADUS_VECTORS") else {
+        println!("skipped: no GRADUS_VECTORS");
+        return None;
+    };
+    Some(std::fs::read(std::path::Path::new(&folder).join(file)).unwrap())
+}
