@@ -1,26 +1,63 @@
-//! Products of matrices.
+//! Products of vectors and matrices: `matmul` and its stricter relatives. Whole numbers wrap; f16 and bf16 are computed
+//! in f32 and rounded once.
 
+use gradus_cpu::gemm::{self, Bias, Epilogue};
+
+use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::scalar::Scalar;
 use crate::shape::Shape;
-use crate::tensor::Tensor;
-use gradus_cpu::Element as _;
+use crate::tensor::{Tensor, view};
+
+/// An error that names both shapes.
+fn fail(op: &'static str, a: &Tensor, b: &Tensor, why: &str) -> Error {
+    Error::shape(op, format!("{} x {}: {why}", a.shape(), b.shape()))
+}
+
+/// Checks ranks and dtypes before a strict product.
+fn expect_ranks(op: &'static str, a: &Tensor, b: &Tensor, ranks: (usize, usize)) -> Result<()> {
+    if (a.rank(), b.rank()) != ranks {
+        return Err(fail(
+            op,
+            a,
+            b,
+            &format!(
+                "it takes ranks {} and {}; use matmul for others",
+                ranks.0, ranks.1
+            ),
+        ));
+    }
+    Ok(())
+}
 
 impl Tensor {
-    /// The matrix product, by PyTorch's rules: vectors count as one row (left) or one column (right), leading
+    /// The matrix product, by PyTorch's rules: a vector counts as one row (left) or one column (right), leading
     /// dimensions broadcast. `[.., M, K] x [.., K, N] -> [.., M, N]`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::ones([8, 197, 768], DType::F32)?;
+    /// let w = Tensor::ones([768, 10], DType::F32)?;
+    /// assert_eq!(x.matmul(&w)?.dims(), [8, 197, 10]);
+    /// let e = x.matmul(&w.narrow(0, 0, 512)?).unwrap_err();
+    /// assert_eq!(e.to_string(), "matmul: [8,197,768] x [512,10]: inner 768 != 512");
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Inner sizes or dtypes differ, a side has rank 0, or leading dimensions do not broadcast.
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
-        let fail = |why: String| {
-            Error::shape(
-                "matmul",
-                format!("{} x {}: {why}", self.shape(), other.shape()),
-            )
-        };
+        self.product("matmul", other, None)
+    }
+
+    /// The product, with `bias` `[N]` added to each row in the same pass.
+    fn product(&self, op: &'static str, other: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         if self.rank() == 0 || other.rank() == 0 {
             return Err(fail(
-                "both sides need at least 1 dimension; use mul for a number".into(),
+                op,
+                self,
+                other,
+                "both sides need at least 1 dimension; use mul for a number",
             ));
         }
         if self.dtype() != other.dtype() {
@@ -31,7 +68,7 @@ impl Tensor {
                 self.dtype(),
                 other.dtype()
             );
-            return Err(Error::dtype("matmul", message));
+            return Err(Error::dtype(op, message));
         }
         let a = if self.rank() == 1 {
             self.unsqueeze(0)?
@@ -43,40 +80,318 @@ impl Tensor {
         } else {
             other.clone()
         };
-        let (m, k, n) = (a.dim(-2)?, a.dim(-1)?, b.dim(-1)?);
-        if b.dim(-2)? != k {
-            return Err(fail(format!("inner {k} != {}", b.dim(-2)?)));
+        let (m, k, n) = (
+            a.dims()[a.rank() - 2],
+            a.dims()[a.rank() - 1],
+            b.dims()[b.rank() - 1],
+        );
+        let k2 = b.dims()[b.rank() - 2];
+        if k != k2 {
+            let hint = if other.rank() == 2 && n == k {
+                "; transpose the right side (.t()) if it is stored [N,K]"
+            } else {
+                ""
+            };
+            return Err(fail(op, self, other, &format!("inner {k} != {k2}{hint}")));
         }
         let lead = |t: &Tensor| Shape::new(&t.dims()[..t.rank() - 2]);
         let batch = lead(&a)
             .broadcast(&lead(&b))
-            .map_err(|e| e.in_op("matmul"))?;
+            .map_err(|_| fail(op, self, other, "leading dimensions do not broadcast"))?;
         let full = |x: usize, y: usize| {
-            let mut s = batch.to_vec();
-            s.extend([x, y]);
-            Shape::from(s)
+            let mut s = batch.clone();
+            s.0.push(x);
+            s.0.push(y);
+            s
         };
-        let (a, b) = (
-            a.broadcast_to(full(m, k))?.contiguous()?,
-            b.broadcast_to(full(k, n))?.contiguous()?,
+        let (la, lb) = (
+            a.layout.broadcast_to(&full(m, k))?,
+            b.layout.broadcast_to(&full(k, n))?,
         );
-        let out = dispatch!(self.dtype(), T => {
-            let (a, b) = (a.data::<T>("matmul")?, b.data::<T>("matmul")?);
-            Tensor::build::<T>("matmul", full(m, n), |y| {
-                let mut row = vec![0f64; n];
-                for (r, y) in y.chunks_exact_mut(n.max(1)).enumerate() {
-                    let b = &b[r / m.max(1) * k * n..];
-                    row.fill(0.0);
-                    for (i, a) in a[r * k..][..k].iter().enumerate() {
-                        row.iter_mut().zip(&b[i * n..][..n]).for_each(|(y, b)| *y += a.to_f64() * b.to_f64());
-                    }
-                    y.iter_mut().zip(&row).for_each(|(y, &x)| *y = T::from_f64(x));
+        let (a, b) = (a.with_layout(la), b.with_layout(lb));
+        let out = match self.dtype() {
+            DType::F32 => product_f32(op, &a, &b, bias, full(m, n))?,
+            DType::F64 => product_f64(op, &a, &b, bias, full(m, n))?,
+            half @ (DType::F16 | DType::BF16) => {
+                let wide = |x: &Tensor| x.to_dtype(DType::F32);
+                let bias = bias.map(wide).transpose()?;
+                product_f32(op, &wide(&a)?, &wide(&b)?, bias.as_ref(), full(m, n))?
+                    .to_dtype(half)?
+            }
+            DType::Bool => {
+                return Err(Error::dtype(
+                    op,
+                    "not defined for bool; convert with to_dtype first",
+                ));
+            }
+            whole => {
+                let wide = |x: &Tensor| x.to_dtype(DType::I64)?.contiguous();
+                let out = whole_product(op, &wide(&a)?, &wide(&b)?, full(m, n), (m, k, n))?
+                    .to_dtype(whole)?;
+                match bias {
+                    Some(bias) => out.add_(bias)?,
+                    None => out,
                 }
-            })
-        })?;
-        let mut shape = batch.to_vec();
-        shape.extend((self.rank() > 1).then_some(m));
-        shape.extend((other.rank() > 1).then_some(n));
-        out.reshape(shape)
+            }
+        };
+        let mut shape = batch;
+        (self.rank() > 1).then(|| shape.0.push(m));
+        (other.rank() > 1).then(|| shape.0.push(n));
+        out.reshape_to(&shape)
     }
+
+    /// The product of two matrices: `[M, K] x [K, N] -> [M, N]`.
+    ///
+    /// # Errors
+    /// A side is not a matrix, or inner sizes or dtypes differ.
+    pub fn mm(&self, other: &Tensor) -> Result<Tensor> {
+        expect_ranks("mm", self, other, (2, 2))?;
+        self.product("mm", other, None)
+    }
+
+    /// The products of two batches of matrices: `[B, M, K] x [B, K, N] -> [B, M, N]`.
+    ///
+    /// # Errors
+    /// A side has not rank 3, or batch sizes, inner sizes or dtypes differ.
+    pub fn bmm(&self, other: &Tensor) -> Result<Tensor> {
+        expect_ranks("bmm", self, other, (3, 3))?;
+        if self.dims()[0] != other.dims()[0] {
+            return Err(fail("bmm", self, other, "the batch sizes differ"));
+        }
+        self.product("bmm", other, None)
+    }
+
+    /// The product of a matrix and a vector: `[M, K] x [K] -> [M]`.
+    ///
+    /// # Errors
+    /// The ranks are not 2 and 1, or sizes or dtypes differ.
+    pub fn mv(&self, vector: &Tensor) -> Result<Tensor> {
+        expect_ranks("mv", self, vector, (2, 1))?;
+        self.product("mv", vector, None)
+    }
+
+    /// The inner product of two vectors: `[K] x [K] -> []`.
+    ///
+    /// # Errors
+    /// A side is not a vector, or sizes or dtypes differ.
+    pub fn dot(&self, other: &Tensor) -> Result<Tensor> {
+        expect_ranks("dot", self, other, (1, 1))?;
+        self.product("dot", other, None)
+    }
+
+    /// All products of elements of two vectors: `[M] x [N] -> [M, N]`.
+    ///
+    /// # Errors
+    /// A side is not a vector.
+    pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
+        expect_ranks("outer", self, other, (1, 1))?;
+        self.unsqueeze(1)?.mul(other)
+    }
+
+    /// Sums of products over the last dimension of both: `[.., K] x [.., K]`, the result having both leading shapes.
+    ///
+    /// # Errors
+    /// The last sizes or dtypes differ.
+    pub fn inner(&self, other: &Tensor) -> Result<Tensor> {
+        if self.rank() == 0 || other.rank() == 0 {
+            return self.mul(other);
+        }
+        let (k, k2) = (self.dim(-1)?, other.dim(-1)?);
+        if k != k2 {
+            return Err(fail("inner", self, other, &format!("last {k} != {k2}")));
+        }
+        let rows =
+            |x: &Tensor| x.reshape_to(&Shape::from([x.dims()[..x.rank() - 1].iter().product(), k]));
+        let mut shape = self.dims()[..self.rank() - 1].to_vec();
+        shape.extend_from_slice(&other.dims()[..other.rank() - 1]);
+        rows(self)?
+            .product("inner", &rows(other)?.t()?, None)?
+            .reshape_to(&Shape::from(shape))
+    }
+
+    /// `x·wᵀ + bias`: `[.., K] x [N, K] (+ [N]) -> [.., N]`, PyTorch's `linear`.
+    ///
+    /// # Errors
+    /// `weight` is not a matrix, or sizes or dtypes differ.
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let op = "linear";
+        let wrong = |why: String| {
+            let bias = bias.map_or(String::new(), |b| format!(", bias {}", b.shape()));
+            Error::shape(
+                op,
+                format!(
+                    "input {} with weight {}{bias}: {why}",
+                    self.shape(),
+                    weight.shape()
+                ),
+            )
+        };
+        let (true, Some(&k)) = (
+            weight.rank() == 2 || (weight.rank() == 1 && bias.is_none()),
+            self.dims().last(),
+        ) else {
+            return Err(wrong(
+                "it takes an input with at least 1 dimension and a weight [out, in]".into(),
+            ));
+        };
+        if weight.rank() == 1 {
+            return self.product(op, weight, None);
+        }
+        let (n, k2) = (weight.dims()[0], weight.dims()[1]);
+        if k != k2 {
+            return Err(wrong(format!(
+                "the input has {k} features, the weight [out, in] takes {k2}"
+            )));
+        }
+        if let Some(b) = bias {
+            if b.rank() > 1 || (b.dims() != [n] && b.numel() != 1) {
+                return Err(wrong(format!("the bias must have {n} elements")));
+            }
+            if b.dtype() != self.dtype() {
+                return Err(Error::dtype(
+                    op,
+                    format!(
+                        "the input is {} but the bias {}; convert one with to_dtype",
+                        self.dtype(),
+                        b.dtype()
+                    ),
+                ));
+            }
+        }
+        let bias = bias.map(|b| b.broadcast_to(n)?.contiguous()).transpose()?;
+        self.product(op, &weight.t()?, bias.as_ref())
+    }
+
+    /// `beta·self + alpha·(a x b)` of matrices, `self` broadcasting.
+    ///
+    /// # Errors
+    /// The sizes do not fit.
+    pub fn addmm(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        beta: impl Into<Scalar>,
+        alpha: impl Into<Scalar>,
+    ) -> Result<Tensor> {
+        expect_ranks("addmm", a, b, (2, 2))?;
+        self.scaled_sum(
+            "addmm",
+            a.product("addmm", b, None)?,
+            beta.into(),
+            alpha.into(),
+        )
+    }
+
+    /// `beta·self + alpha·(a x b)` of batches of matrices.
+    ///
+    /// # Errors
+    /// The sizes do not fit.
+    pub fn baddbmm(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        beta: impl Into<Scalar>,
+        alpha: impl Into<Scalar>,
+    ) -> Result<Tensor> {
+        let product = a.bmm(b).map_err(|e| e.in_op("baddbmm"))?;
+        self.scaled_sum("baddbmm", product, beta.into(), alpha.into())
+    }
+
+    /// `beta·self + alpha·(matrix x vector)`.
+    ///
+    /// # Errors
+    /// The sizes do not fit.
+    pub fn addmv(
+        &self,
+        matrix: &Tensor,
+        vector: &Tensor,
+        beta: impl Into<Scalar>,
+        alpha: impl Into<Scalar>,
+    ) -> Result<Tensor> {
+        let product = matrix.mv(vector).map_err(|e| e.in_op("addmv"))?;
+        self.scaled_sum("addmv", product, beta.into(), alpha.into())
+    }
+
+    fn scaled_sum(
+        &self,
+        op: &'static str,
+        product: Tensor,
+        beta: Scalar,
+        alpha: Scalar,
+    ) -> Result<Tensor> {
+        if self.dtype() != product.dtype() {
+            return Err(Error::dtype(
+                op,
+                format!(
+                    "{} is added to a product of {}; convert one with to_dtype",
+                    self.dtype(),
+                    product.dtype()
+                ),
+            ));
+        }
+        let whole = !self.dtype().is_float();
+        if whole && (matches!(alpha, Scalar::Float(_)) || matches!(beta, Scalar::Float(_))) {
+            return Err(Error::value(
+                op,
+                format!("alpha and beta must be whole numbers for {}", self.dtype()),
+            ));
+        }
+        let me = self
+            .broadcast_to(product.shape())
+            .map_err(|e| e.in_op(op))?;
+        let scaled = if alpha.to_f64() == 1.0 {
+            product
+        } else {
+            product.mul_scalar_(alpha)?
+        };
+        match beta {
+            beta if beta.to_f64() == 0.0 => Ok(scaled), // even NaN counts for nothing
+            beta if beta.to_f64() == 1.0 => scaled.add_(&me),
+            beta => scaled.add_(&me.mul_scalar(beta)?),
+        }
+    }
+}
+
+/// All operands have the batch's leading dimensions (stride 0 where broadcast).
+macro_rules! float_product {
+    ($name:ident $t:ty) => {
+        fn $name(
+            op: &'static str,
+            a: &Tensor,
+            b: &Tensor,
+            bias: Option<&Tensor>,
+            shape: Shape,
+        ) -> Result<Tensor> {
+            let (va, vb) = (view::<$t>(a, &a.layout)?, view::<$t>(b, &b.layout)?);
+            let epilogue = match bias {
+                Some(bias) => Epilogue::bias(Bias::Column(bias.data::<$t>(op)?)),
+                None => Epilogue::default(),
+            };
+            Tensor::try_build::<$t>(op, shape, |y| Ok(gemm::matmul(va, vb, &epilogue, y)?))
+        }
+    };
+}
+float_product!(product_f32 f32);
+float_product!(product_f64 f64);
+
+/// The plain triple loop, for whole numbers.
+fn whole_product(
+    op: &'static str,
+    a: &Tensor,
+    b: &Tensor,
+    shape: Shape,
+    (m, k, n): (usize, usize, usize),
+) -> Result<Tensor> {
+    let (a, b) = (a.data::<i64>(op)?, b.data::<i64>(op)?);
+    Tensor::build::<i64>(op, shape, |y| {
+        y.fill(0);
+        for (r, y) in y.chunks_exact_mut(n.max(1)).enumerate() {
+            let b = &b[r / m.max(1) * k * n..];
+            for (i, &a) in a[r * k..][..k].iter().enumerate() {
+                y.iter_mut()
+                    .zip(&b[i * n..][..n])
+                    .for_each(|(y, &b)| *y = y.wrapping_add(a.wrapping_mul(b)));
+            }
+        }
+    })
 }
