@@ -9,6 +9,7 @@ mod index;
 mod join;
 mod mask;
 mod matmul;
+mod nn;
 pub(crate) mod operand;
 mod operators;
 mod parts;
