@@ -35,6 +35,7 @@ pub mod elementwise;
 mod error;
 pub mod gemm;
 pub mod parallel;
+pub mod pool;
 mod scratch;
 mod view;
 
