@@ -8,6 +8,7 @@
 use crate::roofline::{self, Roofline};
 use clap::Args;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 /// Runs the benchmarks whose name contains FILTER and prints each as a share of the roofline.
-#[derive(Args, Debug)]
-pub struct BenchArgs {
+#[derive(Debug, Args)]
+pub struct Options {
     /// Only benchmarks whose id contains this, e.g. `gemm` or `conv/3x3`
     filter: Option<String>,
     /// Threads the kernels may use [default: every core]
@@ -52,7 +53,13 @@ enum Work {
 }
 
 /// Runs the benches and prints the table.
-pub fn run(args: &BenchArgs) -> Result<(), Box<dyn Error>> {
+pub fn main(options: &Options) -> Result<bool, String> {
+    run(options)
+        .map(|()| true)
+        .map_err(|error| error.to_string())
+}
+
+fn run(args: &Options) -> Result<(), Box<dyn Error>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.unwrap_or(cores);
     let isa = gradus_simd::init()?;
@@ -63,7 +70,13 @@ pub fn run(args: &BenchArgs) -> Result<(), Box<dyn Error>> {
         Some(name) => cargo.args(["--bench", name]),
         None => cargo.arg("--benches"),
     };
-    cargo.args(["--", "--noplot", "--warm-up-time", "0.5", "--measurement-time"]);
+    cargo.args([
+        "--",
+        "--noplot",
+        "--warm-up-time",
+        "0.5",
+        "--measurement-time",
+    ]);
     cargo.arg(args.seconds.to_string()).args(&args.filter);
     cargo.env("RAYON_NUM_THREADS", threads.to_string());
     if !cargo.status()?.success() {
@@ -95,16 +108,19 @@ fn target_dir() -> PathBuf {
 #[derive(Deserialize)]
 struct Benchmark {
     full_id: String,
-    throughput: Option<Throughput>,
+    /// `{"Elements": 1000}` or `{"Bytes": 1000}`
+    throughput: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-#[derive(Deserialize)]
-enum Throughput {
-    Bytes(u64),
-    BytesDecimal(u64),
-    Elements(u64),
-    #[serde(untagged)]
-    Other(serde_json::Value),
+impl Benchmark {
+    fn work(&self) -> Work {
+        let amount = |name: &str| self.throughput.as_ref()?.get(name)?.as_f64();
+        match (amount("Elements"), amount("Bytes")) {
+            (Some(n), _) => Work::Flops(n),
+            (_, Some(n)) => Work::Bytes(n),
+            _ => Work::Unsaid,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -115,7 +131,9 @@ struct Sample {
 
 /// Walks criterion's folder for results written since `start`.
 fn collect(dir: &Path, start: SystemTime, rows: &mut Vec<Row>) -> Result<(), Box<dyn Error>> {
-    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Ok(());
+    };
     for entry in entries {
         let path = entry?.path();
         if !path.is_dir() {
@@ -136,24 +154,24 @@ fn collect(dir: &Path, start: SystemTime, rows: &mut Vec<Row>) -> Result<(), Box
 fn read_row(dir: &Path) -> Result<Row, Box<dyn Error>> {
     let bench: Benchmark = serde_json::from_slice(&fs::read(dir.join("benchmark.json"))?)?;
     let sample: Sample = serde_json::from_slice(&fs::read(dir.join("sample.json"))?)?;
-    let mut seconds: Vec<f64> =
-        sample.times.iter().zip(&sample.iters).map(|(ns, n)| ns / n * 1e-9).collect();
+    let mut seconds: Vec<f64> = sample
+        .times
+        .iter()
+        .zip(&sample.iters)
+        .map(|(ns, n)| ns / n * 1e-9)
+        .collect();
     seconds.sort_by(f64::total_cmp);
     let at = |q: f64| seconds[((seconds.len() - 1) as f64 * q).round() as usize];
     if seconds.is_empty() {
         return Err(format!("{}: no samples", dir.display()).into());
     }
     Ok(Row {
+        work: bench.work(),
         id: bench.full_id,
         median: at(0.5),
         p10: at(0.1),
         p90: at(0.9),
         samples: seconds.len(),
-        work: match bench.throughput {
-            Some(Throughput::Elements(n)) => Work::Flops(n as f64),
-            Some(Throughput::Bytes(n) | Throughput::BytesDecimal(n)) => Work::Bytes(n as f64),
-            Some(Throughput::Other(_)) | None => Work::Unsaid,
-        },
     })
 }
 
@@ -191,7 +209,11 @@ fn print_table(rows: &[Row], roof: Roofline, threads: usize, isa: &str) {
             || ("-".into(), "-".into()),
             |(rate, share)| (rate, format!("{:.1} %", share * 100.0)),
         );
-        println!("{:width$}  {:>10}  {spread:>21}  {rate:>14}  {share:>8}", row.id, time(row.median));
+        println!(
+            "{:width$}  {:>10}  {spread:>21}  {rate:>14}  {share:>8}",
+            row.id,
+            time(row.median)
+        );
     }
 }
 
@@ -203,7 +225,13 @@ fn time(seconds: f64) -> String {
         s if s < 1.0 => (s * 1e3, "ms"),
         s => (s, "s"),
     };
-    let digits = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$} {unit}")
 }
 
@@ -243,14 +271,24 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let new = dir.path().join("gemm/sq64/new");
         fs::create_dir_all(&new)?;
-        fs::write(new.join("benchmark.json"), r#"{"full_id":"gemm/sq64","throughput":{"Elements":1000}}"#)?;
-        fs::write(new.join("sample.json"), r#"{"iters":[1,2,3],"times":[1000,2000,3300]}"#)?;
+        fs::write(
+            new.join("benchmark.json"),
+            r#"{"full_id":"gemm/sq64","throughput":{"Elements":1000}}"#,
+        )?;
+        fs::write(
+            new.join("sample.json"),
+            r#"{"iters":[1,2,3],"times":[1000,2000,3300]}"#,
+        )?;
         let mut rows = Vec::new();
         collect(dir.path(), SystemTime::UNIX_EPOCH, &mut rows)?;
         assert_eq!(rows.len(), 1);
-        let roof = Roofline { flops: 2e9, bytes: 1e9 };
+        let roof = Roofline {
+            flops: 2e9,
+            bytes: 1e9,
+        };
         let (rate, share) = rows[0].rate(roof).ok_or("the work was said")?;
-        assert_eq!((rate.as_str(), share), ("1.0 GFLOP/s", 0.5));
+        assert_eq!(rate, "1.0 GFLOP/s");
+        assert!((share - 0.5).abs() < 1e-12);
         assert!(json_lines(&rows, roof, 2).starts_with('{'));
         Ok(())
     }

@@ -3,8 +3,10 @@
 //! `ci` is what has to pass before anything is merged; `conformance` compares with PyTorch; `bench` measures.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod conformance;
+mod roofline;
 
 use std::process::ExitCode;
 
@@ -16,12 +18,14 @@ use clap::Parser;
 enum Command {
     Conformance(conformance::Options),
     Ci(ci::Options),
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Conformance(options) => conformance::main(&options),
         Command::Ci(options) => ci::main(&options),
+        Command::Bench(options) => bench::main(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -29,7 +29,10 @@ pub fn measure(threads: usize) -> Roofline {
         };
         (0..5).map(|_| round()).fold(0.0, f64::max)
     };
-    Roofline { flops: best(|| dispatch(FmaLoop { rounds: 2_000_000 })), bytes: best(triad) }
+    Roofline {
+        flops: best(|| dispatch(FmaLoop { rounds: 2_000_000 })),
+        bytes: best(triad),
+    }
 }
 
 /// Sixteen independent chains of fused multiply-adds, enough to hide their latency.
