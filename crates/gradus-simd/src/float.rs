@@ -3,7 +3,7 @@
 //! What it is: the bridge from an element to its vector (`T::V<S>`) and the few constants generic kernels need.
 //! What it is not: a numeric tower; f16 and bf16 are converted to `f32` before they reach a kernel.
 
-use std::fmt::{Debug, Display};
+use std::fmt::{Debug, Display, LowerExp};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use crate::isa::{FloatVec, Isa};
@@ -14,6 +14,7 @@ pub trait Float:
     Copy
     + Debug
     + Display
+    + LowerExp
     + Default
     + PartialEq
     + PartialOrd
@@ -31,6 +32,9 @@ pub trait Float:
     + math::hyperbolic::Hyperbolic
     + math::activation::Gelu
     + math::erf::ErrorFunction
+    + math::trig::Trig
+    + math::arc::Arc
+    + math::power::Power
 {
     /// The signed integer of the same width.
     type Int: Copy + Debug + PartialEq;

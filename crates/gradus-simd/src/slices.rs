@@ -2,10 +2,54 @@
 //!
 //! What it is: the loop every element-wise kernel shares. Full vectors first, then one masked vector that goes through
 //! the same lane function, so that an element's result does not depend on its position.
+//! Mark a large closure `#[inline(always)]`, so that it is compiled with the ISA's instructions.
 //! What it is not: threading or striding; gradus-cpu does those and hands contiguous chunks down.
 
 use crate::float::Float;
 use crate::isa::{FloatVec, Isa};
+
+/// The loop of the maps: `step(i, n)` computes the elements from `i`, a whole vector or the last `n` of fewer. One call,
+/// so that a large lane function is compiled once.
+#[inline(always)]
+fn for_each_vector(len: usize, lanes: usize, mut step: impl FnMut(usize, usize)) {
+    let mut i = 0;
+    while i < len {
+        step(i, lanes.min(len - i));
+        i += lanes;
+    }
+}
+
+/// The `n` elements at `p`, and 1 in the lanes after them.
+///
+/// # Safety
+/// `1 <= n <= LANES` elements must be readable.
+#[inline(always)]
+unsafe fn load<S: Isa, T: Float>(isa: S, p: *const T, n: usize) -> T::V<S> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n == T::V::<S>::LANES {
+            T::V::<S>::load_ptr(isa, p)
+        } else {
+            T::V::<S>::load_tail_ptr(isa, p, n, T::ONE)
+        }
+    }
+}
+
+/// Stores `n` lanes at `p`.
+///
+/// # Safety
+/// `1 <= n <= LANES` elements must be writable.
+#[inline(always)]
+unsafe fn store<S: Isa, T: Float>(y: T::V<S>, p: *mut T, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n == T::V::<S>::LANES {
+            y.store_ptr(p);
+        } else {
+            y.store_tail_ptr(p, n);
+        }
+    }
+}
 
 /// `y[i] = f(x[i])`.
 ///
@@ -14,34 +58,35 @@ use crate::isa::{FloatVec, Isa};
 #[inline(always)]
 pub fn map<S: Isa, T: Float>(isa: S, x: &[T], y: &mut [T], f: impl Fn(T::V<S>) -> T::V<S>) {
     assert_eq!(x.len(), y.len(), "map: input and output lengths");
-    let lanes = T::V::<S>::LANES;
-    let mut i = 0;
-    while i + lanes <= x.len() {
-        // SAFETY: i + LANES <= len of both slices.
-        unsafe { f(T::V::<S>::load_ptr(isa, x.as_ptr().add(i))).store_ptr(y.as_mut_ptr().add(i)) }
-        i += lanes;
-    }
-    if i < x.len() {
-        f(T::V::<S>::load_tail(isa, &x[i..], T::ONE)).store_tail(&mut y[i..]);
-    }
+    let (x, y) = (x, y.as_mut_ptr());
+    for_each_vector(
+        x.len(),
+        T::V::<S>::LANES,
+        #[inline(always)]
+        |i, n| {
+            // SAFETY: i + n <= len of both slices.
+            unsafe {
+                store::<S, T>(f(load::<S, T>(isa, x.as_ptr().add(i), n)), y.add(i), n);
+            }
+        },
+    );
 }
 
 /// `x[i] = f(x[i])`.
 #[inline(always)]
 pub fn map_in_place<S: Isa, T: Float>(isa: S, x: &mut [T], f: impl Fn(T::V<S>) -> T::V<S>) {
-    let lanes = T::V::<S>::LANES;
-    let mut i = 0;
-    while i + lanes <= x.len() {
-        // SAFETY: i + LANES <= len.
-        unsafe {
-            let p = x.as_mut_ptr().add(i);
-            f(T::V::<S>::load_ptr(isa, p)).store_ptr(p);
-        }
-        i += lanes;
-    }
-    if i < x.len() {
-        f(T::V::<S>::load_tail(isa, &x[i..], T::ONE)).store_tail(&mut x[i..]);
-    }
+    let (len, p) = (x.len(), x.as_mut_ptr());
+    for_each_vector(
+        len,
+        T::V::<S>::LANES,
+        #[inline(always)]
+        |i, n| {
+            // SAFETY: i + n <= len.
+            unsafe {
+                store::<S, T>(f(load::<S, T>(isa, p.add(i), n)), p.add(i), n);
+            }
+        },
+    );
 }
 
 /// `y[i] = f(a[i], b[i])`.
@@ -63,26 +108,22 @@ pub fn zip_map<S: Isa, T: Float>(
         b.len(),
         y.len()
     );
-    let lanes = T::V::<S>::LANES;
-    let mut i = 0;
-    while i + lanes <= y.len() {
-        // SAFETY: i + LANES <= len of the three slices.
-        unsafe {
-            let (a, b) = (
-                T::V::<S>::load_ptr(isa, a.as_ptr().add(i)),
-                T::V::<S>::load_ptr(isa, b.as_ptr().add(i)),
-            );
-            f(a, b).store_ptr(y.as_mut_ptr().add(i));
-        }
-        i += lanes;
-    }
-    if i < y.len() {
-        let (a, b) = (
-            T::V::<S>::load_tail(isa, &a[i..], T::ONE),
-            T::V::<S>::load_tail(isa, &b[i..], T::ONE),
-        );
-        f(a, b).store_tail(&mut y[i..]);
-    }
+    let y = y.as_mut_ptr();
+    for_each_vector(
+        a.len(),
+        T::V::<S>::LANES,
+        #[inline(always)]
+        |i, n| {
+            // SAFETY: i + n <= len of the three slices.
+            unsafe {
+                let (a, b) = (
+                    load::<S, T>(isa, a.as_ptr().add(i), n),
+                    load::<S, T>(isa, b.as_ptr().add(i), n),
+                );
+                store::<S, T>(f(a, b), y.add(i), n);
+            }
+        },
+    );
 }
 
 /// `y[i] = f(y[i], b[i])`.
@@ -97,24 +138,19 @@ pub fn zip_map_in_place<S: Isa, T: Float>(
     f: impl Fn(T::V<S>, T::V<S>) -> T::V<S>,
 ) {
     assert_eq!(b.len(), y.len(), "zip_map_in_place: lengths");
-    let lanes = T::V::<S>::LANES;
-    let mut i = 0;
-    while i + lanes <= y.len() {
-        // SAFETY: i + LANES <= len of both slices.
-        unsafe {
-            let p = y.as_mut_ptr().add(i);
-            f(
-                T::V::<S>::load_ptr(isa, p),
-                T::V::<S>::load_ptr(isa, b.as_ptr().add(i)),
-            )
-            .store_ptr(p);
-        }
-        i += lanes;
-    }
-    if i < y.len() {
-        let b = T::V::<S>::load_tail(isa, &b[i..], T::ONE);
-        f(T::V::<S>::load_tail(isa, &y[i..], T::ONE), b).store_tail(&mut y[i..]);
-    }
+    let y = y.as_mut_ptr();
+    for_each_vector(
+        b.len(),
+        T::V::<S>::LANES,
+        #[inline(always)]
+        |i, n| {
+            // SAFETY: i + n <= len of both slices.
+            unsafe {
+                let b = load::<S, T>(isa, b.as_ptr().add(i), n);
+                store::<S, T>(f(load::<S, T>(isa, y.add(i), n), b), y.add(i), n);
+            }
+        },
+    );
 }
 
 /// Folds a slice lane by lane from `start`, then combines the lanes by [`FloatVec::reduce`]'s tree: `lane` combines

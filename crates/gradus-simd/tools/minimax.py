@@ -94,6 +94,9 @@ def main():
         top = ((sqrt(2) - 1) / (sqrt(2) + 1)) ** 2 * mpf("1.0001")
         atanh_rest = near_zero(lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) - 2 * sqrt(z)) / sqrt(z) ** 3, mpf(2) / 3)
         fit("log: (2 atanh(s) - 2 s) / s^3 in s^2", atanh_rest, 0, top, bits, 3 if single else 7, lambda z: z / 2)
+        far_rest = near_zero(lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) - 2 * sqrt(z) - mpf(2) / 3 * sqrt(z) ** 3) / sqrt(z) ** 5, mpf(2) / 5)
+        fit("pow: (2 atanh(s) - 2 s - 2/3 s^3) / s^5 in s^2", far_rest, 0, top, bits, 4 if single else 9, lambda z: z * z / 2)
+        pair("2/3", mpf(2) / 3, bits)
         q = (pi / 4 * mpf("1.001")) ** 2
         fit("sin: (sin r - r) / r^3 in r^2", near_zero(lambda z: (sin(sqrt(z)) - sqrt(z)) / sqrt(z) ** 3, mpf(-1) / 6), 0, q, bits, 4 if single else 7, lambda z: z)
         fit("cos: (cos r - 1 + r^2/2) / r^4 in r^2", near_zero(lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, mpf(1) / 24), 0, q, bits, 3 if single else 7, lambda z: z * z)

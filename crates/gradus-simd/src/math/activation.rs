@@ -180,5 +180,10 @@ pub fn mish<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
         n: T::V::<S>::select(below, e.n, zero),
         value,
     };
-    gate_ends::<S, T>(isa, x, -T::EXP_LOWEST, times_scaled(isa, near, &p))
+    gate_ends::<S, T>(
+        isa,
+        x,
+        -T::EXP_LOWEST,
+        times_scaled(isa, near, &p).copysign(x),
+    )
 }

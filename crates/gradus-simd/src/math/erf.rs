@@ -24,9 +24,11 @@ pub trait ErrorFunction: Sized + 'static {
 }
 
 /// An odd function near 0: x (c + x² P(x²)), c in two parts.
+#[derive(Clone, Copy)]
 pub struct Near<T: 'static>(T, T, &'static [T]);
 
 /// e^(-s x²) (first + first_low + t (…)) / (1 + slope x), t = (x - k) / (x + k).
+#[derive(Clone, Copy)]
 pub struct Tail<T: 'static> {
     /// s, 1 or ½.
     square: T,
@@ -41,7 +43,7 @@ pub struct Tail<T: 'static> {
 
 impl ErrorFunction for f32 {
     const ERF: Near<f32> = Near(
-        1.1283792,
+        std::f32::consts::FRAC_2_SQRT_PI,
         -5.8635383e-08,
         &[
             -0.37612638,
@@ -106,7 +108,7 @@ impl ErrorFunction for f32 {
 
 impl ErrorFunction for f64 {
     const ERF: Near<f64> = Near(
-        1.1283791670955126,
+        std::f64::consts::FRAC_2_SQRT_PI,
         1.533545961316588e-17,
         &[
             -0.37612638903183754,
@@ -269,7 +271,7 @@ pub fn erf<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let half = c(T::from_f64(0.5));
     let a = x.abs();
     let inner = near::<S, T>(isa, x, T::ERF);
-    let inner = inner.hi + inner.lo;
+    let inner = (inner.hi + inner.lo).copysign(x); // -0 + 0 is 0
     let outside = a.ge(half);
     if !outside.any() {
         return inner;

@@ -28,9 +28,9 @@ pub trait Exp: Sized + 'static {
 }
 
 impl Exp for f32 {
-    const LN2: f32 = 0.6931472;
+    const LN2: f32 = std::f32::consts::LN_2;
     const LN2_LOW: f32 = -1.9046542e-9;
-    const LOG2_E: f32 = 1.442695;
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const EXP: &'static [f32] = &[
         0.5,
         0.16666667,
@@ -45,9 +45,9 @@ impl Exp for f32 {
 }
 
 impl Exp for f64 {
-    const LN2: f64 = 0.6931471805599453;
+    const LN2: f64 = std::f64::consts::LN_2;
     const LN2_LOW: f64 = 2.3190468138462996e-17;
-    const LOG2_E: f64 = 1.4426950408889634;
+    const LOG2_E: f64 = std::f64::consts::LOG2_E;
     const EXP: &'static [f64] = &[
         0.5,
         0.1666666666666667,

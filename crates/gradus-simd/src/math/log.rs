@@ -35,7 +35,7 @@ impl Log for f32 {
     const LOG10_2_SHORT: f32 = 0.3010254;
     const LOG10_2_SHORT_LOW: f32 = 4.605039e-06;
     const LOG2_E_LOW: f32 = 1.925963e-08;
-    const LOG10_E: f32 = 0.4342945;
+    const LOG10_E: f32 = std::f32::consts::LOG10_E;
     const LOG10_E_LOW: f32 = -1.010305e-08;
     const LOG: &'static [f32] = &[0.66666687, 0.39988777, 0.29580054];
     const ROOT_HALF_BITS: i64 = 0x3f35_04f3;
@@ -47,7 +47,7 @@ impl Log for f64 {
     const LOG10_2_SHORT: f64 = 0.3010299956640665;
     const LOG10_2_SHORT_LOW: f64 = -8.532344317057107e-14;
     const LOG2_E_LOW: f64 = 2.0355273740931033e-17;
-    const LOG10_E: f64 = 0.4342944819032518;
+    const LOG10_E: f64 = std::f64::consts::LOG10_E;
     const LOG10_E_LOW: f64 = 1.098319650216765e-17;
     const LOG: &'static [f64] = &[
         0.666666666666667,

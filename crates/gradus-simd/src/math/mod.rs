@@ -8,17 +8,24 @@
 //! What it is not: correctly rounded (0.5 ULP); that costs several times more.
 
 pub(crate) mod activation;
+pub(crate) mod arc;
 mod double;
 pub(crate) mod erf;
 pub(crate) mod exp;
 pub(crate) mod hyperbolic;
 pub(crate) mod log;
+mod payne_hanek;
+pub(crate) mod power;
+pub(crate) mod trig;
 
 pub use activation::{gelu_tanh, mish, sigmoid, silu, softplus};
+pub use arc::{acos, asin, atan, atan2};
 pub use erf::{erf, erfc, gelu};
 pub use exp::{exp, exp2, expm1};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
 pub use log::{ln, log1p, log2, log10};
+pub use power::{pow, rsqrt};
+pub use trig::{cos, sin, tan};
 
 use crate::float::Float;
 

@@ -1,7 +1,5 @@
 //! The vector maths against the exact values of the reference vectors (`ulp.safetensors`), on every instruction set.
-mod common;
-
-use common::{Function, apply, f32s, f64s, tensor, ulps, vectors};
+use crate::common::{Function, apply, f32s, f64s, tensor, ulps, vectors};
 use gradus_simd::{Float, available};
 
 fn check<T: Float>(file: &[u8], dtype: &str, read: impl Fn(&[u8]) -> Vec<T>) {

@@ -1,0 +1,4 @@
+//! Tests of the vector maths, in one binary since each instantiates every function on every ISA.
+mod accuracy;
+mod common;
+mod vectors;
