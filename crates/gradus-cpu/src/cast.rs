@@ -1,7 +1,7 @@
 //! Conversion between element types; the rule for one element is [`Element::cast`].
 
 use crate::parallel::{GRAIN, for_each_chunk_mut};
-use crate::{Element, FloatElement, Kind, Result, View, elementwise::BLOCK, error::check_len};
+use crate::{Element, FloatElement, Kind, Result, View, error::check_len, source::BLOCK};
 
 /// `y[i] = x[i]` in another element type, as PyTorch's `to(dtype)`; see [`Element::cast`].
 ///
@@ -37,7 +37,7 @@ pub fn cast<A: Element, B: Element>(x: View<'_, A>, y: &mut [B]) -> Result<()> {
 }
 
 /// The plain loop; half precision to and from `f32` takes the conversion instructions.
-fn cast_slice<A: Element, B: Element>(x: &[A], y: &mut [B]) {
+pub(crate) fn cast_slice<A: Element, B: Element>(x: &[A], y: &mut [B]) {
     fn to_f32<A: FloatElement<Compute = f32>, B: Element>(x: &[A], y: &mut [B]) -> bool {
         let Some(y) = same::<B, f32>(y) else {
             return false;

@@ -70,7 +70,7 @@ fn transpose<T: Element>(data: &[T], origin: isize, walk: &Walk<1>, dim: usize, 
     }
     let planes = y.len() / (rows * cols);
     // One item is a band of rows of one plane; a task is a few items.
-    let band = (GRAIN / cols).next_multiple_of(TILE).min(rows);
+    let band = (GRAIN / cols).max(1).next_multiple_of(TILE).min(rows);
     let bands = rows.div_ceil(band);
     let per_task = (GRAIN / (band * cols)).max(1);
     let y = SharedMut::new(y);
@@ -210,6 +210,7 @@ mod tests {
         for (shape, strides, offset) in [
             (vec![100_000], vec![1isize], 0usize),
             (vec![300, 200], vec![1, 300], 7),
+            (vec![3, 30_000], vec![1, 3], 0),
             (vec![200, 300], vec![300, 1], 7),
             (vec![5, 33, 65], vec![2145, 1, 33], 0),
             (vec![7, 3, 50, 40], vec![6000, 1, 120, 3], 0),

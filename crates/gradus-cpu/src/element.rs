@@ -35,6 +35,10 @@ pub trait Element:
     + crate::elementwise::Kernels
     + 'static
 {
+    /// What reductions are computed in: `f32` for `f16`, `bf16` and `f32`, `f64`, and `i64` for the others.
+    type Acc: crate::reduce::Accumulator;
+    /// What a sum or product of this type is stored in: itself for floats, `i64` for the others (as PyTorch).
+    type Sum: Element;
     /// Which one it is.
     const KIND: Kind;
     /// Its name: `"f32"`.
@@ -71,7 +75,7 @@ pub trait Element:
 }
 
 /// One of the four floating-point types. `f16` and `bf16` are computed in `f32` and rounded once, at the store.
-pub trait FloatElement: Element {
+pub trait FloatElement: Element<Acc = <Self as FloatElement>::Compute, Sum = Self> {
     /// The type arithmetic is done in: `f32` for `f16`, `bf16` and `f32`; `f64` for `f64`.
     type Compute: FloatElement<Compute = Self::Compute> + crate::elementwise::Real;
     /// Whether [`Compute`](Self::Compute) is `Self`.
@@ -90,6 +94,8 @@ pub trait FloatElement: Element {
 macro_rules! integer {
     ($t:ident, $kind:ident) => {
         impl Element for $t {
+            type Acc = i64;
+            type Sum = i64;
             const KIND: Kind = Kind::$kind;
             const NAME: &'static str = stringify!($t);
             const ZERO: Self = 0;
@@ -126,6 +132,8 @@ integer!(i32, I32);
 integer!(i64, I64);
 
 impl Element for bool {
+    type Acc = i64;
+    type Sum = i64;
     const KIND: Kind = Kind::Bool;
     const NAME: &'static str = "bool";
     const ZERO: Self = false;
@@ -159,6 +167,8 @@ impl Element for bool {
 macro_rules! native_float {
     ($t:ident, $kind:ident) => {
         impl Element for $t {
+            type Acc = Self;
+            type Sum = Self;
             const KIND: Kind = Kind::$kind;
             const NAME: &'static str = stringify!($t);
             const ZERO: Self = 0.0;
@@ -217,6 +227,8 @@ native_float!(f64, F64);
 macro_rules! half_float {
     ($t:ident, $kind:ident) => {
         impl Element for $t {
+            type Acc = f32;
+            type Sum = Self;
             const KIND: Kind = Kind::$kind;
             const NAME: &'static str = stringify!($t);
             const ZERO: Self = $t::ZERO;

@@ -34,9 +34,12 @@ mod element;
 pub mod elementwise;
 mod error;
 pub mod gemm;
+mod lanes;
 pub mod parallel;
 pub mod pool;
+pub mod reduce;
 mod scratch;
+mod source;
 mod view;
 
 pub use element::{Element, FloatElement, Kind};

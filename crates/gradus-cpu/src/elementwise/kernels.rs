@@ -5,7 +5,8 @@
 //! compiled once per element type and not once per operation.
 
 use super::ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};
-use super::{BLOCK, integer, scalar};
+use super::{integer, scalar};
+use crate::source::BLOCK;
 use crate::{Element, FloatElement};
 use half::{bf16, f16};
 
@@ -33,7 +34,12 @@ pub trait Kernels: Sized {
 }
 
 /// `f32` or `f64`: what arithmetic is done in, with blocks in vector code.
-pub trait Real: FloatElement<Compute = Self> {}
+pub trait Real:
+    FloatElement<Compute = Self, Acc = Self, Sum = Self>
+    + gradus_simd::Float
+    + crate::reduce::Accumulator
+{
+}
 impl Real for f32 {}
 impl Real for f64 {}
 

@@ -22,98 +22,11 @@ pub mod special;
 pub use kernels::{Kernels, Real};
 pub use ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};
 
-use crate::copy::{copy, transposed_dim};
+use crate::copy::copy;
 use crate::parallel::{GRAIN, SharedMut, for_each_chunk};
-use crate::view::Walk;
+use crate::source::{BLOCK, Source};
 use crate::{Element, Error, Result, View, error::check_len};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Elements in a staging buffer: 4 KiB of `f32`.
-pub(crate) const BLOCK: usize = 1024;
-
-/// Below this many elements a transposed operand is staged and not copied first.
-const COPY_FROM: usize = 4096;
-
-/// How an operand's blocks are had.
-#[allow(clippy::large_enum_variant)] // a handful, on the stack
-enum Source<'a, T> {
-    /// A slice: blocks are parts of it.
-    Slice(&'a [T]),
-    /// A copy of a transposed operand.
-    Copied(Vec<T>),
-    /// One value.
-    Scalar(T),
-    /// Any strides: blocks are gathered, or read in place where a row is contiguous.
-    Strided(View<'a, T>, Walk<1>),
-    /// The output's own previous contents.
-    Output,
-}
-
-impl<'a, T: Element> Source<'a, T> {
-    fn new(view: Option<View<'a, T>>) -> Result<Self> {
-        let Some(view) = view else {
-            return Ok(Self::Output);
-        };
-        if let Some(slice) = view.as_slice() {
-            return Ok(Self::Slice(slice));
-        }
-        let walk = view.walk();
-        let (data, origin) = view.origin();
-        Ok(if walk.is_scalar(0) {
-            Self::Scalar(data[origin as usize])
-        } else if view.len() >= COPY_FROM && transposed_dim(&walk).is_some() {
-            let mut buffer = vec![T::ZERO; view.len()];
-            copy(view, &mut buffer)?;
-            Self::Copied(buffer)
-        } else {
-            Self::Strided(view, walk)
-        })
-    }
-
-    /// The largest block that can be had at `position` (at most `n`).
-    fn block(&self, position: usize, n: usize) -> usize {
-        match self {
-            Self::Slice(_) | Self::Copied(_) | Self::Output => n,
-            Self::Scalar(_) => n.min(BLOCK),
-            Self::Strided(_, walk) => match walk.inner(0) {
-                (row, 1) if row >= 256 => n.min(row - position % row),
-                _ => n.min(BLOCK),
-            },
-        }
-    }
-
-    /// A pointer to the elements at `position..position + n`, in `buffer` if they had to be gathered; `n` is at most
-    /// what [`block`](Self::block) returned. `output` is where the output's block is.
-    fn at(&self, position: usize, n: usize, buffer: &mut [T; BLOCK], output: *const T) -> *const T {
-        match self {
-            Self::Slice(slice) => slice[position..position + n].as_ptr(),
-            Self::Copied(slice) => slice[position..position + n].as_ptr(),
-            Self::Output => output,
-            Self::Scalar(_) => buffer.as_ptr(), // filled by `prepare`
-            Self::Strided(view, walk) => {
-                if let (row, 1) = walk.inner(0)
-                    && row >= 256
-                {
-                    let (data, origin) = view.origin();
-                    let mut at = data.as_ptr();
-                    walk.for_each_run(position..position + n, |_, [start], run| {
-                        debug_assert_eq!(run, n);
-                        at = data[(origin + start) as usize..][..run].as_ptr();
-                    });
-                    return at;
-                }
-                view.stage(walk, position, &mut buffer[..n]);
-                buffer.as_ptr()
-            }
-        }
-    }
-
-    fn prepare(&self, buffer: &mut [T; BLOCK]) {
-        if let Self::Scalar(value) = self {
-            buffer.fill(*value);
-        }
-    }
-}
 
 /// Runs `kernel(operands, output, n)` over all blocks, in parallel. `None` as an operand is the output itself, which
 /// then must be of type `T`. The kernel returns false to report a failure, and so does this function.
