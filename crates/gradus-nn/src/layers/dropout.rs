@@ -88,7 +88,7 @@ impl Layer for Dropout2d {
 }
 
 /// `x` times a mask of `shape`, which broadcasts over `x`: 0 with probability `p`, else `1 / (1 - p)`.
-fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> {
+pub(crate) fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> {
     if !(0.0..=1.0).contains(&p) {
         return Err(Error::value("Dropout", format!("{p} is not a probability")));
     }

@@ -8,9 +8,8 @@ use gradus_autograd::{Var, functional as F};
 use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
 
 use crate::init::default_uniform;
-use crate::layers::Dropout;
-use crate::module::{Module, Param, Part, PartMut, Path, Visit};
-use crate::Layer;
+use crate::layers::dropout::drop;
+use crate::module::{Mode, Module, Param, Part, PartMut, Path, Visit};
 
 /// Options of a recurrent layer.
 #[derive(Clone, Debug)]
@@ -99,7 +98,8 @@ struct Stack {
     hidden: usize,
     directions: usize,
     batch_first: bool,
-    dropout: Dropout,
+    dropout: f64,
+    mode: Mode,
 }
 
 impl Stack {
@@ -112,7 +112,7 @@ impl Stack {
                 weights.push(CellWeights::new(gates, input, hidden, options)?);
             }
         }
-        Ok(Self { weights, hidden, directions, batch_first: options.batch_first, dropout: Dropout::new(options.dropout) })
+        Ok(Self { weights, hidden, directions, batch_first: options.batch_first, dropout: options.dropout, mode: Mode::Training })
     }
 
     /// All states at the start, zero: (B, H) for each layer and direction.
@@ -165,8 +165,8 @@ impl Stack {
         }
         let layers = self.weights.len() / self.directions;
         for layer in 0..layers {
-            if layer > 0 && self.dropout.p > 0.0 {
-                sequence = sequence.iter().map(|x| self.dropout.forward(x)).collect::<Result<_>>()?;
+            if layer > 0 && self.dropout > 0.0 {
+                sequence = sequence.iter().map(|x| drop(x, x.dims(), self.dropout, self.mode)).collect::<Result<_>>()?;
             }
             let mut outputs: Vec<Vec<Var>> = Vec::new();
             for direction in 0..self.directions {
@@ -209,11 +209,7 @@ impl Visit for Stack {
                 hh.visit(&mut path.enter(&format!("bias_hh_{name}")), f);
             }
         }
-        self.dropout.visit(path, &mut |path, part| {
-            if !matches!(part, Part::Module(_)) {
-                f(path, part);
-            }
-        });
+        self.mode.visit(&mut path.enter("mode"), f);
     }
     fn visit_mut<'a>(&'a mut self, path: &mut Path, f: &mut dyn FnMut(&Path, PartMut<'a>)) {
         for (i, weights) in self.weights.iter_mut().enumerate() {
@@ -225,7 +221,7 @@ impl Visit for Stack {
                 hh.visit_mut(&mut path.enter(&format!("bias_hh_{name}")), f);
             }
         }
-        self.dropout.visit_mut(path, f);
+        self.mode.visit_mut(&mut path.enter("mode"), f);
     }
 }
 
