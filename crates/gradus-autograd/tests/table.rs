@@ -3,6 +3,7 @@
 //! The last test reads the sources and fails if a public function of `src/ops` or `src/functional` is not in the table.
 
 mod table {
+    pub mod conv;
     pub mod elementwise;
     pub mod linear;
     pub mod reduce;
@@ -21,6 +22,7 @@ fn all() -> Vec<Case> {
     all.extend(table::shape::cases());
     all.extend(table::reduce::cases());
     all.extend(table::linear::cases());
+    all.extend(table::conv::cases());
     all
 }
 

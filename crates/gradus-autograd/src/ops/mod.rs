@@ -8,6 +8,7 @@ mod activation;
 mod arithmetic;
 mod broadcast;
 mod choose;
+mod conv;
 mod in_place;
 mod linear;
 mod reduce;

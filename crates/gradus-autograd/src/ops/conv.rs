@@ -1,0 +1,205 @@
+//! Convolutions. Three operations, each linear in both operands, are each other's gradients: the convolution, the gradient of its
+//! data (which is the transposed convolution) and the gradient of its weight.
+
+use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, Result};
+
+use crate::op::Op;
+use crate::var::Var;
+
+impl Var {
+    /// (B, C, T) or (C, T), weight (O, C / groups, K), bias (O), to (B, O, T').
+    ///
+    /// # Errors
+    /// If the shapes do not fit, a stride, dilation or kernel size is 0, or the kernel is larger than the padded input.
+    pub fn conv1d(&self, weight: &Var, bias: Option<&Var>, params: &Conv1dParams) -> Result<Var> {
+        batched(self, 1, |x| conv(x, weight, bias, *params))
+    }
+
+    /// (B, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O), to (B, O, H', W').
+    ///
+    /// # Errors
+    /// As [`Var::conv1d`].
+    pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, params: &Conv2dParams) -> Result<Var> {
+        batched(self, 2, |x| conv(x, weight, bias, *params))
+    }
+
+    /// (B, C, D, H, W) or (C, D, H, W), weight (O, C / groups, KD, KH, KW), bias (O), to (B, O, D', H', W').
+    ///
+    /// # Errors
+    /// As [`Var::conv1d`].
+    pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, params: &Conv3dParams) -> Result<Var> {
+        batched(self, 3, |x| conv(x, weight, bias, *params))
+    }
+
+    /// (B, in, T) or (in, T), weight (in, out / groups, K), bias (out), to (B, out, T').
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or the output would be empty.
+    pub fn conv_transpose1d(
+        &self,
+        weight: &Var,
+        bias: Option<&Var>,
+        params: &Conv1dParams,
+        output_padding: [usize; 1],
+    ) -> Result<Var> {
+        batched(self, 1, |x| {
+            transposed(x, weight, bias, *params, output_padding)
+        })
+    }
+
+    /// (B, in, H, W) or (in, H, W), weight (in, out / groups, KH, KW), bias (out), to (B, out, H', W').
+    ///
+    /// # Errors
+    /// As [`Var::conv_transpose1d`].
+    pub fn conv_transpose2d(
+        &self,
+        weight: &Var,
+        bias: Option<&Var>,
+        params: &Conv2dParams,
+        output_padding: [usize; 2],
+    ) -> Result<Var> {
+        batched(self, 2, |x| {
+            transposed(x, weight, bias, *params, output_padding)
+        })
+    }
+
+    /// (B, in, D, H, W) or (in, D, H, W), weight (in, out / groups, KD, KH, KW), bias (out), to (B, out, D', H', W').
+    ///
+    /// # Errors
+    /// As [`Var::conv_transpose1d`].
+    pub fn conv_transpose3d(
+        &self,
+        weight: &Var,
+        bias: Option<&Var>,
+        params: &Conv3dParams,
+        output_padding: [usize; 3],
+    ) -> Result<Var> {
+        batched(self, 3, |x| {
+            transposed(x, weight, bias, *params, output_padding)
+        })
+    }
+}
+
+/// A sample without a batch dimension gets one, and gives it back.
+fn batched(x: &Var, dims: usize, f: impl FnOnce(&Var) -> Result<Var>) -> Result<Var> {
+    if x.rank() == dims + 1 {
+        f(&x.unsqueeze(0)?)?.squeeze(0)
+    } else {
+        f(x)
+    }
+}
+
+/// `y[b, o] = bias[o] + Σ x[b, c] ⋆ w[o, c]`
+fn conv<const D: usize>(
+    x: &Var,
+    w: &Var,
+    bias: Option<&Var>,
+    params: ConvParams<D>,
+) -> Result<Var> {
+    let y = x.value().conv(w.value(), bias.map(Var::value), &params)?;
+    let (x_shape, w_shape) = (x.dims().to_vec(), w.dims().to_vec());
+    let inputs: Vec<&Var> = [x, w].into_iter().chain(bias).collect();
+    let has_bias = bias.is_some();
+    Op::new("conv")
+        .inputs(&inputs)
+        .saves_for(0, 1)
+        .saves_for(1, 0)
+        .record(y, move |ctx, dy| {
+            let dx = ctx.grad(0, || {
+                backward_data(&dy, ctx.input(1)?, params, x_shape.clone())
+            })?;
+            let dw = ctx.grad(1, || {
+                backward_weight(ctx.input(0)?, &dy, params, w_shape.clone())
+            })?;
+            let mut grads = vec![dx, dw];
+            if has_bias {
+                grads.push(ctx.grad(2, || over_channels(&dy))?);
+            }
+            Ok(grads)
+        })
+}
+
+/// The gradient of the data: `x_shape` is the shape of what comes out.
+fn backward_data<const D: usize>(
+    dy: &Var,
+    w: &Var,
+    params: ConvParams<D>,
+    x_shape: Vec<usize>,
+) -> Result<Var> {
+    let dx = dy
+        .value()
+        .conv_backward_data(w.value(), &params, &x_shape)?;
+    let w_shape = w.dims().to_vec();
+    Op::new("conv_transpose")
+        .inputs(&[dy, w])
+        .saves_for(0, 1)
+        .saves_for(1, 0)
+        .record(dx, move |ctx, g| {
+            let ddy = ctx.grad(0, || conv(&g, ctx.input(1)?, None, params))?;
+            let dw = ctx.grad(1, || {
+                backward_weight(&g, ctx.input(0)?, params, w_shape.clone())
+            })?;
+            Ok([ddy, dw])
+        })
+}
+
+/// The gradient of the weight: `w_shape` is the shape of what comes out.
+fn backward_weight<const D: usize>(
+    x: &Var,
+    dy: &Var,
+    params: ConvParams<D>,
+    w_shape: Vec<usize>,
+) -> Result<Var> {
+    let dw = x
+        .value()
+        .conv_backward_weight(dy.value(), &params, &w_shape)?;
+    let x_shape = x.dims().to_vec();
+    Op::new("conv_backward_weight")
+        .inputs(&[x, dy])
+        .saves_for(0, 1)
+        .saves_for(1, 0)
+        .record(dw, move |ctx, g| {
+            let dx = ctx.grad(0, || {
+                backward_data(ctx.input(1)?, &g, params, x_shape.clone())
+            })?;
+            let ddy = ctx.grad(1, || conv(ctx.input(0)?, &g, None, params))?;
+            Ok([dx, ddy])
+        })
+}
+
+/// The transposed convolution with a bias: the gradient of the data, and one number for each channel.
+fn transposed<const D: usize>(
+    x: &Var,
+    w: &Var,
+    bias: Option<&Var>,
+    params: ConvParams<D>,
+    output_padding: [usize; D],
+) -> Result<Var> {
+    let y = x
+        .value()
+        .conv_transpose(w.value(), bias.map(Var::value), &params, output_padding)?;
+    let w_shape = w.dims().to_vec();
+    let inputs: Vec<&Var> = [x, w].into_iter().chain(bias).collect();
+    let has_bias = bias.is_some();
+    Op::new("conv_transpose")
+        .inputs(&inputs)
+        .saves_for(0, 1)
+        .saves_for(1, 0)
+        .record(y, move |ctx, dy| {
+            let dx = ctx.grad(0, || conv(&dy, ctx.input(1)?, None, params))?;
+            let dw = ctx.grad(1, || {
+                backward_weight(&dy, ctx.input(0)?, params, w_shape.clone())
+            })?;
+            let mut grads = vec![dx, dw];
+            if has_bias {
+                grads.push(ctx.grad(2, || over_channels(&dy))?);
+            }
+            Ok(grads)
+        })
+}
+
+/// The sum over all dimensions but the second.
+fn over_channels(dy: &Var) -> Result<Var> {
+    let dims: Vec<isize> = (0..dy.rank() as isize).filter(|&d| d != 1).collect();
+    dy.sum(dims, false)
+}
