@@ -2,7 +2,6 @@
 
 use gradus_cpu::Element as _;
 
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::operand::broadcast_all;
 use crate::tensor::Tensor;
@@ -99,13 +98,5 @@ impl Tensor {
         self.broadcast_to(&shape)?
             .put(&Tensor::from_vec(at, n)?, &source, false)
             .map_err(|e| e.in_op(op))
-    }
-
-    /// How many elements are not 0, over `dims`; i64.
-    ///
-    /// # Errors
-    /// There is no such dimension.
-    pub fn count_nonzero(&self, dims: impl Into<crate::shape::Dims>) -> Result<Tensor> {
-        self.ne_scalar(0)?.to_dtype(DType::I64)?.sum(dims, false)
     }
 }

@@ -15,6 +15,8 @@ mod operators;
 mod parts;
 mod promote;
 mod reduce;
+mod scan;
+mod sort;
 mod ternary;
 mod unary;
 mod view_add;

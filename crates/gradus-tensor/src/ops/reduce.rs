@@ -1,99 +1,396 @@
-//! Reductions over dimensions.
+//! Reductions over dimensions: `sum`, `mean`, `var`, `amax`, `argmax`, `all`, `logsumexp`, `norm`, …
+//!
+//! `dims` is `..` for all, one number, or a list; `keepdim` leaves reduced dimensions with size 1. The kernels add in a
+//! fixed tree: results are bitwise the same with any number of threads.
 
-use crate::DType;
+use gradus_cpu::reduce;
+
+use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::shape::{Dims, Shape};
+use crate::shape::{Dims, Shape, resolve_dim};
 use crate::tensor::Tensor;
-use gradus_cpu::Element as _;
 
-/// The reduced axes moved to the back and joined: `[kept, reduced]`, and the shape of the result.
-fn arrange(
+/// The reduced axes and the shape of the result.
+pub(crate) fn plan(
     op: &'static str,
     x: &Tensor,
     dims: &Dims,
     keepdim: bool,
-) -> Result<(Tensor, usize, Shape)> {
+) -> Result<(Vec<usize>, Shape)> {
     let axes = dims.resolve(op, x.shape())?;
-    let kept: Vec<usize> = (0..x.rank()).filter(|d| !axes.contains(d)).collect();
-    let order: Vec<isize> = kept.iter().chain(&axes).map(|&d| d as isize).collect();
-    let reduced = axes.iter().map(|&d| x.dims()[d]).product();
-    let shape = if keepdim {
-        (0..x.rank())
-            .map(|d| if axes.contains(&d) { 1 } else { x.dims()[d] })
-            .collect::<Vec<_>>()
+    let shape = x
+        .dims()
+        .iter()
+        .enumerate()
+        .filter(|(d, _)| keepdim || !axes.contains(d));
+    let shape: Vec<usize> = shape
+        .map(|(d, &n)| if axes.contains(&d) { 1 } else { n })
+        .collect();
+    Ok((axes, Shape::from(shape)))
+}
+
+/// A tensor with at least one dimension, the real dimension, and the shape of the result once it is reduced.
+pub(crate) fn plan_one(
+    op: &'static str,
+    x: &Tensor,
+    dim: isize,
+    keepdim: bool,
+) -> Result<(Tensor, usize, Shape)> {
+    let d = resolve_dim(op, dim, x.shape())?;
+    if x.rank() == 0 {
+        return Ok((x.unsqueeze(0)?, 0, Shape::from(())));
+    }
+    let mut shape = x.shape().clone();
+    if keepdim {
+        shape.0[d] = 1;
     } else {
-        kept.iter().map(|&d| x.dims()[d]).collect()
-    };
-    Ok((
-        x.permute(&order)?.contiguous()?,
-        reduced,
-        Shape::from(shape),
+        shape.0.remove(d);
+    }
+    Ok((x.clone(), d, shape))
+}
+
+fn float(op: &'static str, x: &Tensor) -> Result<()> {
+    if x.dtype().is_float() {
+        return Ok(());
+    }
+    Err(Error::dtype(
+        op,
+        format!(
+            "{} is not a float; convert with to_dtype(DType::F32) first",
+            x.dtype()
+        ),
     ))
 }
 
-fn apply(
-    op: &'static str,
-    x: &Tensor,
-    dims: &Dims,
-    keepdim: bool,
-    dtype: DType,
-    f: fn(&[f64]) -> f64,
-) -> Result<Tensor> {
-    let (x, n, shape) = arrange(op, &x.to_dtype(dtype)?, dims, keepdim)?;
-    dispatch!(dtype, T => {
-        let xs = x.data::<T>(op)?;
-        let mut row = vec![0.0; n];
-        Tensor::build::<T>(op, shape, |y| {
-            for (i, y) in y.iter_mut().enumerate() {
-                row.iter_mut().zip(&xs[i * n..]).for_each(|(r, x)| *r = x.to_f64());
-                *y = T::from_f64(f(&row));
-            }
+macro_rules! float_reduction {
+    ($op:literal, $x:expr, $dims:expr, $keepdim:expr, |$v:ident, $axes:ident, $y:ident| $body:expr) => {{
+        let x = $x;
+        float($op, x)?;
+        let ($axes, shape) = plan($op, x, &$dims.into(), $keepdim)?;
+        let $axes = $axes.as_slice();
+        dispatch!(float x.dtype(), T => {
+            let $v = x.kernel_view::<T>()?;
+            Tensor::try_build::<T>($op, shape, |$y| Ok($body?))
+        }, else Err(Error::dtype($op, "not a float")))
+    }};
+}
+
+macro_rules! summation {
+    ($op:ident, $x:expr, $dims:expr, $keepdim:expr) => {{
+        let (axes, shape) = plan(stringify!($op), $x, &$dims.into(), $keepdim)?;
+        dispatch!($x.dtype(), T => {
+            let v = $x.kernel_view::<T>()?;
+            Tensor::try_build::<<T as gradus_cpu::Element>::Sum>(stringify!($op), shape, |y| Ok(reduce::$op::<T>(v, &axes, y)?))
         })
-    })
+    }};
 }
 
 impl Tensor {
-    /// The sum over `dims` (`..` for all); bool and whole numbers give i64.
+    /// The sum over `dims`; bool and whole numbers add up in i64.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1f32, 2., 3., 4., 5., 6.], [2, 3])?;
+    /// assert_eq!(x.sum(.., false)?.item::<f32>()?, 21.0);
+    /// assert_eq!(x.sum(-1, false)?.to_vec::<f32>()?, [6.0, 15.0]);
+    /// assert_eq!(x.sum([0, 1], true)?.dims(), [1, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// There is no such dimension.
+    /// A dimension does not exist or repeats.
     pub fn sum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let dtype = if self.dtype().is_float() {
-            self.dtype()
-        } else {
-            DType::I64
-        };
-        apply("sum", self, &dims.into(), keepdim, dtype, |x| {
-            x.iter().sum()
-        })
+        summation!(sum, self, dims, keepdim)
     }
 
-    /// The mean over `dims` (`..` for all); floats only.
+    /// The product over `dims`; bool and whole numbers multiply in i64, wrapping.
     ///
     /// # Errors
-    /// There is no such dimension, or the elements are not floats.
+    /// A dimension does not exist or repeats.
+    pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        summation!(prod, self, dims, keepdim)
+    }
+
+    /// The mean over `dims`; NaN of nothing.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        if !self.dtype().is_float() {
-            return Err(Error::dtype(
-                "mean",
-                format!(
-                    "{} has no mean; convert with to_dtype(DType::F32) first",
-                    self.dtype()
-                ),
-            ));
-        }
-        apply("mean", self, &dims.into(), keepdim, self.dtype(), |x| {
-            x.iter().sum::<f64>() / x.len() as f64
+        float_reduction!("mean", self, dims, keepdim, |x, axes, y| reduce::mean(
+            x, axes, y
+        ))
+    }
+
+    /// The variance over `dims`: Σ(x − mean)²/(n − correction). PyTorch's default correction is 1.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, or the elements are not floats.
+    pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
+        float_reduction!("var", self, dims, keepdim, |x, axes, y| reduce::var(
+            x, axes, correction, None, y
+        ))
+    }
+
+    /// The standard deviation over `dims`: the root of [`Tensor::var`].
+    ///
+    /// # Errors
+    /// As [`Tensor::var`].
+    pub fn std(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
+        self.var(dims, correction, keepdim)
+            .map_err(|e| e.in_op("std"))?
+            .sqrt_()
+    }
+
+    /// Variance and mean over `dims`.
+    ///
+    /// # Errors
+    /// As [`Tensor::var`].
+    pub fn var_mean(
+        &self,
+        dims: impl Into<Dims>,
+        correction: f64,
+        keepdim: bool,
+    ) -> Result<(Tensor, Tensor)> {
+        let dims = dims.into();
+        Ok((
+            self.var(&dims, correction, keepdim)?,
+            self.mean(&dims, keepdim)?,
+        ))
+    }
+
+    /// Standard deviation and mean over `dims`.
+    ///
+    /// # Errors
+    /// As [`Tensor::var`].
+    pub fn std_mean(
+        &self,
+        dims: impl Into<Dims>,
+        correction: f64,
+        keepdim: bool,
+    ) -> Result<(Tensor, Tensor)> {
+        let (var, mean) = self.var_mean(dims, correction, keepdim)?;
+        Ok((var.sqrt_()?, mean))
+    }
+
+    /// ln Σ eˣ over `dims`, without overflow.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, or the elements are not floats.
+    pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let x = self.to_dtype(self.dtype().to_float())?;
+        float_reduction!("logsumexp", &x, dims, keepdim, |x, axes, y| {
+            reduce::logsumexp(x, axes, y)
         })
     }
 
-    /// The largest over `dims`.
+    /// The p-norm over `dims` (`torch.linalg.vector_norm`): (Σ|x|ᵖ)^(1/p); ±∞ and 0 are the largest and smallest
+    /// magnitude and the number of elements that are not 0.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, the elements are not floats, or there are none and p is infinite.
+    pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        float_reduction!("norm", self, dims, keepdim, |x, axes, y| reduce::norm(
+            x, axes, p, y
+        ))
+    }
+
+    /// The p-norm of the difference of two tensors.
+    ///
+    /// # Errors
+    /// The shapes do not broadcast.
+    pub fn dist(&self, other: &Tensor, p: f64) -> Result<Tensor> {
+        self.sub(other)
+            .and_then(|d| d.norm(p, .., false))
+            .map_err(|e| e.in_op("dist"))
+    }
+
+    /// The sum over `dims`, NaN counting as 0.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats.
+    pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        self.nan_to_num(0.0, f64::INFINITY, f64::NEG_INFINITY)?
+            .sum(dims, keepdim)
+            .map_err(|e| e.in_op("nansum"))
+    }
+
+    /// The mean over `dims` of the elements that are not NaN.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, or the elements are not floats.
+    pub fn nanmean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        float("nanmean", self)?;
+        let dims = dims.into();
+        let count = self
+            .isnan()?
+            .logical_not()?
+            .sum(&dims, keepdim)?
+            .to_dtype(self.dtype())?;
+        self.nansum(&dims, keepdim)?.div_(&count)
+    }
+
+    /// Are all elements over `dims` other than 0? True of none.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats.
+    pub fn all(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let (axes, shape) = plan("all", self, &dims.into(), keepdim)?;
+        dispatch!(self.dtype(), T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<bool>("all", shape, |y| Ok(reduce::all(x, &axes, y)?))
+        })
+    }
+
+    /// Is any element over `dims` other than 0? False of none.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats.
+    pub fn any(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let (axes, shape) = plan("any", self, &dims.into(), keepdim)?;
+        dispatch!(self.dtype(), T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<bool>("any", shape, |y| Ok(reduce::any(x, &axes, y)?))
+        })
+    }
+
+    /// How many elements over `dims` are not 0; i64.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats.
+    pub fn count_nonzero(&self, dims: impl Into<Dims>) -> Result<Tensor> {
+        let (axes, shape) = plan("count_nonzero", self, &dims.into(), false)?;
+        dispatch!(self.dtype(), T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<i64>("count_nonzero", shape, |y| Ok(reduce::count_nonzero(x, &axes, y)?))
+        })
+    }
+
+    /// The largest over `dims`; NaN wins.
+    ///
+    /// # Errors
+    /// A dimension does not exist or repeats, or there is nothing to choose from.
+    pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let (axes, shape) = plan("amax", self, &dims.into(), keepdim)?;
+        let out = dispatch!(self.dtype(), T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(x, &axes, y)?))
+        });
+        out.map_err(|e| e.in_op("amax"))
+    }
+
+    /// The smallest over `dims`; NaN wins.
+    ///
+    /// # Errors
+    /// As [`Tensor::amax`].
+    pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let (axes, shape) = plan("amin", self, &dims.into(), keepdim)?;
+        let out = dispatch!(self.dtype(), T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(x, &axes, y)?))
+        });
+        out.map_err(|e| e.in_op("amin"))
+    }
+
+    /// The smallest and the largest over one dimension, or all (`None`).
+    ///
+    /// # Errors
+    /// As [`Tensor::amax`].
+    pub fn aminmax(
+        &self,
+        dim: impl Into<Option<isize>>,
+        keepdim: bool,
+    ) -> Result<(Tensor, Tensor)> {
+        let dims = Dims::from(dim.into());
+        let both = self
+            .amin(&dims, keepdim)
+            .and_then(|min| Ok((min, self.amax(&dims, keepdim)?)));
+        both.map_err(|e| e.in_op("aminmax"))
+    }
+
+    /// The largest along `dim` and the index of the first of each: `(values, i64 indices)`.
     ///
     /// # Errors
     /// There is no such dimension, or it is empty.
-    pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        apply("amax", self, &dims.into(), keepdim, self.dtype(), |x| {
-            x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let (x, d, shape) = plan_one("max", self, dim, keepdim)?;
+        dispatch!(x.dtype(), T => {
+            let v = x.kernel_view::<T>()?;
+            pair::<T>("max", &shape, |values, indices| Ok(reduce::max_with_index(v, d, values, indices)?))
         })
     }
+
+    /// The smallest along `dim` and the index of the first of each: `(values, i64 indices)`.
+    ///
+    /// # Errors
+    /// As [`Tensor::max`].
+    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let (x, d, shape) = plan_one("min", self, dim, keepdim)?;
+        dispatch!(x.dtype(), T => {
+            let v = x.kernel_view::<T>()?;
+            pair::<T>("min", &shape, |values, indices| Ok(reduce::min_with_index(v, d, values, indices)?))
+        })
+    }
+
+    /// The index of the first largest along `dim` (`None`: in the flattened tensor); i64.
+    ///
+    /// # Errors
+    /// As [`Tensor::max`].
+    pub fn argmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<Tensor> {
+        self.arg("argmax", dim.into(), keepdim, true)
+    }
+
+    /// The index of the first smallest along `dim` (`None`: in the flattened tensor); i64.
+    ///
+    /// # Errors
+    /// As [`Tensor::max`].
+    pub fn argmin(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<Tensor> {
+        self.arg("argmin", dim.into(), keepdim, false)
+    }
+
+    fn arg(
+        &self,
+        op: &'static str,
+        dim: Option<isize>,
+        keepdim: bool,
+        largest: bool,
+    ) -> Result<Tensor> {
+        let (x, axis, shape) = match dim {
+            Some(dim) => {
+                let (x, d, shape) = plan_one(op, self, dim, keepdim)?;
+                (x, Some(d), shape)
+            }
+            None => (self.clone(), None, plan(op, self, &Dims::All, keepdim)?.1),
+        };
+        dispatch!(x.dtype(), T => {
+            let v = x.kernel_view::<T>()?;
+            Tensor::try_build::<i64>(op, shape, |y| Ok(if largest { reduce::argmax(v, axis, y)? } else { reduce::argmin(v, axis, y)? }))
+        })
+    }
+
+    /// The sum of the diagonal of a matrix.
+    ///
+    /// # Errors
+    /// The tensor is not a matrix.
+    pub fn trace(&self) -> Result<Tensor> {
+        if self.rank() != 2 {
+            return Err(Error::shape(
+                "trace",
+                format!("shape {} is not a matrix", self.shape()),
+            ));
+        }
+        self.diagonal(0, 0, 1)?.sum(.., false)
+    }
+}
+
+/// Values and i64 indices of one shape, written together.
+pub(crate) fn pair<T: crate::Element>(
+    op: &'static str,
+    shape: &Shape,
+    f: impl FnOnce(&mut [T], &mut [i64]) -> Result<()>,
+) -> Result<(Tensor, Tensor)> {
+    let mut indices = crate::ops::join::uninit(op, shape, DType::I64)?;
+    let values = indices.with_mut_slice::<i64, _>(|indices| {
+        Tensor::try_build::<T>(op, shape, |values| f(values, indices))
+    })??;
+    Ok((values, indices))
 }
