@@ -102,7 +102,7 @@ pub fn trunc_normal(
     draw("init::trunc_normal", shape, options, |x| {
         with_default(|rng| {
             x.iter_mut()
-                .for_each(|x| *x = mean + std * truncated(a, b, || rng.next_f64()))
+                .for_each(|x| *x = mean + std * truncated(a, b, || rng.next_f64()));
         });
     })
 }
@@ -435,7 +435,7 @@ fn write(
     element: impl Fn(usize) -> f64,
 ) -> Result<Tensor> {
     draw(op, shape, options, |x| {
-        x.iter_mut().enumerate().for_each(|(i, x)| *x = element(i))
+        x.iter_mut().enumerate().for_each(|(i, x)| *x = element(i));
     })
 }
 

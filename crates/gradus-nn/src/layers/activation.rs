@@ -1,7 +1,7 @@
 //! The activations, one line each: names, arguments and defaults of `torch.nn`. The functions themselves, with their
-//! gradients, are `gradus_autograd::functional`'s.
+//! gradients, are `Var`'s methods.
 
-use gradus_autograd::{Var, functional as F};
+use gradus_autograd::Var;
 use gradus_tensor::{DType, Result, Tensor};
 
 use crate::layer::Layer;
@@ -24,29 +24,29 @@ macro_rules! plain {
 
 plain! {
     /// `max(x, 0)`.
-    ReLU => F::relu;
+    ReLU => Var::relu;
     /// `min(max(x, 0), 6)`.
-    ReLU6 => F::relu6;
+    ReLU6 => Var::relu6;
     /// `1 / (1 + exp(-x))`.
-    Sigmoid => F::sigmoid;
+    Sigmoid => Var::sigmoid;
     /// The hyperbolic tangent.
-    Tanh => F::tanh;
+    Tanh => Var::tanh;
     /// `x · sigmoid(x)`, also called swish.
-    SiLU => F::silu;
+    SiLU => Var::silu;
     /// `x · tanh(softplus(x))`.
-    Mish => F::mish;
+    Mish => Var::mish;
     /// The scaled exponential unit, which keeps mean and variance (Klambauer et al. 2017).
-    SELU => F::selu;
+    SELU => Var::selu;
     /// `log(sigmoid(x))`.
-    LogSigmoid => F::logsigmoid;
+    LogSigmoid => Var::logsigmoid;
     /// `x / (1 + |x|)`.
-    Softsign => F::softsign;
+    Softsign => Var::softsign;
     /// `x - tanh(x)`.
-    Tanhshrink => F::tanhshrink;
+    Tanhshrink => Var::tanhshrink;
     /// A sigmoid of straight lines.
-    Hardsigmoid => F::hardsigmoid;
+    Hardsigmoid => Var::hardsigmoid;
     /// `x · hardsigmoid(x)`.
-    Hardswish => F::hardswish;
+    Hardswish => Var::hardswish;
 }
 
 /// Activations with numbers as arguments.
@@ -78,73 +78,53 @@ with_arguments! {
     GELU {
         /// Use the approximation, as GPT-2 does.
         tanh: bool = false
-    } => |s, x| F::gelu(x, s.tanh);
+    } => |s, x| if s.tanh { x.gelu_tanh() } else { x.gelu() };
     /// `x` above 0, `slope · x` below.
     LeakyReLU {
         /// 0.01.
         negative_slope: f64 = 0.01
-    } => |s, x| F::leaky_relu(x, s.negative_slope);
+    } => |s, x| x.leaky_relu(s.negative_slope);
     /// `x` above 0, `alpha (exp(x) - 1)` below.
     ELU {
         /// 1.
         alpha: f64 = 1.0
-    } => |s, x| F::elu(x, s.alpha);
+    } => |s, x| x.elu(s.alpha);
     /// `max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)`.
     CELU {
         /// 1.
         alpha: f64 = 1.0
-    } => |s, x| F::celu(x, s.alpha);
+    } => |s, x| x.celu(s.alpha);
     /// `log(1 + exp(beta x)) / beta`, and `x` itself where `beta x` is above the threshold.
     Softplus {
         /// 1.
         beta: f64 = 1.0,
         /// 20.
         threshold: f64 = 20.0
-    } => |s, x| F::softplus(x, s.beta, s.threshold);
+    } => |s, x| x.softplus(s.beta, s.threshold);
     /// `x` held between two values.
     Hardtanh {
         /// -1.
         min_val: f64 = -1.0,
         /// 1.
         max_val: f64 = 1.0
-    } => |s, x| F::hardtanh(x, s.min_val, s.max_val);
+    } => |s, x| x.hardtanh(s.min_val, s.max_val);
     /// 0 within `lambda` of 0, `x` outside.
     Hardshrink {
         /// 0.5.
         lambda: f64 = 0.5
-    } => |s, x| F::hardshrink(x, s.lambda);
+    } => |s, x| x.hardshrink(s.lambda);
     /// 0 within `lambda` of 0, `x` moved by `lambda` towards 0 outside.
     Softshrink {
         /// 0.5.
         lambda: f64 = 0.5
-    } => |s, x| F::softshrink(x, s.lambda);
+    } => |s, x| x.softshrink(s.lambda);
     /// `x` above the threshold, `value` elsewhere.
     Threshold {
         /// 0.
         threshold: f64 = 0.0,
         /// 0.
         value: f64 = 0.0
-    } => |s, x| F::threshold(x, s.threshold, s.value);
-    /// One half of the dimension times the sigmoid of the other: it comes out half as long.
-    GLU {
-        /// -1.
-        dim: isize = -1
-    } => |s, x| F::glu(x, s.dim);
-    /// `exp(x)` divided by its sum along the dimension.
-    Softmax {
-        /// -1.
-        dim: isize = -1
-    } => |s, x| x.softmax(s.dim);
-    /// The logarithm of the softmax.
-    LogSoftmax {
-        /// -1.
-        dim: isize = -1
-    } => |s, x| x.log_softmax(s.dim);
-    /// The softmax of `-x`.
-    Softmin {
-        /// -1.
-        dim: isize = -1
-    } => |s, x| x.neg()?.softmax(s.dim);
+    } => |s, x| x.threshold(s.threshold, s.value);
 }
 
 /// `x` above 0, a learned slope below: one for all, or one for each channel (dimension 1).
@@ -160,12 +140,22 @@ impl PReLU {
     /// # Errors
     /// When the memory cannot be had.
     pub fn new(num_parameters: usize) -> Result<Self> {
-        Ok(Self { weight: Param::new(Tensor::full([num_parameters], 0.25, DType::F32)?)? })
+        Ok(Self {
+            weight: Param::new(Tensor::full([num_parameters], 0.25, DType::F32)?)?,
+        })
     }
 }
 
 impl Layer for PReLU {
     fn forward(&self, x: &Var) -> Result<Var> {
-        F::prelu(x, self.weight.var())
+        let weight = self.weight.var(); // (1) or (C)
+        let slope = if weight.numel() == 1 || x.rank() < 2 {
+            weight.clone()
+        } else {
+            let mut shape = vec![1; x.rank()];
+            shape[1] = weight.numel();
+            weight.reshape(shape.as_slice())?
+        };
+        x.clamp_min(0.0)?.add(&slope.mul(&x.clamp_max(0.0)?)?)
     }
 }

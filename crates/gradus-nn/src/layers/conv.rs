@@ -1,10 +1,10 @@
 //! Convolutions and transposed convolutions over one and two dimensions. Layout (OIHW; IOHW when transposed), options,
-//! defaults and initialisation are PyTorch's. The arithmetic is `gradus_autograd::functional`'s.
+//! defaults and initialisation are PyTorch's. The arithmetic is `Var`'s.
 
 use std::marker::PhantomData;
 
-use gradus_autograd::{Var, functional as F};
-use gradus_tensor::{DType, Error, Result};
+use gradus_autograd::Var;
+use gradus_tensor::{ConvParams, DType, Error, Result};
 
 use crate::init::default_uniform;
 use crate::layer::Layer;
@@ -34,28 +34,14 @@ impl IntoSize<2> for (usize, usize) {
     }
 }
 
-/// What a convolution does besides its weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvOptions<const N: usize> {
-    /// Step of the kernel (1).
-    pub stride: [usize; N],
-    /// Zeros on both sides (0).
-    pub padding: [usize; N],
-    /// Step within the kernel (1).
-    pub dilation: [usize; N],
-    /// Independent groups of channels (1).
-    pub groups: usize,
-    /// Rows added to one side of the output, of a transposed convolution only (0).
-    pub output_padding: [usize; N],
-}
-
 /// Options of a convolution layer `L` in `N` dimensions.
 #[derive(Clone, Debug)]
 pub struct ConvBuilder<L, const N: usize> {
     in_channels: usize,
     out_channels: usize,
     kernel: [usize; N],
-    options: ConvOptions<N>,
+    params: ConvParams<N>,
+    output_padding: [usize; N],
     bias: bool,
     dtype: DType,
     layer: PhantomData<fn() -> L>,
@@ -63,42 +49,50 @@ pub struct ConvBuilder<L, const N: usize> {
 
 impl<L, const N: usize> ConvBuilder<L, N> {
     fn new(in_channels: usize, out_channels: usize, kernel: impl IntoSize<N>) -> Self {
-        let options = ConvOptions { stride: [1; N], padding: [0; N], dilation: [1; N], groups: 1, output_padding: [0; N] };
-        Self { in_channels, out_channels, kernel: kernel.into_size(), options, bias: true, dtype: DType::F32, layer: PhantomData }
+        Self {
+            in_channels,
+            out_channels,
+            kernel: kernel.into_size(),
+            params: ConvParams::default(),
+            output_padding: [0; N],
+            bias: true,
+            dtype: DType::F32,
+            layer: PhantomData,
+        }
     }
 
     /// Step of the kernel (1).
     #[must_use]
     pub fn stride(mut self, stride: impl IntoSize<N>) -> Self {
-        self.options.stride = stride.into_size();
+        self.params.stride = stride.into_size();
         self
     }
 
     /// Zeros on both sides (0).
     #[must_use]
     pub fn padding(mut self, padding: impl IntoSize<N>) -> Self {
-        self.options.padding = padding.into_size();
+        self.params.padding = padding.into_size();
         self
     }
 
     /// Step within the kernel (1).
     #[must_use]
     pub fn dilation(mut self, dilation: impl IntoSize<N>) -> Self {
-        self.options.dilation = dilation.into_size();
+        self.params.dilation = dilation.into_size();
         self
     }
 
     /// Independent groups of channels (1); as many as there are inputs makes it depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> Self {
-        self.options.groups = groups;
+        self.params.groups = groups;
         self
     }
 
     /// Rows added to one side of the output; of a transposed convolution only (0).
     #[must_use]
     pub fn output_padding(mut self, padding: impl IntoSize<N>) -> Self {
-        self.options.output_padding = padding.into_size();
+        self.output_padding = padding.into_size();
         self
     }
 
@@ -119,23 +113,57 @@ impl<L, const N: usize> ConvBuilder<L, N> {
     /// Weight and bias, uniform within `1/sqrt(fan_in)`, where PyTorch counts the fan-in of a transposed weight by its second
     /// dimension too.
     fn parts(&self, op: &'static str, transposed: bool) -> Result<(Param, Option<Param>)> {
-        let Self { in_channels, out_channels, options, .. } = self;
-        let groups = options.groups;
-        if groups == 0 || !in_channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
-            return Err(Error::value(op, format!("{in_channels} inputs and {out_channels} outputs do not divide into {groups} groups")));
+        let Self {
+            in_channels,
+            out_channels,
+            params,
+            ..
+        } = self;
+        let groups = params.groups;
+        if groups == 0
+            || !in_channels.is_multiple_of(groups)
+            || !out_channels.is_multiple_of(groups)
+        {
+            return Err(Error::value(
+                op,
+                format!(
+                    "{in_channels} inputs and {out_channels} outputs do not divide into {groups} groups"
+                ),
+            ));
         }
-        if options.stride.contains(&0) || options.dilation.contains(&0) || self.kernel.contains(&0) {
-            let message = format!("kernel {:?}, stride {:?} and dilation {:?} must be 1 or more", self.kernel, options.stride, options.dilation);
+        if params.stride.contains(&0) || params.dilation.contains(&0) || self.kernel.contains(&0) {
+            let message = format!(
+                "kernel {:?}, stride {:?} and dilation {:?} must be 1 or more",
+                self.kernel, params.stride, params.dilation
+            );
             return Err(Error::value(op, message));
         }
-        if !transposed && options.output_padding != [0; N] {
-            return Err(Error::value(op, "output_padding is for transposed convolutions"));
+        if !transposed && self.output_padding != [0; N] {
+            return Err(Error::value(
+                op,
+                "output_padding is for transposed convolutions",
+            ));
         }
-        let (first, second) = if transposed { (*in_channels, out_channels / groups) } else { (*out_channels, in_channels / groups) };
-        let fan_in = self.kernel.iter().fold(second, |product, &k| product.saturating_mul(k));
+        let (first, second) = if transposed {
+            (*in_channels, out_channels / groups)
+        } else {
+            (*out_channels, in_channels / groups)
+        };
+        let fan_in = self
+            .kernel
+            .iter()
+            .fold(second, |product, &k| product.saturating_mul(k));
         let shape: Vec<usize> = [first, second].into_iter().chain(self.kernel).collect();
         let weight = Param::new(default_uniform(shape, fan_in, self.dtype)?)?;
-        let bias = if self.bias { Some(Param::new(default_uniform([*out_channels], fan_in, self.dtype)?)?) } else { None };
+        let bias = if self.bias {
+            Some(Param::new(default_uniform(
+                [*out_channels],
+                fan_in,
+                self.dtype,
+            )?)?)
+        } else {
+            None
+        };
         Ok((weight, bias))
     }
 }
@@ -149,7 +177,7 @@ pub struct Conv1d {
     pub bias: Option<Param>,
     /// Stride, padding, dilation, groups.
     #[module(skip)]
-    pub options: ConvOptions<1>,
+    pub params: ConvParams<1>,
 }
 
 /// A convolution over two dimensions: (B, in, H, W) or (in, H, W) to (B, out, H', W').
@@ -173,7 +201,7 @@ pub struct Conv2d {
     pub bias: Option<Param>,
     /// Stride, padding, dilation, groups.
     #[module(skip)]
-    pub options: ConvOptions<2>,
+    pub params: ConvParams<2>,
 }
 
 /// The transpose of a convolution over one dimension: (B, in, L) to (B, out, L').
@@ -183,9 +211,11 @@ pub struct ConvTranspose1d {
     pub weight: Param,
     /// (out)
     pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups, output padding.
+    /// Stride, padding, dilation, groups: of the convolution it is the transpose of.
     #[module(skip)]
-    pub options: ConvOptions<1>,
+    pub params: ConvParams<1>,
+    /// Rows added to one side of the output.
+    pub output_padding: [usize; 1],
 }
 
 /// The transpose of a convolution over two dimensions, which goes from its output's size to its input's:
@@ -196,14 +226,16 @@ pub struct ConvTranspose2d {
     pub weight: Param,
     /// (out)
     pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups, output padding.
+    /// Stride, padding, dilation, groups: of the convolution it is the transpose of.
     #[module(skip)]
-    pub options: ConvOptions<2>,
+    pub params: ConvParams<2>,
+    /// Rows added to one side of the output.
+    pub output_padding: [usize; 2],
 }
 
-/// The constructors of each, which differ in the number of dimensions and the layout of the weight.
-macro_rules! constructors {
-    ($($layer:ident, $n:literal, $transposed:literal;)*) => {$(
+/// The constructors of each, which differ in the number of dimensions, the layout of the weight and the output padding.
+macro_rules! layers {
+    ($($layer:ident, $n:literal, $transposed:literal, $function:ident $(, $extra:ident)?;)*) => {$(
         impl $layer {
             /// Stride 1, no padding, with a bias, in f32.
             ///
@@ -226,15 +258,21 @@ macro_rules! constructors {
             /// When the groups do not divide the channels, a size is 0, or the memory cannot be had.
             pub fn build(self) -> Result<$layer> {
                 let (weight, bias) = self.parts(stringify!($layer), $transposed)?;
-                Ok($layer { weight, bias, options: self.options })
+                Ok($layer { weight, bias, params: self.params $(, $extra: self.$extra)? })
+            }
+        }
+
+        impl Layer for $layer {
+            fn forward(&self, x: &Var) -> Result<Var> {
+                x.$function(self.weight.var(), self.bias.as_ref().map(Param::var), &self.params $(, self.$extra)?)
             }
         }
     )*};
 }
 
-constructors! {
-    Conv1d, 1, false;
-    Conv2d, 2, false;
-    ConvTranspose1d, 1, true;
-    ConvTranspose2d, 2, true;
+layers! {
+    Conv1d, 1, false, conv1d;
+    Conv2d, 2, false, conv2d;
+    ConvTranspose1d, 1, true, conv_transpose1d, output_padding;
+    ConvTranspose2d, 2, true, conv_transpose2d, output_padding;
 }

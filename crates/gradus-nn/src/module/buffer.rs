@@ -61,9 +61,10 @@ impl Clone for Buffer {
 /// The training-or-evaluation switch of a layer that behaves differently in the two (dropout, batch norm).
 /// A new layer is in training mode, as in PyTorch; [`Module::train`](super::Module::train) and
 /// [`Module::eval`](super::Module::eval) turn all of a model's at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Learn: drop units, use and update the statistics of the batch.
+    #[default]
     Training,
     /// Predict: the layer is a fixed function.
     Evaluation,
@@ -73,11 +74,5 @@ impl Mode {
     /// Is this [`Mode::Training`]?
     pub fn is_training(self) -> bool {
         self == Self::Training
-    }
-}
-
-impl Default for Mode {
-    fn default() -> Self {
-        Self::Training
     }
 }

@@ -245,7 +245,7 @@ fn set_frozen<M: Module + ?Sized>(module: &mut M, prefix: &str, frozen: bool) ->
 fn parts_mut<M: Module + ?Sized>(module: &mut M) -> Vec<(String, PartMut<'_>)> {
     let mut parts = Vec::new();
     module.visit_mut(&mut Path::default(), &mut |path, part| {
-        parts.push((path.to_string(), part))
+        parts.push((path.to_string(), part));
     });
     parts
 }
