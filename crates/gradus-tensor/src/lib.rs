@@ -31,6 +31,7 @@ pub use dtype::DType;
 pub use element::Element;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use gradus_cpu::conv::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams};
+pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxPoolParams};
 pub use half::{bf16, f16};
 pub use layout::Layout;
 pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};

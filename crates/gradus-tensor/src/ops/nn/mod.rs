@@ -2,6 +2,7 @@
 //! `gradus-autograd` records them, `gradus-nn` owns the weights.
 
 mod conv;
+mod pool;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};

@@ -1,0 +1,246 @@
+//! Max and average pooling over the last one to three dimensions, and their gradients.
+//!
+//! Input `(B, C, ..)` or `(C, ..)` as in PyTorch; every leading dimension is a batch. 16-bit floats are computed in f32.
+
+use gradus_cpu::pool::{self, AvgPoolParams, MaxPoolParams};
+
+use super::{dispatch_native, is_half, same_float, wide};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// Checks the rank (D + 1 or D + 2) and gives the output's shape.
+fn output<const D: usize>(op: &'static str, x: &Tensor, sizes: &[usize; D]) -> Result<Shape> {
+    if x.rank() != D + 1 && x.rank() != D + 2 {
+        return Err(Error::shape(
+            op,
+            format!(
+                "the input {} takes {} dimensions (B, C, ..) or {} (C, ..)",
+                x.shape(),
+                D + 2,
+                D + 1
+            ),
+        ));
+    }
+    let mut shape = x.dims()[..x.rank() - D].to_vec();
+    shape.extend_from_slice(sizes);
+    Ok(Shape::from(shape))
+}
+
+/// As `output`, before the sizes are known.
+fn check<const D: usize>(op: &'static str, x: &Tensor) -> Result<DType> {
+    output(op, x, &[0; D])?;
+    same_float(op, &[("the input", x)])
+}
+
+impl Tensor {
+    /// The largest element of each window: `(B, C, ..) -> (B, C, ..)`.
+    ///
+    /// # Errors
+    /// The rank does not fit, a size or step is 0, the padding is more than half the kernel, or no window fits.
+    pub fn max_pool<const D: usize>(&self, params: &MaxPoolParams<D>) -> Result<Tensor> {
+        let op = "max_pool";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            return wide(self)?.max_pool(params)?.to_dtype(dtype);
+        }
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        dispatch_native!(op, dtype, T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>(op, shape, |y| Ok(pool::max_pool(x, params, y, None)?))
+        })
+    }
+
+    /// [`Tensor::max_pool`] and where each element was: its row-major position among the last `D` dimensions; i64.
+    ///
+    /// # Errors
+    /// As [`Tensor::max_pool`].
+    pub fn max_pool_with_indices<const D: usize>(
+        &self,
+        params: &MaxPoolParams<D>,
+    ) -> Result<(Tensor, Tensor)> {
+        let op = "max_pool";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            let (y, indices) = wide(self)?.max_pool_with_indices(params)?;
+            return Ok((y.to_dtype(dtype)?, indices));
+        }
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        dispatch_native!(op, dtype, T => {
+            let x = self.kernel_view::<T>()?;
+            crate::ops::reduce::pair::<T>(op, &shape, |y, indices| Ok(pool::max_pool(x, params, y, Some(indices))?))
+        })
+    }
+
+    /// The gradient of max pooling's input of shape `x_shape`, from that of its output (`self`) and the indices:
+    /// `dx`, for pooling over `D` dimensions.
+    ///
+    /// # Errors
+    /// Shapes do not fit, or an index lies outside its plane.
+    pub fn max_pool_backward<const D: usize>(
+        &self,
+        indices: &Tensor,
+        x_shape: &[usize],
+    ) -> Result<Tensor> {
+        let op = "max_pool_backward";
+        let dtype = check::<D>(op, self)?;
+        if indices.shape() != self.shape()
+            || x_shape.len() != self.rank()
+            || x_shape[..x_shape.len() - D] != self.dims()[..x_shape.len() - D]
+        {
+            return Err(Error::shape(
+                op,
+                format!(
+                    "gradient {}, indices {}, input {x_shape:?} do not belong together",
+                    self.shape(),
+                    indices.shape()
+                ),
+            ));
+        }
+        if is_half(dtype) {
+            return wide(self)?
+                .max_pool_backward::<D>(indices, x_shape)?
+                .to_dtype(dtype);
+        }
+        let size = |dims: &[usize]| dims[dims.len() - D..].iter().product::<usize>();
+        let sizes = (size(x_shape), size(self.dims()));
+        let indices = indices.to_dtype(DType::I64)?.contiguous()?;
+        dispatch_native!(op, dtype, T => {
+            let dy = self.kernel_view::<T>()?;
+            let indices = indices.data::<i64>(op)?;
+            Tensor::try_build::<T>(op, x_shape, |dx| Ok(pool::max_pool_backward(dy, indices, sizes, dx)?))
+        })
+    }
+
+    /// The average of each window: `(B, C, ..) -> (B, C, ..)`.
+    ///
+    /// # Errors
+    /// As [`Tensor::max_pool`], or the divisor is 0.
+    pub fn avg_pool<const D: usize>(&self, params: &AvgPoolParams<D>) -> Result<Tensor> {
+        let op = "avg_pool";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            return wide(self)?.avg_pool(params)?.to_dtype(dtype);
+        }
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        dispatch_native!(op, dtype, T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>(op, shape, |y| Ok(pool::avg_pool(x, params, y)?))
+        })
+    }
+
+    /// The gradient of average pooling's input of shape `x_shape`, from that of its output (`self`): `dx`.
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    pub fn avg_pool_backward<const D: usize>(
+        &self,
+        params: &AvgPoolParams<D>,
+        x_shape: &[usize],
+    ) -> Result<Tensor> {
+        let op = "avg_pool_backward";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            return wide(self)?
+                .avg_pool_backward(params, x_shape)?
+                .to_dtype(dtype);
+        }
+        dispatch_native!(op, dtype, T => {
+            let dy = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>(op, x_shape, |dx| Ok(pool::avg_pool_backward(dy, params, x_shape, dx)?))
+        })
+    }
+
+    /// Averages of windows that cut the last `D` dimensions into `sizes` parts: `(B, C, ..) -> (B, C, sizes)`.
+    ///
+    /// # Errors
+    /// The rank does not fit, or the input is empty.
+    pub fn adaptive_avg_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<Tensor> {
+        let op = "adaptive_avg_pool";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            return wide(self)?.adaptive_avg_pool(sizes)?.to_dtype(dtype);
+        }
+        let shape = output(op, self, &sizes)?;
+        dispatch_native!(op, dtype, T => {
+            let x = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>(op, shape, |y| Ok(pool::adaptive_avg_pool(x, sizes, y)?))
+        })
+    }
+
+    /// The gradient of adaptive average pooling's input of shape `x_shape`, from that of its output (`self`): `dx`.
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    pub fn adaptive_avg_pool_backward<const D: usize>(&self, x_shape: &[usize]) -> Result<Tensor> {
+        let op = "adaptive_avg_pool_backward";
+        let dtype = check::<D>(op, self)?;
+        if is_half(dtype) {
+            return wide(self)?
+                .adaptive_avg_pool_backward::<D>(x_shape)?
+                .to_dtype(dtype);
+        }
+        let mut sizes = [0; D];
+        sizes.copy_from_slice(&self.dims()[self.rank() - D..]);
+        dispatch_native!(op, dtype, T => {
+            let dy = self.kernel_view::<T>()?;
+            Tensor::try_build::<T>(op, x_shape, |dx| Ok(pool::adaptive_avg_pool_backward(dy, sizes, x_shape, dx)?))
+        })
+    }
+
+    /// The largest elements of windows that cut the last `D` dimensions into `sizes` parts, and where they were (row-major
+    /// among those dimensions, i64). The plain definition: windows one after the other.
+    ///
+    /// # Errors
+    /// The rank does not fit, or a pooled dimension is empty.
+    pub fn adaptive_max_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<(Tensor, Tensor)> {
+        let op = "adaptive_max_pool";
+        let dtype = check::<D>(op, self)?;
+        let shape = output(op, self, &sizes)?;
+        let input = &self.dims()[self.rank() - D..];
+        if input.contains(&0) && shape.numel()? > 0 {
+            return Err(Error::shape(
+                op,
+                format!("input {} has an empty pooled dimension", self.shape()),
+            ));
+        }
+        if is_half(dtype) {
+            let (y, indices) = wide(self)?.adaptive_max_pool(sizes)?;
+            return Ok((y.to_dtype(dtype)?, indices));
+        }
+        let x = self.contiguous()?;
+        let (plane, pixels) = (
+            input.iter().product::<usize>(),
+            sizes.iter().product::<usize>(),
+        );
+        dispatch_native!(op, dtype, T => {
+            let xs = x.data::<T>(op)?;
+            crate::ops::reduce::pair::<T>(op, &shape, |y, indices| {
+                for (k, (y, index)) in y.iter_mut().zip(indices).enumerate() {
+                    let x = &xs[k / pixels * plane..][..plane];
+                    // The window of this output, per dimension, and a walk over it.
+                    let (mut rest, mut from, mut to) = (k % pixels, [0; D], [0; D]);
+                    for d in (0..D).rev() {
+                        let i = rest % sizes[d];
+                        rest /= sizes[d];
+                        (from[d], to[d]) = (i * input[d] / sizes[d], ((i + 1) * input[d]).div_ceil(sizes[d]));
+                    }
+                    let mut at = from;
+                    let mut best = usize::MAX;
+                    loop {
+                        let p = (0..D).fold(0, |p, d| p * input[d] + at[d]);
+                        if best == usize::MAX || x[p] > x[best] || x[p].is_nan() {
+                            best = p;
+                        }
+                        let Some(d) = (0..D).rev().find(|&d| at[d] + 1 < to[d]) else { break };
+                        at[d] += 1;
+                        at[d + 1..].copy_from_slice(&from[d + 1..]);
+                    }
+                    (*y, *index) = (x[best], best as i64);
+                }
+                Ok(())
+            })
+        })
+    }
+}
