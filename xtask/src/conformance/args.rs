@@ -141,6 +141,11 @@ impl Args {
         matches!(self.get(at, name), Some(Arg::Var(_) | Arg::Tensor(_)))
     }
 
+    /// Is one number given here (and not a list)?
+    pub fn is_number(&self, at: usize, name: &str) -> bool {
+        matches!(self.get(at, name), Some(Arg::Json(Value::Number(_))))
+    }
+
     fn json(&self, at: usize, name: &str) -> Ran<Option<&Value>> {
         match self.get(at, name) {
             None => Ok(None),
@@ -257,6 +262,15 @@ impl Args {
             Some(v) if v.is_i64() => Ok(Scalar::Int(as_i64(v)?)),
             Some(v) => Ok(Scalar::Float(as_f64(v)?)),
             None => not_applicable(&format!("{name} is required in Rust")),
+        }
+    }
+
+    /// A number that keeps its kind, or a default.
+    pub fn scalar_or(&self, at: usize, name: &str, default: Scalar) -> Ran<Scalar> {
+        if self.get(at, name).is_some() {
+            self.scalar(at, name)
+        } else {
+            Ok(default)
         }
     }
 
