@@ -4,7 +4,7 @@ use gradus_autograd::Var;
 use gradus_tensor::{DType, Dims};
 
 use super::args::{Args, Ran, not_applicable};
-use super::registry::Registry;
+use super::registry::{Outputs, Registry};
 
 pub fn register(r: &mut Registry) {
     sums(r);

@@ -97,24 +97,6 @@ fn joins(r: &mut Registry) {
     r.op("unbind", |a| {
         Ok(a.var(0)?.unbind(a.i64(1, "dim", 0)? as isize)?)
     });
-    r.op("tensor_split", |a| tensor_split(a));
-}
-
-/// Sections, or the places to cut at; a tensor holds either.
-fn tensor_split(a: &Args) -> Ran<Vec<Var>> {
-    let (x, dim) = (a.var(0)?, a.i64(2, "dim", 0)? as isize);
-    if a.is_tensor(1, "indices") {
-        let cuts = a.tensor(1)?.to_dtype(DType::I64)?;
-        return Ok(match cuts.rank() {
-            0 => x.tensor_split(cuts.item::<i64>()? as usize, dim)?,
-            _ => x.tensor_split_at(&cuts.to_vec::<i64>()?, dim)?,
-        });
-    }
-    let cuts = a.ints(1, "sections")?;
-    Ok(match a.i64_opt(1, "sections") {
-        Ok(Some(sections)) => x.tensor_split(sections as usize, dim)?,
-        _ => x.tensor_split_at(&cuts.iter().map(|&i| i as i64).collect::<Vec<_>>(), dim)?,
-    })
 }
 
 fn indexing(r: &mut Registry) {

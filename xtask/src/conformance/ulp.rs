@@ -4,6 +4,7 @@
 
 use gradus_tensor::{DType, Tensor};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::args::{Arg, Args, Refusal};
 use super::cases::quietly;
@@ -44,7 +45,14 @@ pub fn run(vectors: &Vectors, registry: &Registry) -> Result<FileReport, String>
             let verdict = match registry.get(&name) {
                 None => Verdict::Unsupported("not registered".into()),
                 Some(entry) => {
-                    let args = Args::new(vec![Arg::Tensor(x.clone())], Vec::new());
+                    // ln(1 + e^x) everywhere, not PyTorch's straight line above its threshold.
+                    let endless = ("threshold".to_string(), Arg::Json(json!({"f": "inf"})));
+                    let keywords = if function == "softplus" {
+                        vec![endless]
+                    } else {
+                        Vec::new()
+                    };
+                    let args = Args::new(vec![Arg::Tensor(x.clone())], keywords);
                     match quietly(|| (entry.run)(&args)) {
                         Err(panic) => Verdict::Failed(format!("panicked: {panic}")),
                         Ok(Err(Refusal::Failed(e))) => Verdict::Failed(e.to_string()),

@@ -59,7 +59,8 @@ impl Var {
             .saves(0)
             .record(y, move |ctx, dy| {
                 let x = ctx.input(0)?.value();
-                closed_where(dy, x.le_scalar(min)?.logical_or(&x.ge_scalar(max)?)?)
+                let open = x.gt_scalar(min)?.logical_and(&x.lt_scalar(max)?)?;
+                closed_where(dy, open.logical_not()?)
             })
     }
 
@@ -212,7 +213,11 @@ impl Var {
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.div_(&ctx.input(0)?.abs()?.add_scalar_(1)?.square_()?)
+                let x = ctx.input(0)?;
+                // At ±∞ the value is ∞/∞, and the gradient is no more of a number.
+                let lost = x.value().isinf()?;
+                dy.div_(&x.abs()?.add_scalar_(1)?.square_()?)?
+                    .masked_fill_(&lost, f64::NAN)
             })
     }
 
@@ -240,10 +245,8 @@ impl Var {
             .saves(0)
             .record(y, |ctx, dy| {
                 let x = ctx.input(0)?.value();
-                closed_where(
-                    dy.div_scalar_(6)?,
-                    x.le_scalar(-3)?.logical_or(&x.ge_scalar(3)?)?,
-                )
+                let open = x.gt_scalar(-3)?.logical_and(&x.lt_scalar(3)?)?;
+                closed_where(dy.div_scalar_(6)?, open.logical_not()?)
             })
     }
 

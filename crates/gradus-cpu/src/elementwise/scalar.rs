@@ -205,7 +205,9 @@ fn asinh(x: f64) -> f64 {
 
 fn acosh(x: f64) -> f64 {
     let t = x - 1.0;
-    if x > 1e150 {
+    if x < 1.0 {
+        f64::NAN
+    } else if x > 1e150 {
         x.ln() + LN_2
     } else {
         (t + (2.0 * t + t * t).sqrt()).ln_1p()

@@ -175,18 +175,65 @@ unary! {
     hardsigmoid hardsigmoid_ () FLOAT UnaryOp::Hardsigmoid;
     /// x if |x| > lambda, else 0 (0.5 in PyTorch).
     hardshrink hardshrink_ (lambda) FLOAT UnaryOp::Hardshrink(lambda);
-    /// x moved towards 0 by lambda (0.5 in PyTorch).
-    softshrink softshrink_ (lambda) FLOAT UnaryOp::Softshrink(lambda);
     /// x − tanh(x).
     tanhshrink tanhshrink_ () FLOAT UnaryOp::Tanhshrink;
     /// x if x > threshold, else value.
     threshold threshold_ (threshold, value) SAME UnaryOp::Threshold { threshold, value };
-    /// x clamped to `min..=max` (−1 and 1 in PyTorch).
-    hardtanh hardtanh_ (min, max) SAME UnaryOp::Clamp { min, max };
     /// Degrees to radians.
     deg2rad deg2rad_ () FLOAT UnaryOp::Affine { scale: std::f64::consts::PI / 180.0, shift: -0.0 };
     /// Radians to degrees.
     rad2deg rad2deg_ () FLOAT UnaryOp::Affine { scale: 180.0 / std::f64::consts::PI, shift: -0.0 };
+}
+
+/// Ops whose arguments can be wrong.
+impl Tensor {
+    /// x limited to `min..=max`.
+    ///
+    /// # Errors
+    /// `min` is above `max`, or the op is not defined for the dtype.
+    pub fn hardtanh(&self, min: f64, max: f64) -> Result<Tensor> {
+        apply(hardtanh(min, max)?, SAME, Operand::Ref(self))
+    }
+
+    /// As [`Tensor::hardtanh`], reusing this tensor's memory when nobody else holds it.
+    ///
+    /// # Errors
+    /// As [`Tensor::hardtanh`].
+    pub fn hardtanh_(self, min: f64, max: f64) -> Result<Tensor> {
+        apply(hardtanh(min, max)?, SAME, Operand::Own(self))
+    }
+
+    /// x moved by `lambda` towards 0, and 0 where |x| ≤ `lambda`.
+    ///
+    /// # Errors
+    /// `lambda` is negative, or the op is not defined for the dtype.
+    pub fn softshrink(&self, lambda: f64) -> Result<Tensor> {
+        apply(softshrink(lambda)?, FLOAT, Operand::Ref(self))
+    }
+
+    /// As [`Tensor::softshrink`], reusing this tensor's memory when nobody else holds it.
+    ///
+    /// # Errors
+    /// As [`Tensor::softshrink`].
+    pub fn softshrink_(self, lambda: f64) -> Result<Tensor> {
+        apply(softshrink(lambda)?, FLOAT, Operand::Own(self))
+    }
+}
+
+fn hardtanh(min: f64, max: f64) -> Result<UnaryOp> {
+    if min <= max {
+        return Ok(UnaryOp::Clamp { min, max });
+    }
+    let message = format!("min {min} must not be above max {max}");
+    Err(Error::value("hardtanh", message))
+}
+
+fn softshrink(lambda: f64) -> Result<UnaryOp> {
+    if lambda >= 0.0 {
+        return Ok(UnaryOp::Softshrink(lambda));
+    }
+    let message = format!("lambda is {lambda}; it must not be negative");
+    Err(Error::value("softshrink", message))
 }
 
 impl Tensor {
