@@ -42,12 +42,9 @@ impl Var {
             .saves_output()
             .record(y, |ctx, dy| {
                 let y = ctx.output()?;
-                closed_where(
-                    dy,
-                    y.value()
-                        .le_scalar(0)?
-                        .logical_or(&y.value().ge_scalar(6)?)?,
-                )
+                let open = y.value().gt_scalar(0)?;
+                let open = open.logical_and(&y.value().lt_scalar(6)?)?;
+                closed_where(dy, open.logical_not()?)
             })
     }
 
