@@ -32,13 +32,18 @@ pub mod conv;
 pub mod copy;
 mod element;
 pub mod elementwise;
+pub mod embedding;
 mod error;
 pub mod gemm;
 mod lanes;
+pub mod loss;
+pub mod optim;
 pub mod parallel;
 pub mod pool;
 pub mod reduce;
+mod rows;
 mod scratch;
+pub mod softmax;
 mod source;
 mod view;
 
