@@ -153,9 +153,10 @@ pub fn zip_map_in_place<S: Isa, T: Float>(
     );
 }
 
-/// Folds a slice lane by lane from `start`, then combines the lanes by [`FloatVec::reduce`]'s tree: `lane` combines
-/// vectors, `element` the last few lanes; both must do the same. Lanes past the end are filled with `start`, which must be
-/// neutral. The order of combination depends on the ISA's lane count: for sums that must agree between ISAs, block first.
+/// Folds a slice in four vector accumulators that start from `start`, then combines them in pairs and the lanes by
+/// [`FloatVec::reduce`]'s tree: `lane` combines vectors, `element` the last few lanes; both must do the same. Lanes past
+/// the end are filled with `start`, which must be neutral. The order of combination depends on the ISA's lane count: for
+/// sums that must agree between ISAs, block first.
 #[inline(always)]
 pub fn fold<S: Isa, T: Float>(
     isa: S,
@@ -165,15 +166,16 @@ pub fn fold<S: Isa, T: Float>(
     element: impl Fn(T, T) -> T,
 ) -> T {
     let lanes = T::V::<S>::LANES;
-    let mut acc = T::V::<S>::splat(isa, start);
-    let mut i = 0;
-    while i + lanes <= x.len() {
-        // SAFETY: i + LANES <= len.
-        acc = lane(acc, unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(i)) });
-        i += lanes;
+    let mut acc = [T::V::<S>::splat(isa, start); 4];
+    let blocks = x.chunks_exact(4 * lanes);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for (i, acc) in acc.iter_mut().enumerate() {
+            *acc = lane(*acc, T::V::<S>::load(isa, &block[i * lanes..]));
+        }
     }
-    if i < x.len() {
-        acc = lane(acc, T::V::<S>::load_tail(isa, &x[i..], start));
+    for (x, acc) in rest.chunks(lanes).zip(&mut acc) {
+        *acc = lane(*acc, T::V::<S>::load_tail(isa, x, start));
     }
-    acc.reduce(element)
+    lane(lane(acc[0], acc[1]), lane(acc[2], acc[3])).reduce(element)
 }

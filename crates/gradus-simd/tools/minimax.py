@@ -8,7 +8,7 @@ What it is not: a Remez exchange; for these smooth functions that gains less tha
     python3 minimax.py            needs mpmath
 """
 import struct
-from mpmath import mp, mpf, mpi, exp, log, sin, cos, atan, asin, sinh, erf, erfc, sqrt, pi, log as ln, chebyfit, polyval
+from mpmath import mp, mpf, mpi, exp, log, sin, cos, atan, asin, sinh, erf, erfc, loggamma, sqrt, pi, log as ln, chebyfit, polyval
 
 mp.dps = 60
 
@@ -127,6 +127,12 @@ def main():
         pair("2/sqrt pi", c, bits)
         pair("gelu_tanh 2 sqrt(2/pi)", 2 * sqrt(2 / pi), bits)
         pair("gelu_tanh 2 sqrt(2/pi) 0.044715", 2 * sqrt(2 / pi) * mpf("0.044715"), bits)
+    print("\n// ---- f64 alone")
+    for n, low, high, terms in ((1, "-0.31", "0.41", 24), (2, "-0.61", "0.51", 22)):
+        slope = n - 1 - mp.euler
+        q = near_zero(lambda t: loggamma(n + t).real / t, slope)
+        fit(f"lgamma: lgamma({n} + t) / t", q, mpf(low), mpf(high), 53, terms, lambda t: 1 / q(t))
+
 
 
 main()

@@ -10,6 +10,7 @@ pub(crate) mod avx512;
 pub(crate) mod neon;
 
 /// Implements the listed operators of a vector newtype by one intrinsic each: `operators!(F32x8: Add::add = _mm256_add_ps, …)`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! operators {
     ($t:ident: $($op:ident::$method:ident = $intrinsic:path),* $(,)?) => {$(
         impl std::ops::$op for $t {
@@ -22,4 +23,5 @@ macro_rules! operators {
         }
     )*};
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use operators;

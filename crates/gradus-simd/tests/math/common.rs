@@ -40,6 +40,7 @@ functions! {
     Sigmoid => sigmoid, Silu => silu, Softplus => softplus, GeluTanh => gelu_tanh, Mish => mish,
     Erf => erf, Erfc => erfc, Gelu => gelu, Rsqrt => rsqrt,
     Sin => sin, Cos => cos, Tan => tan, Asin => asin, Acos => acos, Atan => atan,
+    Lgamma => lgamma, Digamma => digamma, Erfinv => erfinv,
 }
 
 impl Function {
