@@ -8,6 +8,8 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use gradus_simd::Float;
@@ -76,15 +78,55 @@ fn give_back(block: Block) {
     });
 }
 
-/// Calls `f` with `len` elements of unspecified contents, aligned to 64 bytes.
-pub(crate) fn with<T: Float, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
-    let block = take(len.max(1) * size_of::<T>());
-    // SAFETY: the block holds `len` elements, is aligned above T's alignment, was zeroed when allocated and only ever
-    // held floats since (any bits are a float); nobody else has it while it is out of the pool.
-    let slice = unsafe { std::slice::from_raw_parts_mut(block.ptr.as_ptr().cast::<T>(), len) };
-    let result = f(slice);
-    give_back(block);
-    result
+/// `len` elements, aligned to 64 bytes. They go back to the pool when dropped.
+pub(crate) struct Buffer<T> {
+    block: Option<Block>,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+/// A buffer of `len` elements of unspecified contents.
+pub(crate) fn buffer<T: Float>(len: usize) -> Buffer<T> {
+    let block = (len > 0).then(|| take(len * size_of::<T>()));
+    Buffer {
+        block,
+        len,
+        element: PhantomData,
+    }
+}
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            give_back(block);
+        }
+    }
+}
+
+impl<T: Float> Deref for Buffer<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        let ptr = self
+            .block
+            .as_ref()
+            .map_or(NonNull::dangling(), |block| block.ptr.cast());
+        // SAFETY: the block holds `len` elements, is aligned above T's alignment, was zeroed when allocated and only ever held
+        // floats since (any bits are a float); nobody else has it while it is out of the pool.
+        unsafe { std::slice::from_raw_parts(ptr.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Float> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        let ptr = self
+            .block
+            .as_ref()
+            .map_or(NonNull::dangling(), |block| block.ptr.cast());
+        // SAFETY: as in `deref`, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr(), self.len) }
+    }
 }
 
 #[cfg(test)]
@@ -92,18 +134,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_buffers_are_distinct_aligned_and_reused() {
-        let outer = with(1000, |a: &mut [f32]| {
-            a.fill(1.0);
-            with(1000, |b: &mut [f64]| {
-                b.fill(2.0);
-                assert_eq!(b.as_ptr() as usize % ALIGN, 0);
-            });
-            assert!(a.iter().all(|&x| x == 1.0));
-            a.as_ptr() as usize
-        });
-        with(500, |a: &mut [f32]| assert_eq!(a.len(), 500));
-        assert_eq!(outer % ALIGN, 0);
-        with(0, |a: &mut [f32]| assert!(a.is_empty()));
+    fn buffers_are_distinct_aligned_and_reused() {
+        let mut a = buffer::<f32>(1000);
+        a.fill(1.0);
+        let mut b = buffer::<f64>(1000);
+        b.fill(2.0);
+        assert_eq!(
+            (a.as_ptr() as usize % ALIGN, b.as_ptr() as usize % ALIGN),
+            (0, 0)
+        );
+        assert!(a.iter().all(|&x| x == 1.0));
+        let first = a.as_ptr();
+        drop(a);
+        let again = buffer::<f32>(900);
+        assert_eq!((again.as_ptr(), again.len()), (first, 900));
+        assert!(buffer::<f32>(0).is_empty());
     }
 }

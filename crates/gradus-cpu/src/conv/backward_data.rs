@@ -30,10 +30,11 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
     } else if depthwise::suits(g) {
         depthwise::backward_data(isa, g, dy, w, dx);
     } else if let Some(turned) = turned(g) {
-        scratch::with(w.len(), |v: &mut [T]| {
-            turn(g, w, v);
-            forward::run(isa, &turned, dy, v, &Epilogue::default(), dx);
-        });
+        let mut v = scratch::buffer::<T>(w.len());
+        let v = &mut *v;
+
+        turn(g, w, v);
+        forward::run(isa, &turned, dy, v, &Epilogue::default(), dx);
     } else {
         col2im(isa, g, dy, w, dx);
     }
@@ -145,66 +146,67 @@ fn col2im<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T])
             let rows = cut.rows.min(all_rows - row);
             let count = rows * width;
             let cols = count * images.len();
-            scratch::with(channels * taps * cols, |block: &mut [T]| {
-                let mut c = MatMut {
-                    data: block,
-                    rows: channels * taps,
-                    cols,
-                    row_stride: cols,
+            let mut block = scratch::buffer::<T>(channels * taps * cols);
+            let block = &mut *block;
+
+            let mut c = MatMut {
+                data: block,
+                rows: channels * taps,
+                cols,
+                row_stride: cols,
+            };
+            let out = Out::matrix(&mut c);
+            let epilogue = &Epilogue::default();
+            if images.len() == 1 {
+                let from = (first * g.groups + group) * g.outputs * pixels + row * width;
+                let b = MatRef::new(dy, from, (g.outputs, count), (pixels as isize, 1))
+                    .expect("rows of dy");
+                blocked(&Job {
+                    a: weights,
+                    b: &b,
+                    alpha: T::ONE,
+                    beta: T::ZERO,
+                    out: &out,
+                    epilogue,
+                    isa,
+                });
+            } else {
+                // Several images: dy as the im2col matrix of a 1 × 1 kernel.
+                let pointwise = Geometry {
+                    batch: images.len(),
+                    channels: g.outputs,
+                    input: [1, 1, pixels],
+                    output: [1, 1, pixels],
+                    kernel: [1; 3],
+                    stride: [1; 3],
+                    padding: [0; 3],
+                    dilation: [1; 3],
+                    ..*g
                 };
-                let out = Out::matrix(&mut c);
-                let epilogue = &Epilogue::default();
-                if images.len() == 1 {
-                    let from = (first * g.groups + group) * g.outputs * pixels + row * width;
-                    let b = MatRef::new(dy, from, (g.outputs, count), (pixels as isize, 1))
-                        .expect("rows of dy");
-                    blocked(&Job {
-                        a: weights,
-                        b: &b,
-                        alpha: T::ONE,
-                        beta: T::ZERO,
-                        out: &out,
-                        epilogue,
-                        isa,
-                    });
-                } else {
-                    // Several images: dy as the im2col matrix of a 1 × 1 kernel.
-                    let pointwise = Geometry {
-                        batch: images.len(),
-                        channels: g.outputs,
-                        input: [1, 1, pixels],
-                        output: [1, 1, pixels],
-                        kernel: [1; 3],
-                        stride: [1; 3],
-                        padding: [0; 3],
-                        dilation: [1; 3],
-                        ..*g
-                    };
-                    let size = g.groups * g.outputs * pixels;
-                    let x = &dy[images.start * size..images.end * size];
-                    let b = Im2col {
-                        x,
-                        g: &pointwise,
-                        channel: group * g.outputs,
-                    };
-                    blocked(&Job {
-                        a: weights,
-                        b: &b,
-                        alpha: T::ONE,
-                        beta: T::ZERO,
-                        out: &out,
-                        epilogue,
-                        isa,
-                    });
+                let size = g.groups * g.outputs * pixels;
+                let x = &dy[images.start * size..images.end * size];
+                let b = Im2col {
+                    x,
+                    g: &pointwise,
+                    channel: group * g.outputs,
+                };
+                blocked(&Job {
+                    a: weights,
+                    b: &b,
+                    alpha: T::ONE,
+                    beta: T::ZERO,
+                    out: &out,
+                    epilogue,
+                    isa,
+                });
+            }
+            for (i, image) in images.clone().enumerate() {
+                let dx = planes(image);
+                for (k, cols) in block.chunks_exact(cols).enumerate() {
+                    let dx = &mut dx[k / taps * plane..][..plane];
+                    add_row(g, k % taps, row, &cols[i * count..][..count], dx);
                 }
-                for (i, image) in images.clone().enumerate() {
-                    let dx = planes(image);
-                    for (k, cols) in block.chunks_exact(cols).enumerate() {
-                        let dx = &mut dx[k / taps * plane..][..plane];
-                        add_row(g, k % taps, row, &cols[i * count..][..count], dx);
-                    }
-                }
-            });
+            }
         }
     });
 }

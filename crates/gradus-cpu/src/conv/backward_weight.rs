@@ -102,14 +102,15 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     if cut.parts == 1 {
         return each(&SharedMut::new(dw));
     }
-    scratch::with(cut.parts * size, |sums: &mut [T]| {
-        each(&SharedMut::new(sums));
-        let (first, rest) = sums.split_at(size);
-        dw.copy_from_slice(first);
-        for part in rest.chunks_exact(size) {
-            dw.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
-        }
-    });
+    let mut sums = scratch::buffer::<T>(cut.parts * size);
+    let sums = &mut *sums;
+
+    each(&SharedMut::new(sums));
+    let (first, rest) = sums.split_at(size);
+    dw.copy_from_slice(first);
+    for part in rest.chunks_exact(size) {
+        dw.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
+    }
 }
 
 /// A block of `dW`, summed over some images.
@@ -149,77 +150,60 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
         };
         let stride = step.next_multiple_of(lanes);
         let acc_len = outputs * rows * lanes;
-        scratch::with(
-            acc_len + rows * stride + 64 + outputs * stride,
-            |space: &mut [T]| {
-                let (acc, space) = space.split_at_mut(acc_len);
-                let (cols, copied) = space.split_at_mut(rows * stride + 64);
-                acc.fill(T::ZERO);
-                let channel = self.group * g.channels;
-                let im2col = Im2col {
-                    x: self.x,
-                    g,
-                    channel,
-                };
-                let end = (first + images) * pixels;
-                let mut p = first * pixels;
-                while p < end {
-                    // Up to the end of the image, or of all.
-                    let n = if together == 1 {
-                        step.min(pixels - p % pixels)
-                    } else {
-                        step.min(end - p)
-                    };
-                    im2col.rows(isa, k..k + rows, p..p + n, stride, cols);
-                    let dy_row = |image: usize, o: usize| {
-                        ((image * g.groups + self.group) * g.outputs + o) * pixels
-                    };
-                    let (dy, lda) = if together == 1 {
-                        (&self.dy[dy_row(p / pixels, o) + p % pixels..], pixels)
-                    } else {
-                        for i in 0..n / pixels {
-                            for q in 0..outputs {
-                                let from = &self.dy[dy_row(p / pixels + i, o + q)..][..pixels];
-                                copied[q * stride + i * pixels..][..pixels].copy_from_slice(from);
-                            }
-                        }
-                        (&*copied, stride)
-                    };
-                    assert!(
-                        dy.len() >= (outputs - 1) * lda + n && acc.len() == outputs * rows * lanes
-                    );
-                    // SAFETY: dy has `outputs` rows of n elements lda apart (asserted), cols has `rows` of n (written above).
-                    unsafe {
-                        if S::REGISTERS >= 32 {
-                            tiles::<S, T, 4, 6>(
-                                isa,
-                                n,
-                                (dy, lda, outputs),
-                                (cols, stride, rows),
-                                acc,
-                            );
-                        } else {
-                            tiles::<S, T, 3, 3>(
-                                isa,
-                                n,
-                                (dy, lda, outputs),
-                                (cols, stride, rows),
-                                acc,
-                            );
-                        }
-                    }
-                    p += n;
-                }
-                for q in 0..outputs {
-                    let at = self.at + ((self.group * g.outputs + o + q) * g.depth()) + k;
-                    // SAFETY: these rows of this part of dW belong to this task.
-                    let sums = unsafe { self.sums.slice(at..at + rows) };
-                    for (r, sum) in sums.iter_mut().enumerate() {
-                        *sum = T::V::<S>::load(isa, &acc[(q * rows + r) * lanes..]).reduce_sum();
+        let mut space = scratch::buffer::<T>(acc_len + rows * stride + outputs * stride);
+        let space = &mut *space;
+
+        let (acc, space) = space.split_at_mut(acc_len);
+        let (cols, copied) = space.split_at_mut(rows * stride);
+        acc.fill(T::ZERO);
+        let channel = self.group * g.channels;
+        let im2col = Im2col {
+            x: self.x,
+            g,
+            channel,
+        };
+        let end = (first + images) * pixels;
+        let mut p = first * pixels;
+        while p < end {
+            // Up to the end of the image, or of all.
+            let n = if together == 1 {
+                step.min(pixels - p % pixels)
+            } else {
+                step.min(end - p)
+            };
+            im2col.rows(isa, k..k + rows, p..p + n, stride, cols);
+            let dy_row =
+                |image: usize, o: usize| ((image * g.groups + self.group) * g.outputs + o) * pixels;
+            let (dy, lda) = if together == 1 {
+                (&self.dy[dy_row(p / pixels, o) + p % pixels..], pixels)
+            } else {
+                for i in 0..n / pixels {
+                    for q in 0..outputs {
+                        let from = &self.dy[dy_row(p / pixels + i, o + q)..][..pixels];
+                        copied[q * stride + i * pixels..][..pixels].copy_from_slice(from);
                     }
                 }
-            },
-        );
+                (&*copied, stride)
+            };
+            assert!(dy.len() >= (outputs - 1) * lda + n && acc.len() == outputs * rows * lanes);
+            // SAFETY: dy has `outputs` rows of n elements lda apart (asserted), cols has `rows` of n (written above).
+            unsafe {
+                if S::REGISTERS >= 32 {
+                    tiles::<S, T, 4, 6>(isa, n, (dy, lda, outputs), (cols, stride, rows), acc);
+                } else {
+                    tiles::<S, T, 3, 3>(isa, n, (dy, lda, outputs), (cols, stride, rows), acc);
+                }
+            }
+            p += n;
+        }
+        for q in 0..outputs {
+            let at = self.at + ((self.group * g.outputs + o + q) * g.depth()) + k;
+            // SAFETY: these rows of this part of dW belong to this task.
+            let sums = unsafe { self.sums.slice(at..at + rows) };
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum = T::V::<S>::load(isa, &acc[(q * rows + r) * lanes..]).reduce_sum();
+            }
+        }
     }
 }
 

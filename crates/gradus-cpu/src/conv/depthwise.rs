@@ -154,52 +154,52 @@ impl<T: Float> Kernel for Forward<'_, T> {
         let [depth, rows, width] = g.output;
         let mut at = Vec::new();
         offsets(g, &plane, |_, from| at.push(from));
-        scratch::with(plane.len(g), |padded: &mut [T]| {
-            padded.fill(T::ZERO);
-            for (i, y) in self.y.chunks_exact_mut(g.outputs * g.pixels()).enumerate() {
-                let index = self.first + i;
-                let x = &self.x[index * g.plane()..][..g.plane()];
-                // The padding stays zero; the inside is written anew.
-                plane.for_each_line(g, |to, from, n| {
-                    copy_line(&mut padded[to..][..n], &x[from..], g.stride[2]);
-                });
-                for o in 0..g.outputs {
-                    let channel = index % g.groups * g.outputs + o;
-                    let w = &self.w[channel * taps..][..taps];
-                    let bias = if let Bias::Row(bias) = self.epilogue.bias {
-                        bias[channel]
-                    } else {
-                        T::ZERO
-                    };
-                    for row in 0..depth * rows {
-                        let from = plane.row(g, row / rows, row % rows);
-                        let y = &mut y[(o * depth * rows + row) * width..][..width];
-                        let mut j = 0;
-                        while j < width {
-                            let mut sum = [T::V::<S>::zero(isa); 2];
-                            for (&w, &at) in w.iter().zip(&at) {
-                                let w = T::V::<S>::splat(isa, w);
-                                let x = &padded[from + at + j..][..2 * lanes];
-                                for v in 0..2 {
-                                    // SAFETY: two vectors, checked by the slice.
-                                    let x = unsafe {
-                                        T::V::<S>::load_ptr(isa, x.as_ptr().add(v * lanes))
-                                    };
-                                    sum[v] = w.mul_add(x, sum[v]);
-                                }
-                            }
+        let mut padded = scratch::buffer::<T>(plane.len(g));
+        let padded = &mut *padded;
+
+        padded.fill(T::ZERO);
+        for (i, y) in self.y.chunks_exact_mut(g.outputs * g.pixels()).enumerate() {
+            let index = self.first + i;
+            let x = &self.x[index * g.plane()..][..g.plane()];
+            // The padding stays zero; the inside is written anew.
+            plane.for_each_line(g, |to, from, n| {
+                copy_line(&mut padded[to..][..n], &x[from..], g.stride[2]);
+            });
+            for o in 0..g.outputs {
+                let channel = index % g.groups * g.outputs + o;
+                let w = &self.w[channel * taps..][..taps];
+                let bias = if let Bias::Row(bias) = self.epilogue.bias {
+                    bias[channel]
+                } else {
+                    T::ZERO
+                };
+                for row in 0..depth * rows {
+                    let from = plane.row(g, row / rows, row % rows);
+                    let y = &mut y[(o * depth * rows + row) * width..][..width];
+                    let mut j = 0;
+                    while j < width {
+                        let mut sum = [T::V::<S>::zero(isa); 2];
+                        for (&w, &at) in w.iter().zip(&at) {
+                            let w = T::V::<S>::splat(isa, w);
+                            let x = &padded[from + at + j..][..2 * lanes];
                             for v in 0..2 {
-                                let from = (j + v * lanes).min(width);
-                                let r = sum[v] + T::V::<S>::splat(isa, bias);
-                                let r = self.epilogue.activation.apply::<S, T>(isa, r);
-                                r.store_tail(&mut y[from..]);
+                                // SAFETY: two vectors, checked by the slice.
+                                let x =
+                                    unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(v * lanes)) };
+                                sum[v] = w.mul_add(x, sum[v]);
                             }
-                            j += 2 * lanes;
                         }
+                        for v in 0..2 {
+                            let from = (j + v * lanes).min(width);
+                            let r = sum[v] + T::V::<S>::splat(isa, bias);
+                            let r = self.epilogue.activation.apply::<S, T>(isa, r);
+                            r.store_tail(&mut y[from..]);
+                        }
+                        j += 2 * lanes;
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -258,36 +258,37 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
         let [depth, rows, width] = g.output;
         let mut at = Vec::new();
         offsets(g, &plane, |_, from| at.push(from));
-        scratch::with(plane.len(g), |padded: &mut [T]| {
-            for (i, dx) in self.dx.chunks_exact_mut(g.plane()).enumerate() {
-                let index = self.first + i;
-                padded.fill(T::ZERO);
-                for o in 0..g.outputs {
-                    let channel = index % g.groups * g.outputs + o;
-                    let w = &self.w[channel * taps..][..taps];
-                    let dy = &self.dy[(index * g.outputs + o) * g.pixels()..][..g.pixels()];
-                    for row in 0..depth * rows {
-                        let to = plane.row(g, row / rows, row % rows);
-                        let dy = &dy[row * width..][..width];
-                        for (&w, &at) in w.iter().zip(&at) {
-                            let w = T::V::<S>::splat(isa, w);
-                            let dx = &mut padded[to + at..][..width];
-                            let mut j = 0;
-                            while j < width {
-                                let old = T::V::<S>::load_tail(isa, &dx[j..], T::ZERO);
-                                let dy = T::V::<S>::load_tail(isa, &dy[j..], T::ZERO);
-                                w.mul_add(dy, old).store_tail(&mut dx[j..]);
-                                j += lanes;
-                            }
+        let mut padded = scratch::buffer::<T>(plane.len(g));
+        let padded = &mut *padded;
+
+        for (i, dx) in self.dx.chunks_exact_mut(g.plane()).enumerate() {
+            let index = self.first + i;
+            padded.fill(T::ZERO);
+            for o in 0..g.outputs {
+                let channel = index % g.groups * g.outputs + o;
+                let w = &self.w[channel * taps..][..taps];
+                let dy = &self.dy[(index * g.outputs + o) * g.pixels()..][..g.pixels()];
+                for row in 0..depth * rows {
+                    let to = plane.row(g, row / rows, row % rows);
+                    let dy = &dy[row * width..][..width];
+                    for (&w, &at) in w.iter().zip(&at) {
+                        let w = T::V::<S>::splat(isa, w);
+                        let dx = &mut padded[to + at..][..width];
+                        let mut j = 0;
+                        while j < width {
+                            let old = T::V::<S>::load_tail(isa, &dx[j..], T::ZERO);
+                            let dy = T::V::<S>::load_tail(isa, &dy[j..], T::ZERO);
+                            w.mul_add(dy, old).store_tail(&mut dx[j..]);
+                            j += lanes;
                         }
                     }
                 }
-                plane.for_each_line(g, |from, to, n| {
-                    for (q, &x) in padded[from..][..n].iter().enumerate() {
-                        dx[to + q * g.stride[2]] = x;
-                    }
-                });
             }
-        });
+            plane.for_each_line(g, |from, to, n| {
+                for (q, &x) in padded[from..][..n].iter().enumerate() {
+                    dx[to + q * g.stride[2]] = x;
+                }
+            });
+        }
     }
 }

@@ -21,29 +21,77 @@ pub(crate) struct Im2col<'a, T> {
     pub channel: usize,
 }
 
-/// Output pixels side by side in a row of one image.
+/// Output pixels side by side in a row of one image, and where in the input their tap (0, 0, 0) looks: coordinates may be
+/// negative, that is padding.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
-    image: usize,
-    /// Depth, row and column of the first.
-    at: [usize; 3],
     len: usize,
+    at: [isize; 3],
+    /// Index of `at` in the input, of the group's first channel.
+    index: isize,
+}
+
+/// A row of the matrix: a tap of a channel, relative to a run's first.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    channel: usize,
+    tap: [usize; 3],
+    at: [isize; 3],
+    index: isize,
 }
 
 /// The most runs in one panel: each has at least one column.
 const MAX_RUNS: usize = 64;
 
-/// Zeros to elements `from..end`, and up to a vector past them.
+/// Zeros to `n` elements; up to a vector past them while `room` lasts.
 ///
 /// # Safety
-/// `to` is writable up to there.
+/// `to` is writable for `room >= n` elements.
 #[inline(always)]
-unsafe fn fill<S: Isa, T: Float>(isa: S, to: *mut T, from: usize, end: usize) {
-    let mut i = from;
-    while i < end {
-        // SAFETY: at most a vector past `end`.
-        unsafe { T::V::<S>::zero(isa).store_ptr(to.add(i)) };
-        i += T::V::<S>::LANES;
+unsafe fn fill<S: Isa, T: Float>(isa: S, to: *mut T, n: usize, room: usize) {
+    let (lanes, zero) = (T::V::<S>::LANES, T::V::<S>::zero(isa));
+    let mut i = 0;
+    while i < n {
+        // SAFETY: inside room, or just n.
+        unsafe {
+            if i + lanes <= room {
+                zero.store_ptr(to.add(i));
+            } else {
+                zero.store_tail_ptr(to.add(i), n - i);
+            }
+        }
+        i += lanes;
+    }
+}
+
+/// Copies `n` elements; up to a vector past them while both rooms last.
+///
+/// # Safety
+/// `from` is readable for `readable >= n` elements, `to` writable for `room >= n`.
+#[inline(always)]
+unsafe fn copy<S: Isa, T: Float>(
+    isa: S,
+    from: *const T,
+    readable: usize,
+    to: *mut T,
+    n: usize,
+    room: usize,
+) {
+    let lanes = T::V::<S>::LANES;
+    let whole = readable.min(room);
+    let mut i = 0;
+    while i < n {
+        // SAFETY: inside both rooms, or just n.
+        unsafe {
+            if i + lanes <= whole {
+                T::V::<S>::load_ptr(isa, from.add(i)).store_ptr(to.add(i));
+            } else {
+                let left = lanes.min(n - i);
+                T::V::<S>::load_tail_ptr(isa, from.add(i), left, T::ZERO)
+                    .store_tail_ptr(to.add(i), left);
+            }
+        }
+        i += lanes;
     }
 }
 
@@ -51,108 +99,130 @@ impl<T: Float> Im2col<'_, T> {
     /// The run that column `j` begins, of at most `most` columns.
     #[inline(always)]
     fn run(&self, j: usize, most: usize) -> Run {
-        let pixels = self.g.pixels();
-        let [_, h, w] = self.g.output;
-        let (image, p) = (j / pixels, j % pixels);
-        Run {
-            image,
-            at: [p / (h * w), p / w % h, p % w],
-            len: most.min(w - p % w),
-        }
-    }
-
-    /// Writes the run of row (channel, tap) to `to`. Up to one vector past its end may be overwritten.
-    ///
-    /// # Safety
-    /// The run and the row exist, and `to` is writable for `run.len` elements and a vector more.
-    #[inline(always)]
-    unsafe fn write<S: Isa>(&self, isa: S, run: &Run, channel: usize, tap: [usize; 3], to: *mut T) {
         let g = self.g;
-        // Indices into the padded input, where everything is positive, then back; below 0 wraps to above the size.
-        let index = |d: usize| {
-            (run.at[d] * g.stride[d] + tap[d] * g.dilation[d]).wrapping_sub(g.padding[d])
-        };
-        let (depth, row) = (index(0), index(1));
-        let lanes = T::V::<S>::LANES;
-        // SAFETY: the caller's promise about `to`; reads stay inside x as computed.
-        unsafe {
-            if depth >= g.input[0] || row >= g.input[1] {
-                fill(isa, to, 0, run.len);
-                return;
-            }
-            let width = g.input[2] as isize;
-            let stride = g.stride[2];
-            let first = index(2) as isize;
-            // Which of the run's pixels see the input and not the padding.
-            let (low, high) = if stride == 1 {
-                (-first, width - first)
-            } else if stride == 2 {
-                ((-first + 1) >> 1, (width - first + 1) >> 1)
-            } else {
-                let s = stride as isize;
-                (
-                    (-first + s - 1).div_euclid(s),
-                    (width - first + s - 1).div_euclid(s),
-                )
-            };
-            let low = low.clamp(0, run.len as isize) as usize;
-            let high = high.clamp(low as isize, run.len as isize) as usize;
-            let plane = (run.image * g.groups * g.channels + self.channel + channel) * g.plane();
-            let line = plane + (depth * g.input[1] + row) * g.input[2];
-            fill(isa, to, 0, low);
-            if low < high {
-                let start = line + (first + (low * stride) as isize) as usize;
-                let from = self.x.as_ptr().add(start);
-                let readable = self.x.len() - start;
-                let (into, n) = (to.add(low), high - low);
-                if stride == 1 {
-                    let mut i = 0;
-                    while i < n {
-                        let v = if i + lanes <= readable {
-                            T::V::<S>::load_ptr(isa, from.add(i))
-                        } else {
-                            T::V::<S>::load_tail_ptr(isa, from.add(i), n - i, T::ZERO)
-                        };
-                        v.store_ptr(into.add(i));
-                        i += lanes;
-                    }
-                } else if stride == 2 {
-                    for i in 0..n {
-                        *into.add(i) = *from.add(2 * i);
-                    }
-                } else {
-                    for i in 0..n {
-                        *into.add(i) = *from.add(i * stride);
-                    }
-                }
-            }
-            fill(isa, to, high, run.len);
+        let pixels = g.pixels();
+        let [_, h, w] = g.output;
+        let (image, p) = (j / pixels, j % pixels);
+        let pixel = [p / (h * w), p / w % h, p % w];
+        let mut at = [0; 3];
+        for d in 0..3 {
+            at[d] = (pixel[d] * g.stride[d]) as isize - g.padding[d] as isize;
+        }
+        let channel = image * g.groups * g.channels + self.channel;
+        Run {
+            len: most.min(w - pixel[2]),
+            at,
+            index: (channel * g.plane()) as isize + self.index(at),
         }
     }
 
-    /// The (channel, tap) of row `k`.
+    /// The index of coordinates in a plane. They may lie outside; wrapping, it is right again when added to what is inside.
     #[inline(always)]
-    fn row(&self, k: usize) -> (usize, [usize; 3]) {
-        let [_, kh, kw] = self.g.kernel;
-        let taps = self.g.taps();
-        let t = k % taps;
-        (k / taps, [t / (kh * kw), t / kw % kh, t % kw])
+    fn index(&self, at: [isize; 3]) -> isize {
+        let [_, h, w] = self.g.input;
+        at[0]
+            .wrapping_mul(h as isize)
+            .wrapping_add(at[1])
+            .wrapping_mul(w as isize)
+            .wrapping_add(at[2])
     }
 
-    /// The (channel, tap) of the next row.
+    /// Row `k` of the matrix.
     #[inline(always)]
-    fn next_row(&self, channel: &mut usize, tap: &mut [usize; 3]) {
+    fn row(&self, k: usize) -> Row {
+        let g = self.g;
+        let [_, kh, kw] = g.kernel;
+        let t = k % g.taps();
+        self.row_of(k / g.taps(), [t / (kh * kw), t / kw % kh, t % kw])
+    }
+
+    #[inline(always)]
+    fn row_of(&self, channel: usize, tap: [usize; 3]) -> Row {
+        let mut at = [0; 3];
+        for d in 0..3 {
+            at[d] = (tap[d] * self.g.dilation[d]) as isize;
+        }
+        let index = ((channel * self.g.plane()) as isize).wrapping_add(self.index(at));
+        Row {
+            channel,
+            tap,
+            at,
+            index,
+        }
+    }
+
+    /// The row after.
+    #[inline(always)]
+    fn next_row(&self, row: Row) -> Row {
+        let Row {
+            mut channel,
+            mut tap,
+            ..
+        } = row;
         for d in (0..3).rev() {
             tap[d] += 1;
             if tap[d] < self.g.kernel[d] {
-                return;
+                return self.row_of(channel, tap);
             }
             tap[d] = 0;
         }
-        *channel += 1;
+        channel += 1;
+        self.row_of(channel, tap)
     }
 
-    /// Writes rows `ks` of the matrix, columns `cols`, each row contiguous and `stride` elements apart.
+    /// Writes a run of a row to `to`; up to a vector past it while `room` lasts.
+    ///
+    /// # Safety
+    /// The run and the row exist, and `to` is writable for `room >= run.len` elements.
+    #[inline(always)]
+    unsafe fn write<S: Isa>(&self, isa: S, run: &Run, row: &Row, to: *mut T, room: usize) {
+        let [depth, height, width] = self.g.input;
+        let outside = |at: isize, size: usize| at as usize >= size;
+        // SAFETY: the caller's promise about `to`; what is read is inside the input, as its coordinates are.
+        unsafe {
+            if outside(run.at[0] + row.at[0], depth) || outside(run.at[1] + row.at[1], height) {
+                return fill(isa, to, run.len, room);
+            }
+            let (first, stride) = (run.at[2] + row.at[2], self.g.stride[2]);
+            // Which of the run's pixels see the input and not the padding.
+            let (low, high) =
+                if first >= 0 && first + ((run.len - 1) * stride) as isize <= width as isize - 1 {
+                    (0, run.len)
+                } else {
+                    // The first pixel at or past column `c`.
+                    let s = stride as isize;
+                    let pixel = |c: isize| match s {
+                        1 => c - first,
+                        2 => (c - first + 1) >> 1,
+                        _ => (c - first + s - 1).div_euclid(s),
+                    };
+                    let low = pixel(0).clamp(0, run.len as isize) as usize;
+                    (
+                        low,
+                        pixel(width as isize).clamp(low as isize, run.len as isize) as usize,
+                    )
+                };
+            if low > 0 {
+                fill(isa, to, low, room);
+            }
+            if low < high {
+                let start = (run.index.wrapping_add(row.index) + (low * stride) as isize) as usize;
+                debug_assert!(start + (high - low - 1) * stride < self.x.len());
+                let (from, into, n) = (self.x.as_ptr().add(start), to.add(low), high - low);
+                match stride {
+                    1 => copy(isa, from, self.x.len() - start, into, n, room - low),
+                    2 => (0..n).for_each(|i| *into.add(i) = *from.add(2 * i)),
+                    _ => (0..n).for_each(|i| *into.add(i) = *from.add(i * stride)),
+                }
+            }
+            if high < run.len {
+                fill(isa, to.add(high), run.len - high, room - high);
+            }
+        }
+    }
+
+    /// Writes rows `ks` of the matrix, columns `cols`, each row contiguous and `stride` elements apart. Elements between the rows
+    /// may be overwritten.
     #[inline(always)]
     pub(crate) fn rows<S: Isa>(
         &self,
@@ -162,57 +232,43 @@ impl<T: Float> Im2col<'_, T> {
         stride: usize,
         dst: &mut [T],
     ) {
-        let lanes = T::V::<S>::LANES;
         if ks.is_empty() || cols.is_empty() {
             return;
         }
         self.check(&ks, &cols);
-        assert!(stride >= cols.len() && dst.len() >= (ks.len() - 1) * stride + cols.len() + lanes);
-        let mut to = dst.as_mut_ptr();
-        let (mut channel, mut tap) = self.row(ks.start);
-        for _ in ks {
+        assert!(stride >= cols.len() && dst.len() >= (ks.len() - 1) * stride + cols.len());
+        let mut row = self.row(ks.start);
+        for i in 0..ks.len() {
             let mut j = cols.start;
-            let mut run = self.run(j, cols.len());
-            loop {
-                // SAFETY: the run ends at cols.end at the latest; what is written past it is the next run's or row's, written
-                // later, or the vector past the end that dst has.
-                unsafe { self.write(isa, &run, channel, tap, to.add(j - cols.start)) };
+            while j < cols.end {
+                let run = self.run(j, cols.end - j);
+                let at = i * stride + j - cols.start;
+                // SAFETY: the run ends at cols.end at the latest; what is written past it is the next run or row, written later.
+                unsafe { self.write(isa, &run, &row, dst.as_mut_ptr().add(at), dst.len() - at) };
                 j += run.len;
-                if j >= cols.end {
-                    break;
-                }
-                run = self.run(j, cols.end - j);
             }
-            // SAFETY: the next row begins inside dst, or is not written.
-            to = to.wrapping_add(stride);
-            self.next_row(&mut channel, &mut tap);
+            row = self.next_row(row);
         }
     }
 
     fn check(&self, ks: &Range<usize>, cols: &Range<usize>) {
         let g = self.g;
-        assert!(
-            ks.end <= g.depth()
-                && cols.end <= g.batch * g.pixels()
-                && self.channel + g.channels <= g.groups * g.channels
-        );
-        assert!(self.x.len() == g.lens().0);
+        assert!(ks.end <= g.depth() && cols.end <= g.batch * g.pixels());
+        assert!(self.x.len() == g.lens().0 && self.channel + g.channels <= g.groups * g.channels);
     }
 }
 
 impl<T: Float> Columns<T> for Im2col<'_, T> {
-    const SLACK: usize = 64;
-
     #[inline(always)]
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]) {
         let lanes = T::V::<S>::LANES;
+        if ks.is_empty() || cols.is_empty() {
+            return;
+        }
         self.check(&ks, &cols);
-        assert!(nr <= MAX_RUNS && lanes <= <Self as Columns<T>>::SLACK);
-        assert!(
-            dst.len()
-                >= cols.len().next_multiple_of(lanes) * ks.len() + <Self as Columns<T>>::SLACK
-        );
-        let mut to = dst.as_mut_ptr();
+        let len = cols.len().next_multiple_of(lanes) * ks.len();
+        assert!(nr <= MAX_RUNS && dst.len() >= len);
+        let mut at = 0;
         let mut first = cols.start;
         while first < cols.end {
             let n = nr.min(cols.end - first);
@@ -229,23 +285,23 @@ impl<T: Float> Columns<T> for Im2col<'_, T> {
                 j += runs[count].len;
                 count += 1;
             }
-            let (mut channel, mut tap) = self.row(ks.start);
+            let mut row = self.row(ks.start);
             for _ in ks.clone() {
-                let mut j = 0;
-                for run in &runs[..count] {
-                    // SAFETY: runs fill the panel's row from left to right; what is written past a run is written again by the
-                    // next run, row or panel, or is slack.
-                    unsafe { self.write(isa, run, channel, tap, to.add(j)) };
-                    j += run.len;
+                // SAFETY: runs fill the panel's row from left to right; what is written past a run is the next run, row or panel,
+                // written later, and stays within `len`.
+                unsafe {
+                    let to = dst.as_mut_ptr().add(at);
+                    let mut j = 0;
+                    for run in &runs[..count] {
+                        self.write(isa, run, &row, to.add(j), len - at - j);
+                        j += run.len;
+                    }
+                    for j in n..width {
+                        *to.add(j) = T::ZERO;
+                    }
                 }
-                while j < width {
-                    // SAFETY: inside the panel's row.
-                    unsafe { *to.add(j) = T::ZERO };
-                    j += 1;
-                }
-                // SAFETY: the panels' `width · k` elements lie inside dst, as asserted.
-                to = unsafe { to.add(width) };
-                self.next_row(&mut channel, &mut tap);
+                at += width;
+                row = self.next_row(row);
             }
             first += n;
         }

@@ -34,6 +34,8 @@ const MC: usize = 4096;
 const SHARED: usize = 2 << 20;
 /// Multiply-adds below which a second thread does not pay.
 const PARALLEL: usize = 1 << 20;
+/// Multiply-adds that make a tile worth cutting in two.
+const TASK: usize = 1 << 20;
 
 /// Runs a kernel on an ISA that is known to be available.
 pub(crate) fn on<K: Kernel>(isa: IsaName, kernel: K) -> K::Output {
@@ -66,27 +68,21 @@ struct Tiling {
 }
 
 impl Tiling {
-    fn new<T: Float>(isa: IsaName, m: usize, n: usize, k: usize, own_b: bool) -> Self {
+    fn new<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> Self {
         let (max_mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
         // As many panels as the tallest register tile asks for, all about equally high.
         let mr = m.div_ceil(m.div_ceil(max_mr).max(1)).max(1);
         let kc = k.div_ceil(k.div_ceil(KC).max(1)).max(1);
         let (panels, stripes) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
-        // Panels a tile: A in half of L2. Where B is expensive to pack (im2col), tiles are as tall as L2 allows.
-        let (mut rows, mut cols) = if own_b {
-            (
-                512usize.div_ceil(mr),
-                (65536 / kc).clamp(2 * nr, 2048).div_ceil(nr),
-            )
-        } else {
-            (10, 256usize.div_ceil(nr))
-        };
-        (rows, cols) = (rows.min(panels), cols.min(stripes));
+        // Panels a tile: ten of A, a quarter of a megabyte of B, so that both fit L2. With a short k, C is what is long.
+        let mut rows = panels.min(10);
+        let mut cols = stripes.min((65536 / kc).div_ceil(nr));
         // Enough tiles for a few threads, as long as each is worth a task.
         while panels.div_ceil(rows) * stripes.div_ceil(cols) < 16
-            && rows * mr * cols * nr * k > 2 * PARALLEL
+            && rows * cols > 1
+            && rows * mr * cols * nr * k > TASK
         {
-            if own_b && cols > 1 || rows * mr < cols * nr {
+            if rows == 1 || cols > 1 && rows * mr < cols * nr {
                 cols = cols.div_ceil(2);
             } else {
                 rows = rows.div_ceil(2);
@@ -120,11 +116,10 @@ pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
     if m == 0 || n == 0 {
         return;
     }
-    let own_b = B::SLACK > 0;
-    let t = Tiling::new::<T>(job.isa, m, n, k, own_b);
+    let t = Tiling::new::<T>(job.isa, m, n, k);
     let parallel = m.saturating_mul(n).saturating_mul(k) >= PARALLEL;
     let share_a = n > t.nt;
-    let share_b = m > t.mt && !own_b;
+    let share_b = m > t.mt;
     // The stripes and blocks that bound shared packing, in whole tiles.
     let whole = |size: usize, tile: usize, share: bool, total: usize| {
         if share {
@@ -147,42 +142,38 @@ pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
         0
     };
 
-    scratch::with(b_len, |packed_b: &mut [T]| {
-        scratch::with(a_len, |packed_a: &mut [T]| {
-            for jc in (0..n).step_by(nc) {
-                let cols = nc.min(n - jc);
-                for pc in (0..k.max(1)).step_by(chunk) {
-                    let ks = chunk.min(k - pc);
-                    if share_b {
-                        pack_shared_b(job, &t, parallel, (pc, ks), (jc, cols), packed_b);
-                    }
-                    for ic in (0..m).step_by(mc) {
-                        let rows = mc.min(m - ic);
-                        if share_a {
-                            pack_shared_a(job, &t, parallel, (pc, ks), (ic, rows), packed_a);
-                        }
-                        let block = Block {
-                            rows: (ic, rows),
-                            cols: (jc, cols),
-                            ks: (pc, ks),
-                            a: share_a.then_some(&*packed_a),
-                            b: share_b.then_some(&*packed_b),
-                        };
-                        let row_tiles = rows.div_ceil(t.mt);
-                        run_tasks(parallel, row_tiles * cols.div_ceil(t.nt), &|i| {
-                            compute_tile(
-                                job,
-                                &t,
-                                &block,
-                                i % row_tiles * t.mt,
-                                i / row_tiles * t.nt,
-                            );
-                        });
-                    }
-                }
+    let mut packed_b = scratch::buffer::<T>(b_len);
+    let packed_b = &mut *packed_b;
+
+    let mut packed_a = scratch::buffer::<T>(a_len);
+    let packed_a = &mut *packed_a;
+
+    for jc in (0..n).step_by(nc) {
+        let cols = nc.min(n - jc);
+        for pc in (0..k.max(1)).step_by(chunk) {
+            let ks = chunk.min(k - pc);
+            if share_b {
+                pack_shared_b(job, &t, parallel, (pc, ks), (jc, cols), packed_b);
             }
-        });
-    });
+            for ic in (0..m).step_by(mc) {
+                let rows = mc.min(m - ic);
+                if share_a {
+                    pack_shared_a(job, &t, parallel, (pc, ks), (ic, rows), packed_a);
+                }
+                let block = Block {
+                    rows: (ic, rows),
+                    cols: (jc, cols),
+                    ks: (pc, ks),
+                    a: share_a.then_some(&*packed_a),
+                    b: share_b.then_some(&*packed_b),
+                };
+                let row_tiles = rows.div_ceil(t.mt);
+                run_tasks(parallel, row_tiles * cols.div_ceil(t.nt), &|i| {
+                    compute_tile(job, &t, &block, i % row_tiles * t.mt, i / row_tiles * t.nt);
+                });
+            }
+        }
+    }
 }
 
 /// A block of the problem whose shared operands are packed: `(first, count)` of rows, columns and steps.
@@ -280,68 +271,66 @@ fn compute_tile<T: Float, B: Columns<T>>(
     let k = job.a.cols();
     let kc = t.kc.min(ks);
     let a_len = if block.a.is_none() { rows * kc } else { 0 };
-    let b_len = if block.b.is_none() {
-        padded * kc + B::SLACK
-    } else {
-        0
-    };
-    scratch::with(a_len, |own_a: &mut [T]| {
-        scratch::with(b_len, |own_b: &mut [T]| {
-            for p in (0..ks.max(1)).step_by(t.kc) {
-                let kc = t.kc.min(ks - p);
-                let range = pc + p..pc + p + kc;
-                let b = if let Some(packed) = block.b {
-                    &packed[all_cols.next_multiple_of(t.lanes) * p + col * kc..][..padded * kc]
-                } else {
-                    let cols = jc + col..jc + col + cols;
-                    on(
-                        job.isa,
-                        PackB {
-                            b: job.b,
-                            ks: range.clone(),
-                            cols,
-                            nr: t.nr,
-                            dst: own_b,
-                        },
-                    );
-                    &own_b[..padded * kc]
-                };
-                let a = if let Some(packed) = block.a {
-                    &packed[all_rows * p + row * kc..][..rows * kc]
-                } else {
-                    let of = ic + row..ic + row + rows;
-                    on(
-                        job.isa,
-                        PackA {
-                            a: job.a,
-                            rows: of,
-                            ks: range.clone(),
-                            mr: t.mr,
-                            dst: own_a,
-                        },
-                    );
-                    &own_a[..rows * kc]
-                };
-                let beta = if range.start == 0 { job.beta } else { T::ONE };
-                let last = range.end == k && !job.epilogue.is_identity();
-                let kernel = MacroKernel {
-                    a,
-                    b,
-                    mr: t.mr,
-                    k: kc,
-                    rows,
+    let b_len = if block.b.is_none() { padded * kc } else { 0 };
+    let mut own_a = scratch::buffer::<T>(a_len);
+    let own_a = &mut *own_a;
+
+    let mut own_b = scratch::buffer::<T>(b_len);
+    let own_b = &mut *own_b;
+
+    for p in (0..ks.max(1)).step_by(t.kc) {
+        let kc = t.kc.min(ks - p);
+        let range = pc + p..pc + p + kc;
+        let b = if let Some(packed) = block.b {
+            &packed[all_cols.next_multiple_of(t.lanes) * p + col * kc..][..padded * kc]
+        } else {
+            let cols = jc + col..jc + col + cols;
+            on(
+                job.isa,
+                PackB {
+                    b: job.b,
+                    ks: range.clone(),
                     cols,
-                    out: job.out,
-                    row: ic + row,
-                    col: jc + col,
-                    scale: Scale {
-                        alpha: job.alpha,
-                        beta,
-                    },
-                    epilogue: last.then_some(job.epilogue),
-                };
-                on(job.isa, kernel);
-            }
-        });
-    });
+                    nr: t.nr,
+                    dst: own_b,
+                },
+            );
+            &own_b[..padded * kc]
+        };
+        let a = if let Some(packed) = block.a {
+            &packed[all_rows * p + row * kc..][..rows * kc]
+        } else {
+            let of = ic + row..ic + row + rows;
+            on(
+                job.isa,
+                PackA {
+                    a: job.a,
+                    rows: of,
+                    ks: range.clone(),
+                    mr: t.mr,
+                    dst: own_a,
+                },
+            );
+            &own_a[..rows * kc]
+        };
+        let beta = if range.start == 0 { job.beta } else { T::ONE };
+        let last = range.end == k && !job.epilogue.is_identity();
+        let kernel = MacroKernel {
+            a,
+            b,
+            mr: t.mr,
+            k: kc,
+            rows,
+            cols,
+            out: job.out,
+            row: ic + row,
+            col: jc + col,
+            scale: Scale {
+                alpha: job.alpha,
+                beta,
+            },
+            epilogue: last.then_some(job.epilogue),
+        };
+        on(job.isa, kernel);
+    }
 }

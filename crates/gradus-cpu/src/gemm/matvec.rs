@@ -64,43 +64,45 @@ pub(crate) fn try_run<T: Float>(
         return false;
     }
     // Four rows of A at most: made contiguous, they stay in L1 or L2.
-    scratch::with(m * k, |rows: &mut [T]| {
-        for i in 0..m {
-            for p in 0..k {
-                rows[i * k + p] = a.at(i, p);
-            }
+    let mut rows = scratch::buffer::<T>(m * k);
+    let rows = &mut *rows;
+
+    for i in 0..m {
+        for p in 0..k {
+            rows[i * k + p] = a.at(i, p);
         }
-        let out = Out::matrix(c);
-        let step = if by_dots {
-            (65536 / k).clamp(8, 512).next_multiple_of(8)
-        } else {
-            (n / 8).clamp(128, 1024)
+    }
+    let out = Out::matrix(c);
+    let step = if by_dots {
+        (65536 / k).clamp(8, 512).next_multiple_of(8)
+    } else {
+        (n / 8).clamp(128, 1024)
+    };
+    let task = |i: usize| {
+        let cols = (i * step, step.min(n - i * step));
+        let job = Rows {
+            a: rows,
+            m,
+            k,
+            b,
+            cols,
+            out: &out,
+            scale: Scale { alpha, beta },
+            epilogue,
         };
-        let task = |i: usize| {
-            let cols = (i * step, step.min(n - i * step));
-            let job = Rows {
-                a: rows,
-                m,
-                k,
-                b,
-                cols,
-                out: &out,
-                scale: Scale { alpha, beta },
-                epilogue,
-            };
-            if by_dots {
-                on(isa, Dots(job));
-            } else {
-                on(isa, Axpys(job));
-            }
-        };
-        let tasks = n.div_ceil(step);
-        if n.saturating_mul(k) >= PARALLEL {
-            parallel::for_each(tasks, &task);
+        if by_dots {
+            on(isa, Dots(job));
         } else {
-            (0..tasks).for_each(task);
+            on(isa, Axpys(job));
         }
-    });
+    };
+    let tasks = n.div_ceil(step);
+    if n.saturating_mul(k) >= PARALLEL {
+        parallel::for_each(tasks, &task);
+    } else {
+        (0..tasks).for_each(task);
+    }
+
     true
 }
 
@@ -228,36 +230,37 @@ impl<T: Float> Kernel for Axpys<'_, T> {
         assert!(
             b.col_stride() == 1 && a.len() == m * k && b.rows() == k && first + cols <= b.cols()
         );
-        scratch::with(m * cols, |tile: &mut [T]| {
-            tile.fill(T::ZERO);
-            let mut p = 0;
-            while p < k {
-                let from = (b.ptr(p, first), b.row_stride());
-                let (x, to) = (a[p..].as_ptr(), tile.as_mut_ptr());
-                // SAFETY: rows p..p + N <= k of B have cols elements from `first` on; the tile is m × cols.
-                p += unsafe {
-                    match k - p {
-                        8.. => axpys::<S, T, 8>(isa, (m, cols), (x, k), from, to),
-                        4.. => axpys::<S, T, 4>(isa, (m, cols), (x, k), from, to),
-                        _ => axpys::<S, T, 1>(isa, (m, cols), (x, k), from, to),
-                    }
-                };
-            }
-            let epilogue = (!epilogue.is_identity()).then_some(epilogue);
-            // SAFETY: the tile is m × cols; these columns of C are this task's.
-            unsafe {
-                finish(
-                    isa,
-                    tile.as_ptr(),
-                    cols,
-                    (m, cols),
-                    out,
-                    (0, first),
-                    &scale,
-                    epilogue,
-                );
+        let mut tile = scratch::buffer::<T>(m * cols);
+        let tile = &mut *tile;
+
+        tile.fill(T::ZERO);
+        let mut p = 0;
+        while p < k {
+            let from = (b.ptr(p, first), b.row_stride());
+            let (x, to) = (a[p..].as_ptr(), tile.as_mut_ptr());
+            // SAFETY: rows p..p + N <= k of B have cols elements from `first` on; the tile is m × cols.
+            p += unsafe {
+                match k - p {
+                    8.. => axpys::<S, T, 8>(isa, (m, cols), (x, k), from, to),
+                    4.. => axpys::<S, T, 4>(isa, (m, cols), (x, k), from, to),
+                    _ => axpys::<S, T, 1>(isa, (m, cols), (x, k), from, to),
+                }
             };
-        });
+        }
+        let epilogue = (!epilogue.is_identity()).then_some(epilogue);
+        // SAFETY: the tile is m × cols; these columns of C are this task's.
+        unsafe {
+            finish(
+                isa,
+                tile.as_ptr(),
+                cols,
+                (m, cols),
+                out,
+                (0, first),
+                &scale,
+                epilogue,
+            );
+        };
     }
 }
 

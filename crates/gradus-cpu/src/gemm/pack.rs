@@ -13,17 +13,12 @@ use super::matrix::MatRef;
 
 /// The right-hand operand of a product, `K × N`, as something that can be packed.
 pub(crate) trait Columns<T: Float>: Sync {
-    /// Elements that `pack` may overwrite past the end of what it packs. If there are any, each tile packs its own columns.
-    const SLACK: usize;
-
     /// Packs rows `ks` and columns `cols` as panels of `nr` columns, one after the other, each `k × width`; the last is as
-    /// wide as what is left, rounded up to whole vectors with zeros. `dst` has `SLACK` elements more than that.
+    /// wide as what is left, rounded up to whole vectors with zeros. Nothing past that is written.
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]);
 }
 
 impl<T: Float> Columns<T> for MatRef<'_, T> {
-    const SLACK: usize = 0;
-
     #[inline(always)]
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]) {
         pack_panels(isa, self.t(), cols, ks, nr, T::V::<S>::LANES, dst);

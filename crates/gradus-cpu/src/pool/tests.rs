@@ -47,7 +47,9 @@ proptest! {
         let shape = [planes, 1, h, w];
         let Ok([oh, ow]) = params.output_size(&shape) else { return Ok(()) };
         let mut x: Vec<f32> = numbers(planes * h * w, 1);
-        x.iter_mut().for_each(|x| *x = (*x * 4.0).round()); // ties
+        for x in &mut x {
+            *x = (*x * 4.0).round(); // ties
+        }
         if nan {
             x.iter_mut().step_by(7).for_each(|x| *x = f32::NAN);
         }
