@@ -5,9 +5,11 @@
 //! compiled once per element type and not once per operation.
 
 use super::ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};
+use super::vector::{Binary, Ternary, Unary};
 use super::{integer, scalar};
 use crate::source::BLOCK;
 use crate::{Element, FloatElement};
+use gradus_simd::dispatch;
 use half::{bf16, f16};
 
 /// The blocks of each element type (sealed: it cannot be named outside this crate).
@@ -74,8 +76,7 @@ macro_rules! native {
                 true
             }
             unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize) {
-                // SAFETY: the caller's.
-                unsafe { map(x, y, n, |x| scalar::unary(op, x as f64) as Self) }
+                dispatch(Unary { op, x, y, n });
             }
             unsafe fn binary(
                 op: BinaryOp,
@@ -84,12 +85,7 @@ macro_rules! native {
                 y: *mut Self,
                 n: usize,
             ) -> bool {
-                // SAFETY: the caller's.
-                unsafe {
-                    map2(a, b, y, n, |a, b| {
-                        scalar::binary(op, a as f64, b as f64) as Self
-                    })
-                };
+                dispatch(Binary { op, a, b, y, n });
                 true
             }
             unsafe fn ternary(
@@ -100,17 +96,27 @@ macro_rules! native {
                 y: *mut Self,
                 n: usize,
             ) {
-                for i in 0..n {
-                    // SAFETY: the caller's.
-                    unsafe {
-                        let (a, b, c) = (*a.add(i), *b.add(i), *c.add(i));
-                        *y.add(i) = scalar::ternary(op, a as f64, b as f64, c as f64) as Self;
-                    }
-                }
+                dispatch(Ternary {
+                    op,
+                    operands: [a, b, c],
+                    y,
+                    n,
+                });
             }
             unsafe fn predicate(op: PredicateOp, x: *const Self, y: *mut bool, n: usize) {
                 // SAFETY: the caller's.
-                unsafe { map(x, y, n, |x| scalar::predicate(op, x as f64)) }
+                unsafe {
+                    match op {
+                        PredicateOp::IsNan => map(x, y, n, $t::is_nan),
+                        PredicateOp::IsInf => map(x, y, n, $t::is_infinite),
+                        PredicateOp::IsFinite => map(x, y, n, $t::is_finite),
+                        PredicateOp::IsPosInf => map(x, y, n, |x| x == $t::INFINITY),
+                        PredicateOp::IsNegInf => map(x, y, n, |x| x == $t::NEG_INFINITY),
+                        PredicateOp::Signbit => map(x, y, n, $t::is_sign_negative),
+                        PredicateOp::IsZero => map(x, y, n, |x| x == 0.0),
+                        PredicateOp::IsNonzero => map(x, y, n, |x| x != 0.0),
+                    }
+                }
             }
         }
     };

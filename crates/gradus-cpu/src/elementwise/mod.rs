@@ -18,6 +18,7 @@ mod kernels;
 mod ops;
 pub mod scalar;
 pub mod special;
+mod vector;
 
 pub use kernels::{Kernels, Real};
 pub use ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};

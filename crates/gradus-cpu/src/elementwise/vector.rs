@@ -1,0 +1,687 @@
+//! The floating-point operations in vector code: one loop per operation, written once for every instruction set.
+//!
+//! An operand may be the output itself. An element's result does not depend on its place: the last, partial vector goes
+//! through the same code. The few operations without a vector form (rare, or with loops inside) take the scalar
+//! definitions of `scalar.rs`; so do those vector functions that are the reference elsewhere.
+
+use super::ops::{BinaryOp, TernaryOp, UnaryOp};
+use super::scalar;
+use crate::lanes;
+use gradus_simd::{Float, FloatVec, Isa, Kernel, math};
+
+/// `y[i] = op(x[i])` for `n` elements. The pointers must be valid for them, and equal or not overlap.
+pub(super) struct Unary<T> {
+    pub(super) op: UnaryOp,
+    pub(super) x: *const T,
+    pub(super) y: *mut T,
+    pub(super) n: usize,
+}
+
+/// `y[i] = op(a[i], b[i])`, as [`Unary`].
+pub(super) struct Binary<T> {
+    pub(super) op: BinaryOp,
+    pub(super) a: *const T,
+    pub(super) b: *const T,
+    pub(super) y: *mut T,
+    pub(super) n: usize,
+}
+
+/// `y[i] = op(a[i], b[i], c[i])`, as [`Unary`].
+pub(super) struct Ternary<T> {
+    pub(super) op: TernaryOp,
+    pub(super) operands: [*const T; 3],
+    pub(super) y: *mut T,
+    pub(super) n: usize,
+}
+
+/// Vectors of constants.
+#[derive(Clone, Copy)]
+struct Constants<S>(S);
+
+impl<S: Isa> Constants<S> {
+    #[inline(always)]
+    fn c<T: Float>(self, x: f64) -> T::V<S> {
+        T::V::<S>::splat(self.0, T::from_f64(x))
+    }
+}
+
+/// `a` where the mask is true, else `b`.
+#[inline(always)]
+fn choose<S: Isa, T: Float>(
+    mask: <T::V<S> as FloatVec<S, T>>::Mask,
+    a: T::V<S>,
+    b: T::V<S>,
+) -> T::V<S> {
+    T::V::<S>::select(mask, a, b)
+}
+
+impl<T: Float> Unary<T> {
+    #[inline(always)]
+    fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>) -> T::V<S>) {
+        lanes::for_each::<S, T>(
+            self.n,
+            #[inline(always)]
+            |i, m| {
+                // SAFETY: `i + m <= n`, for which the pointers are valid; each vector is read before it is written.
+                unsafe {
+                    lanes::store::<S, T>(
+                        f(lanes::load::<S, T>(isa, self.x.add(i), m, T::ONE)),
+                        self.y.add(i),
+                        m,
+                    )
+                }
+            },
+        );
+    }
+
+    fn scalar(&self) {
+        for i in 0..self.n {
+            // SAFETY: as above.
+            unsafe {
+                *self.y.add(i) = T::from_f64(scalar::unary(self.op, (*self.x.add(i)).to_f64()))
+            };
+        }
+    }
+}
+
+impl<T: Float> Kernel for Unary<T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let k = Constants(isa);
+        let (zero, one) = (k.c::<T>(0.0), k.c::<T>(1.0));
+        match self.op {
+            UnaryOp::Neg => self.map(
+                isa,
+                #[inline(always)]
+                |x| -x,
+            ),
+            UnaryOp::Abs => self.map(isa, FloatVec::abs),
+            UnaryOp::Sign => self.map(
+                isa,
+                #[inline(always)]
+                |x| choose::<S, T>(x.gt(zero), one, choose::<S, T>(x.lt(zero), -one, zero)),
+            ),
+            UnaryOp::Square => self.map(
+                isa,
+                #[inline(always)]
+                |x| x * x,
+            ),
+            UnaryOp::Reciprocal => self.map(
+                isa,
+                #[inline(always)]
+                |x| one / x,
+            ),
+            UnaryOp::Sqrt => self.map(isa, FloatVec::sqrt),
+            UnaryOp::Rsqrt => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::rsqrt::<S, T>(isa, x),
+            ),
+            UnaryOp::Exp => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::exp::<S, T>(isa, x),
+            ),
+            UnaryOp::Exp2 => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::exp2::<S, T>(isa, x),
+            ),
+            UnaryOp::Expm1 => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::expm1::<S, T>(isa, x),
+            ),
+            UnaryOp::Log => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::ln::<S, T>(isa, x),
+            ),
+            UnaryOp::Log1p => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::log1p::<S, T>(isa, x),
+            ),
+            UnaryOp::Log2 => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::log2::<S, T>(isa, x),
+            ),
+            UnaryOp::Log10 => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::log10::<S, T>(isa, x),
+            ),
+            UnaryOp::Sin => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::sin::<S, T>(isa, x),
+            ),
+            UnaryOp::Cos => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::cos::<S, T>(isa, x),
+            ),
+            UnaryOp::Tan => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::tan::<S, T>(isa, x),
+            ),
+            UnaryOp::Asin => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::asin::<S, T>(isa, x),
+            ),
+            UnaryOp::Acos => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::acos::<S, T>(isa, x),
+            ),
+            UnaryOp::Atan => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::atan::<S, T>(isa, x),
+            ),
+            UnaryOp::Sinh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::sinh::<S, T>(isa, x),
+            ),
+            UnaryOp::Cosh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::cosh::<S, T>(isa, x),
+            ),
+            UnaryOp::Tanh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::tanh::<S, T>(isa, x),
+            ),
+            UnaryOp::Asinh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::asinh::<S, T>(isa, x),
+            ),
+            UnaryOp::Acosh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::acosh::<S, T>(isa, x),
+            ),
+            UnaryOp::Atanh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::atanh::<S, T>(isa, x),
+            ),
+            UnaryOp::Erf => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::erf::<S, T>(isa, x),
+            ),
+            UnaryOp::Erfc => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::erfc::<S, T>(isa, x),
+            ),
+            UnaryOp::Sigmoid => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::sigmoid::<S, T>(isa, x),
+            ),
+            UnaryOp::LogSigmoid => self.map(
+                isa,
+                #[inline(always)]
+                |x| -math::softplus::<S, T>(isa, -x),
+            ),
+            UnaryOp::Floor => self.map(isa, FloatVec::floor),
+            UnaryOp::Ceil => self.map(isa, FloatVec::ceil),
+            UnaryOp::Round => self.map(isa, FloatVec::round_ties_even),
+            UnaryOp::Trunc => self.map(isa, FloatVec::trunc),
+            UnaryOp::Frac => self.map(
+                isa,
+                #[inline(always)]
+                |x| x - x.trunc(),
+            ),
+            UnaryOp::Relu => self.map(
+                isa,
+                #[inline(always)]
+                |x| x.max(zero),
+            ),
+            UnaryOp::Relu6 => {
+                let six = k.c::<T>(6.0);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| x.max(zero).min(six),
+                );
+            }
+            UnaryOp::LeakyRelu(slope) => {
+                let slope = k.c::<T>(slope);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| choose::<S, T>(x.gt(zero), x, slope * x),
+                );
+            }
+            UnaryOp::Elu(_) | UnaryOp::Selu | UnaryOp::Celu(_) => {
+                // scale·x above 0, slope·(e^(x/alpha) − 1) below.
+                let (scale, slope, alpha) = match self.op {
+                    UnaryOp::Elu(alpha) => (1.0, alpha, 1.0),
+                    UnaryOp::Celu(alpha) => (1.0, alpha, alpha),
+                    _ => (scalar::SELU.0, scalar::SELU.1, 1.0),
+                };
+                let (scale, slope, alpha) = (k.c::<T>(scale), k.c::<T>(slope), k.c::<T>(alpha));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| {
+                        choose::<S, T>(
+                            x.gt(zero),
+                            scale * x,
+                            slope * math::expm1::<S, T>(isa, x / alpha),
+                        )
+                    },
+                );
+            }
+            UnaryOp::Gelu => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::gelu::<S, T>(isa, x),
+            ),
+            UnaryOp::GeluTanh => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::gelu_tanh::<S, T>(isa, x),
+            ),
+            UnaryOp::Silu => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::silu::<S, T>(isa, x),
+            ),
+            UnaryOp::Mish => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::mish::<S, T>(isa, x),
+            ),
+            UnaryOp::Softplus { beta, threshold } => {
+                let (beta, threshold) = (k.c::<T>(beta), k.c::<T>(threshold));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| {
+                        let z = x * beta;
+                        choose::<S, T>(z.gt(threshold), x, math::softplus::<S, T>(isa, z) / beta)
+                    },
+                );
+            }
+            UnaryOp::Softsign => self.map(
+                isa,
+                #[inline(always)]
+                |x| x / (one + x.abs()),
+            ),
+            UnaryOp::Hardswish | UnaryOp::Hardsigmoid => {
+                let (three, six) = (k.c::<T>(3.0), k.c::<T>(6.0));
+                let swish = self.op == UnaryOp::Hardswish;
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| {
+                        let gate = (x + three).max(zero).min(six);
+                        (if swish { x * gate } else { gate }) / six
+                    },
+                );
+            }
+            UnaryOp::Hardshrink(lambda) => {
+                let lambda = k.c::<T>(lambda);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| choose::<S, T>(x.abs().le(lambda), zero, x),
+                );
+            }
+            UnaryOp::Softshrink(lambda) => {
+                let lambda = k.c::<T>(lambda);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| {
+                        let low = choose::<S, T>(x.lt(-lambda), x + lambda, x * zero);
+                        choose::<S, T>(x.gt(lambda), x - lambda, low)
+                    },
+                );
+            }
+            UnaryOp::Tanhshrink => self.map(
+                isa,
+                #[inline(always)]
+                |x| x - math::tanh::<S, T>(isa, x),
+            ),
+            UnaryOp::Threshold { threshold, value } => {
+                let (threshold, value) = (k.c::<T>(threshold), k.c::<T>(value));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| choose::<S, T>(x.le(threshold), value, x),
+                );
+            }
+            UnaryOp::Clamp { min, max } => {
+                let (low, high) = (k.c::<T>(min), k.c::<T>(max));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| x.max(low).min(high),
+                );
+            }
+            UnaryOp::NanToNum {
+                nan,
+                posinf,
+                neginf,
+            } => {
+                let (nan, posinf, neginf) = (k.c::<T>(nan), k.c::<T>(posinf), k.c::<T>(neginf));
+                let infinity = k.c::<T>(f64::INFINITY);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| {
+                        let x = choose::<S, T>(x.is_nan(), nan, x);
+                        choose::<S, T>(
+                            x.eq(infinity),
+                            posinf,
+                            choose::<S, T>(x.eq(-infinity), neginf, x),
+                        )
+                    },
+                );
+            }
+            UnaryOp::PowScalar(exponent) => {
+                let e = k.c::<T>(exponent);
+                if exponent == 2.0 {
+                    self.map(
+                        isa,
+                        #[inline(always)]
+                        |x| x * x,
+                    );
+                } else if exponent == 3.0 {
+                    self.map(
+                        isa,
+                        #[inline(always)]
+                        |x| x * x * x,
+                    );
+                } else if exponent == 0.5 {
+                    self.map(isa, FloatVec::sqrt);
+                } else if exponent == -1.0 {
+                    self.map(
+                        isa,
+                        #[inline(always)]
+                        |x| one / x,
+                    );
+                } else {
+                    self.map(
+                        isa,
+                        #[inline(always)]
+                        |x| math::pow::<S, T>(isa, x, e),
+                    );
+                }
+            }
+            UnaryOp::Affine { scale, shift } => {
+                let (scale, shift) = (k.c::<T>(scale), k.c::<T>(shift));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| x.mul_add(scale, shift),
+                );
+            }
+            UnaryOp::Logit
+            | UnaryOp::Erfinv
+            | UnaryOp::Lgamma
+            | UnaryOp::Digamma
+            | UnaryOp::Sinc
+            | UnaryOp::BitwiseNot => self.scalar(),
+        }
+    }
+}
+
+impl<T: Float> Binary<T> {
+    #[inline(always)]
+    fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>, T::V<S>) -> T::V<S>) {
+        lanes::for_each::<S, T>(
+            self.n,
+            #[inline(always)]
+            |i, m| {
+                // SAFETY: `i + m <= n`, for which the pointers are valid; each vector is read before it is written.
+                unsafe {
+                    let a = lanes::load::<S, T>(isa, self.a.add(i), m, T::ONE);
+                    let b = lanes::load::<S, T>(isa, self.b.add(i), m, T::ONE);
+                    lanes::store::<S, T>(f(a, b), self.y.add(i), m);
+                }
+            },
+        );
+    }
+
+    fn scalar(&self) {
+        for i in 0..self.n {
+            // SAFETY: as above.
+            unsafe {
+                let (a, b) = ((*self.a.add(i)).to_f64(), (*self.b.add(i)).to_f64());
+                *self.y.add(i) = T::from_f64(scalar::binary(self.op, a, b));
+            }
+        }
+    }
+}
+
+impl<T: Float> Kernel for Binary<T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let k = Constants(isa);
+        let (zero, half, one) = (k.c::<T>(0.0), k.c::<T>(0.5), k.c::<T>(1.0));
+        match self.op {
+            BinaryOp::Add => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a + b,
+            ),
+            BinaryOp::Sub => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a - b,
+            ),
+            BinaryOp::Mul => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a * b,
+            ),
+            BinaryOp::Div => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a / b,
+            ),
+            BinaryOp::TruncDiv => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| (a / b).trunc(),
+            ),
+            BinaryOp::Pow => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| math::pow::<S, T>(isa, a, b),
+            ),
+            BinaryOp::Atan2 => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| math::atan2::<S, T>(isa, a, b),
+            ),
+            BinaryOp::Maximum => self.map(isa, FloatVec::max),
+            BinaryOp::Minimum => self.map(isa, FloatVec::min),
+            BinaryOp::Fmax => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| choose::<S, T>(b.is_nan(), a, choose::<S, T>(a.is_nan(), b, a.max(b))),
+            ),
+            BinaryOp::Fmin => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| choose::<S, T>(b.is_nan(), a, choose::<S, T>(a.is_nan(), b, a.min(b))),
+            ),
+            BinaryOp::Xlogy => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| {
+                    let y = choose::<S, T>(a.eq(zero), zero, a * math::ln::<S, T>(isa, b));
+                    choose::<S, T>(b.is_nan(), b, y)
+                },
+            ),
+            BinaryOp::Xlog1py => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| {
+                    let y = choose::<S, T>(a.eq(zero), zero, a * math::log1p::<S, T>(isa, b));
+                    choose::<S, T>(b.is_nan(), b, y)
+                },
+            ),
+            BinaryOp::LogAddExp => {
+                let infinity = k.c::<T>(f64::INFINITY);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |a, b| {
+                        let d = -(a - b).abs();
+                        let y = a.max(b) + math::log1p::<S, T>(isa, math::exp::<S, T>(isa, d));
+                        // Equal infinities would give NaN in the difference.
+                        choose::<S, T>(a.eq(b) & a.abs().eq(infinity), a, y)
+                    },
+                );
+            }
+            BinaryOp::Copysign => self.map(isa, FloatVec::copysign),
+            BinaryOp::Heaviside => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| {
+                    let y = choose::<S, T>(a.gt(zero), one, choose::<S, T>(a.lt(zero), zero, a));
+                    choose::<S, T>(a.eq(zero), b, y)
+                },
+            ),
+            BinaryOp::TanhBackward => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a * b.neg_mul_add(b, one),
+            ),
+            BinaryOp::SigmoidBackward => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| a * b * (one - b),
+            ),
+            BinaryOp::ReluBackward => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| choose::<S, T>(b.le(zero), zero, a),
+            ),
+            BinaryOp::GeluBackward => {
+                let root = k.c::<T>(-std::f64::consts::FRAC_1_SQRT_2);
+                let density = k.c::<T>(0.398_942_280_401_432_7); // 1/√(2π)
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |a, b| {
+                        let phi = half * math::erfc::<S, T>(isa, b * root);
+                        let d = density * math::exp::<S, T>(isa, -(half * b * b));
+                        a * b.mul_add(d, phi)
+                    },
+                );
+            }
+            BinaryOp::GeluTanhBackward => {
+                let (c, cubic) = (
+                    k.c::<T>(2.0 * scalar::GELU_TANH.0),
+                    k.c::<T>(scalar::GELU_TANH.1),
+                );
+                let three = k.c::<T>(3.0);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |a, b| {
+                        let t = cubic * b * b;
+                        let s = math::sigmoid::<S, T>(isa, c * b * (one + t));
+                        let slope = c * three.mul_add(t, one);
+                        a * (b * s * (one - s)).mul_add(slope, s)
+                    },
+                );
+            }
+            BinaryOp::SiluBackward => self.map(
+                isa,
+                #[inline(always)]
+                |a, b| {
+                    let s = math::sigmoid::<S, T>(isa, b);
+                    a * s * b.mul_add(one - s, one)
+                },
+            ),
+            BinaryOp::FloorDiv
+            | BinaryOp::Remainder
+            | BinaryOp::Fmod
+            | BinaryOp::Hypot
+            | BinaryOp::LogAddExp2
+            | BinaryOp::BitwiseAnd
+            | BinaryOp::BitwiseOr
+            | BinaryOp::BitwiseXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => self.scalar(),
+        }
+    }
+}
+
+impl<T: Float> Ternary<T> {
+    #[inline(always)]
+    fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>, T::V<S>, T::V<S>) -> T::V<S>) {
+        let [a, b, c] = self.operands;
+        lanes::for_each::<S, T>(
+            self.n,
+            #[inline(always)]
+            |i, m| {
+                // SAFETY: as in `Unary::map`.
+                unsafe {
+                    let a = lanes::load::<S, T>(isa, a.add(i), m, T::ONE);
+                    let b = lanes::load::<S, T>(isa, b.add(i), m, T::ONE);
+                    let c = lanes::load::<S, T>(isa, c.add(i), m, T::ONE);
+                    lanes::store::<S, T>(f(a, b, c), self.y.add(i), m);
+                }
+            },
+        );
+    }
+}
+
+impl<T: Float> Kernel for Ternary<T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let k = Constants(isa);
+        let (half, one) = (k.c::<T>(0.5), k.c::<T>(1.0));
+        match self.op {
+            TernaryOp::Lerp => self.map(
+                isa,
+                #[inline(always)]
+                |a, b, c| {
+                    let d = b - a;
+                    choose::<S, T>(c.abs().lt(half), c.mul_add(d, a), d.neg_mul_add(one - c, b))
+                },
+            ),
+            TernaryOp::Addcmul(value) => {
+                let value = k.c::<T>(value);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |a, b, c| (value * b).mul_add(c, a),
+                );
+            }
+            TernaryOp::Addcdiv(value) => {
+                let value = k.c::<T>(value);
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |a, b, c| a + value * b / c,
+                );
+            }
+            TernaryOp::Clamp => self.map(
+                isa,
+                #[inline(always)]
+                |a, b, c| a.max(b).min(c),
+            ),
+        }
+    }
+}
