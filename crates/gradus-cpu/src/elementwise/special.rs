@@ -34,14 +34,14 @@ pub fn erf(x: f64) -> f64 {
 pub fn erfc(x: f64) -> f64 {
     if x.is_nan() {
         x
-    } else if x < 2.0 {
+    } else if x < 1.0 {
         1.0 - erf(x)
     } else if x > 27.3 {
         0.0
     } else {
         // e^(-x²)/√π · 1/(x + ½/(x + 1/(x + 3⁄2/(x + …)))), evaluated from the inside.
         let mut tail = x;
-        for k in (1..=120).rev() {
+        for k in (1..=200).rev() {
             tail = x + f64::from(k) * 0.5 / tail;
         }
         // e^(-x²) with x² in two parts, or its error is that of x² times x².

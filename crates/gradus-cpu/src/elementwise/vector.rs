@@ -68,7 +68,7 @@ impl<T: Float> Unary<T> {
                         f(lanes::load::<S, T>(isa, self.x.add(i), m, T::ONE)),
                         self.y.add(i),
                         m,
-                    )
+                    );
                 }
             },
         );
@@ -78,7 +78,7 @@ impl<T: Float> Unary<T> {
         for i in 0..self.n {
             // SAFETY: as above.
             unsafe {
-                *self.y.add(i) = T::from_f64(scalar::unary(self.op, (*self.x.add(i)).to_f64()))
+                *self.y.add(i) = T::from_f64(scalar::unary(self.op, (*self.x.add(i)).to_f64()));
             };
         }
     }
