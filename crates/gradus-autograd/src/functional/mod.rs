@@ -1,1 +1,26 @@
 //! `torch.nn.functional`: layers as functions, by PyTorch's names, arguments and defaults.
+//!
+//! Values that may have a gradient are `&Var`; indices, labels and masks are `&Tensor`. Functions with many optional
+//! arguments take a struct of options with a `Default`.
+
+mod activation;
+mod attention;
+mod conv;
+mod distance;
+mod embedding;
+mod linear;
+mod loss;
+mod loss_class;
+mod loss_margin;
+mod norm;
+
+pub use activation::*;
+pub use attention::*;
+pub use conv::*;
+pub use distance::*;
+pub use embedding::*;
+pub use linear::*;
+pub use loss::*;
+pub use loss_class::*;
+pub use loss_margin::*;
+pub use norm::*;

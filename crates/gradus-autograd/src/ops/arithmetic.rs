@@ -179,7 +179,14 @@ impl Var {
             .record(y, |ctx, dy| {
                 let (x, p) = (ctx.input(0)?, ctx.input(1)?);
                 let dx = ctx.grad(0, || {
-                    let dx = p.mul(&x.pow(&p.sub_scalar(1)?)?)?;
+                    // p xᵖ/x loses less than p x^(p − 1), whose exponent is rounded; but not at x = 0.
+                    let zero = x.value().eq_scalar(0)?;
+                    let dx = ctx.output()?.mul(p)?.div(&x.masked_fill(&zero, 1)?)?;
+                    let at_zero = x
+                        .masked_fill(&zero.logical_not()?, 1)?
+                        .pow(&p.sub_scalar(1)?)?
+                        .mul(p)?;
+                    let dx = Var::where_(&zero, &at_zero, &dx)?;
                     dx.masked_fill(&p.value().eq_scalar(0)?, 0)?
                         .mul(&dy)?
                         .sum_to(ctx.shape(0))

@@ -1,6 +1,6 @@
 //! Choosing between values: maximum, clamp, where, masks.
 
-use gradus_tensor::{Result, Scalar, Tensor};
+use gradus_tensor::{Error, Result, Scalar, Tensor};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -161,6 +161,20 @@ impl Var {
                 })?,
             ])
         })
+    }
+
+    /// [`Var::masked_fill`] with a value that may have a gradient: rank 0.
+    pub fn masked_fill_var(&self, mask: &Tensor, value: &Var) -> Result<Var> {
+        if value.rank() != 0 {
+            return Err(Error::shape(
+                "masked_fill",
+                format!(
+                    "the value has shape {}; it takes one number (rank 0)",
+                    value.shape()
+                ),
+            ));
+        }
+        Var::where_(mask, &value.to_dtype(self.dtype())?, self)
     }
 
     /// `value` where `mask` (broadcast to this shape) holds; no gradient there.

@@ -10,8 +10,17 @@ mod broadcast;
 mod choose;
 mod conv;
 mod in_place;
+mod index;
+mod join;
 mod linear;
+mod moved;
+mod parts;
 mod reduce;
+mod scan;
 mod shape;
+mod softmax;
+mod sort;
 mod trigonometry;
 mod unary;
+
+pub(crate) use reduce::sizes;

@@ -3,6 +3,7 @@
 use gradus_tensor::{Dims, Error, Result, Shape, Tensor};
 
 use crate::op::Op;
+use crate::ops::scan::{has_zero, left_out};
 use crate::var::Var;
 
 /// The dimensions a reduction of `shape` goes over, ascending, and the shape that keeps them at size 1.
@@ -66,7 +67,6 @@ impl Var {
     }
 
     /// The variance over `dims`, divided by `n − correction` (PyTorch's default correction is 1).
-    #[cfg(any())]
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().var(dims.clone(), correction, keepdim)?;
@@ -84,7 +84,6 @@ impl Var {
     }
 
     /// The standard deviation over `dims`: the root of [`Var::var`]. Where it is 0 so is the gradient.
-    #[cfg(any())]
     pub fn std(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().std(dims.clone(), correction, keepdim)?;
@@ -112,7 +111,6 @@ impl Var {
     }
 
     /// The smallest over `dims`. Elements that tie share the gradient evenly.
-    #[cfg(any())]
     pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().amin(dims.clone(), keepdim)?;
@@ -120,21 +118,170 @@ impl Var {
     }
 
     /// The largest along `dim` and where it is (the first of those that tie, which has the whole gradient).
-    #[cfg(any())]
     pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().max(dim, keepdim)?;
         Ok((picked(self, "max", y, &at, dim, keepdim)?, at))
     }
 
     /// The smallest along `dim` and where it is (the first of those that tie, which has the whole gradient).
-    #[cfg(any())]
     pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().min(dim, keepdim)?;
         Ok((picked(self, "min", y, &at, dim, keepdim)?, at))
     }
 
+    /// The smallest and the largest along `dim` (`None`: of all). Elements that tie share the gradient evenly.
+    pub fn aminmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<(Var, Var)> {
+        let dim = dim.into();
+        Ok((self.amin(dim, keepdim)?, self.amax(dim, keepdim)?))
+    }
+
+    /// Variance and mean over `dims`.
+    pub fn var_mean(
+        &self,
+        dims: impl Into<Dims>,
+        correction: f64,
+        keepdim: bool,
+    ) -> Result<(Var, Var)> {
+        let dims = dims.into();
+        Ok((
+            self.var(dims.clone(), correction, keepdim)?,
+            self.mean(dims, keepdim)?,
+        ))
+    }
+
+    /// Standard deviation and mean over `dims`.
+    pub fn std_mean(
+        &self,
+        dims: impl Into<Dims>,
+        correction: f64,
+        keepdim: bool,
+    ) -> Result<(Var, Var)> {
+        let dims = dims.into();
+        Ok((
+            self.std(dims.clone(), correction, keepdim)?,
+            self.mean(dims, keepdim)?,
+        ))
+    }
+
+    /// The product over `dims`; zeros are no trouble for the gradient.
+    pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
+        let dims = dims.into();
+        let y = self.value().prod(dims.clone(), keepdim)?;
+        Op::new("prod")
+            .inputs(&[self])
+            .saves(0)
+            .saves_output()
+            .record(y, move |ctx, dy| {
+                let x = ctx.input(0)?;
+                let (axes, kept) = reduced("prod", x.shape(), &dims)?;
+                let dy = dy.reshape(sizes(&kept))?;
+                if !has_zero(x.value())? {
+                    return dy.mul_(&ctx.output()?.reshape(sizes(&kept))?)?.div(x);
+                }
+                // The product of the others, for each element: (…, n) with element k left out of row k.
+                let order: Vec<usize> = (0..x.rank())
+                    .filter(|d| !axes.contains(d))
+                    .chain(axes.iter().copied())
+                    .collect();
+                let moved = x.permute(&signed(&order))?;
+                let n: usize = axes.iter().map(|&a| x.dims()[a]).product();
+                let rows = if axes.is_empty() {
+                    moved.unsqueeze(-1)?
+                } else {
+                    let lead = &moved.dims()[..x.rank() - axes.len()];
+                    moved.reshape(
+                        lead.iter()
+                            .chain([&n])
+                            .map(|&n| n as isize)
+                            .collect::<Vec<_>>(),
+                    )?
+                };
+                let others = left_out(&rows)?
+                    .prod(-1, false)?
+                    .reshape(sizes(moved.dims()))?;
+                let mut back = vec![0; order.len()];
+                order
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, &d)| back[d] = i as isize);
+                dy.mul(&others.permute(&back)?)
+            })
+    }
+
+    /// The p-norm over `dims`: `(Σ|x|ᵖ)^(1/p)`; ±∞ is the largest and smallest magnitude, 0 the number of elements that are
+    /// not 0. Gradient 0 where the norm is.
+    pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
+        let dims = dims.into();
+        let y = self.value().norm(p, dims.clone(), keepdim)?;
+        Op::new("norm")
+            .inputs(&[self])
+            .saves(0)
+            .saves_output()
+            .record(y, move |ctx, dy| {
+                let x = ctx.input(0)?;
+                let (axes, kept) = reduced("norm", x.shape(), &dims)?;
+                let (dy, y) = (
+                    dy.reshape(sizes(&kept))?,
+                    ctx.output()?.reshape(sizes(&kept))?,
+                );
+                if p == 0.0 {
+                    return x.zeros_like();
+                }
+                if p == 1.0 {
+                    return dy.mul(&x.sign()?);
+                }
+                let zero = y.value().eq_scalar(0)?;
+                if p == 2.0 {
+                    return dy.mul(&x.div(&y)?.masked_fill_(&zero, 0)?);
+                }
+                if p.is_infinite() {
+                    let hit = x.value().abs()?.eq(y.value())?.to_dtype(x.dtype())?;
+                    let share = if axes.is_empty() {
+                        hit
+                    } else {
+                        hit.div(&hit.sum(signed(&axes), true)?)?
+                    };
+                    return dy.mul(&x.sign()?)?.mul_(&Var::from(share));
+                }
+                // sign(x) (|x|/y)^(p − 1)
+                let ratio = x.abs()?.div(&y.masked_fill(&zero, 1)?)?;
+                let ratio = if p < 1.0 {
+                    let flat = x.value().eq_scalar(0)?;
+                    ratio
+                        .masked_fill(&flat, 1)?
+                        .pow_scalar(p - 1.0)?
+                        .masked_fill(&flat, 0)?
+                } else {
+                    ratio.pow_scalar(p - 1.0)?
+                };
+                dy.mul(&ratio.mul(&x.sign()?)?.masked_fill_(&zero, 0)?)
+            })
+    }
+
+    /// The p-norm of the difference.
+    pub fn dist(&self, other: &Var, p: f64) -> Result<Var> {
+        self.sub(other)?.norm(p, .., false)
+    }
+
+    /// The sum over `dims`, NaN counting as 0.
+    pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
+        self.masked_fill(&self.value().isnan()?, 0)?
+            .sum(dims, keepdim)
+    }
+
+    /// The mean over `dims` of what is not NaN.
+    pub fn nanmean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
+        let dims = dims.into();
+        let count = self
+            .value()
+            .isnan()?
+            .logical_not()?
+            .to_dtype(self.dtype())?
+            .sum(dims.clone(), keepdim)?;
+        self.nansum(dims, keepdim)?.div(&Var::from(count))
+    }
+
     /// `ln Σ eˣ` over `dims`, without overflow.
-    #[cfg(any())]
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().logsumexp(dims.clone(), keepdim)?;
@@ -156,7 +303,7 @@ impl Var {
 }
 
 /// The rule of amax and amin: the gradient is shared by the elements that equal the extreme.
-fn extreme(x: &Var, op: &'static str, y: Tensor, dims: Dims) -> Result<Var> {
+pub(crate) fn extreme(x: &Var, op: &'static str, y: Tensor, dims: Dims) -> Result<Var> {
     Op::new(op)
         .inputs(&[x])
         .saves(0)
@@ -176,7 +323,6 @@ fn extreme(x: &Var, op: &'static str, y: Tensor, dims: Dims) -> Result<Var> {
 }
 
 /// The rule of an operation that picks one element along `dim`, at `at`.
-#[cfg(any())]
 pub(crate) fn picked(
     x: &Var,
     op: &'static str,

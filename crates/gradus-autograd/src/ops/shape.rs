@@ -169,33 +169,6 @@ impl Var {
         part("unfold", self, Arc::new(move |x| x.unfold(dim, size, step)))
     }
 
-    /// Pieces of `size` along `dim`; the last may be smaller.
-    #[cfg(any())]
-    pub fn split(&self, size: usize, dim: isize) -> Result<Vec<Var>> {
-        let starts: Vec<(i64, usize)> = pieces(&self.value().split(size, dim)?, dim)?;
-        starts
-            .into_iter()
-            .map(|(start, len)| self.narrow(dim, start, len))
-            .collect()
-    }
-
-    /// At most `chunks` pieces of one size along `dim`; the last may be smaller.
-    #[cfg(any())]
-    pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Var>> {
-        let starts: Vec<(i64, usize)> = pieces(&self.value().chunk(chunks, dim)?, dim)?;
-        starts
-            .into_iter()
-            .map(|(start, len)| self.narrow(dim, start, len))
-            .collect()
-    }
-
-    /// The slices along `dim`, without it.
-    pub fn unbind(&self, dim: isize) -> Result<Vec<Var>> {
-        (0..self.dim(dim)?)
-            .map(|i| self.select(dim, i as i64))
-            .collect()
-    }
-
     /// The same elements, row-major in memory.
     pub fn contiguous(&self) -> Result<Var> {
         if self.value().is_contiguous() {
@@ -206,17 +179,4 @@ impl Var {
             .inputs(&[self])
             .record(y, |_, dy| Ok(dy))
     }
-}
-
-/// Where each of these consecutive pieces starts along `dim`, and its length.
-#[cfg(any())]
-fn pieces(parts: &[Tensor], dim: isize) -> Result<Vec<(i64, usize)>> {
-    let mut start = 0;
-    let mut all = Vec::with_capacity(parts.len());
-    for part in parts {
-        let len = part.dim(dim)?;
-        all.push((start, len));
-        start += len as i64;
-    }
-    Ok(all)
 }

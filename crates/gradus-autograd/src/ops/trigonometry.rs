@@ -42,7 +42,7 @@ impl Var {
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul_(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)
+                dy.mul_(&one_minus_square(ctx.input(0)?)?.rsqrt()?)
             })
     }
 
@@ -53,8 +53,7 @@ impl Var {
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul_(&ctx.input(0)?.square()?.rsub_scalar(1)?.rsqrt()?)?
-                    .neg()
+                dy.mul_(&one_minus_square(ctx.input(0)?)?.rsqrt()?)?.neg()
             })
     }
 
@@ -139,7 +138,7 @@ impl Var {
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul_(&ctx.input(0)?.square()?.sub_scalar(1)?.rsqrt()?)
+                dy.mul_(&one_minus_square(ctx.input(0)?)?.neg_()?.rsqrt()?)
             })
     }
 
@@ -149,8 +148,11 @@ impl Var {
         Op::new("atanh")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| {
-                dy.div_(&ctx.input(0)?.square()?.rsub_scalar(1)?)
-            })
+            .record(y, |ctx, dy| dy.div_(&one_minus_square(ctx.input(0)?)?))
     }
+}
+
+/// `1 − x²` as `(1 − x)(1 + x)`, which is accurate near ±1.
+fn one_minus_square(x: &Var) -> Result<Var> {
+    x.rsub_scalar(1)?.mul_(&x.add_scalar(1)?)
 }

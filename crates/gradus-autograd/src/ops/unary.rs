@@ -191,7 +191,11 @@ impl Var {
         Op::new("digamma")
             .inputs(&[self])
             .saves(0)
-            .record(y, |ctx, dy| dy.mul_(&ctx.input(0)?.trigamma()?))
+            .record(y, |ctx, dy| {
+                // The reflection cancels: too much for f32.
+                let slope = ctx.input(0)?.to_dtype(DType::F64)?.trigamma()?;
+                dy.mul_(&slope.to_dtype(ctx.dtype(0))?)
+            })
     }
 
     /// The second derivative of `ln Γ`, by its series at `z + 8` (Abramowitz and Stegun 6.4.12), `z = x` or, below ½,

@@ -127,6 +127,9 @@ pub fn cases() -> Vec<Case> {
         unary("clamp", -2.0, 2.0, |x| x.clamp(Some(-1.0), Some(0.5))),
         unary("clamp_min", -2.0, 2.0, |x| x.clamp_min(-0.5)),
         unary("clamp_max", -2.0, 2.0, |x| x.clamp_max(0.5)),
+        unary("masked_fill_var", -2.0, 2.0, |x| {
+            x.masked_fill_var(&mask(x.dims())?, &x.sum(.., false)?)
+        }),
         unary("masked_fill", -2.0, 2.0, |x| {
             x.masked_fill(&mask(x.dims())?, 0.5)
         }),

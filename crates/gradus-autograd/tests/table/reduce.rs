@@ -24,6 +24,11 @@ pub fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     all.extend(reduction("sum", |x, d, k| x.sum(d, k)));
     all.extend(reduction("mean", |x, d, k| x.mean(d, k)));
+    all.extend(
+        reduction("amax", |x, d, k| x.amax(d, k))
+            .into_iter()
+            .take(3),
+    ); // nothing has no largest
     for (name, f) in [
         ("sum", Var::sum as fn(&Var, Dims, bool) -> Result<Var>),
         ("mean", Var::mean),

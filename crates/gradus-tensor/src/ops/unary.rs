@@ -245,11 +245,9 @@ impl Tensor {
         match eps {
             Some(eps) => {
                 let x = self.to_dtype(self.dtype().to_float())?;
-                apply(
-                    UnaryOp::Logit,
-                    FLOAT,
-                    Operand::Own(x.clamp(eps, 1.0 - eps)?),
-                )
+                let low = x.lt_scalar(eps)?; // the lower bound wins where they cross (eps above a half), as PyTorch has it
+                let x = x.clamp(None, 1.0 - eps)?.masked_fill_(&low, eps)?;
+                apply(UnaryOp::Logit, FLOAT, Operand::Own(x))
             }
             None => apply(UnaryOp::Logit, FLOAT, Operand::Ref(self)),
         }

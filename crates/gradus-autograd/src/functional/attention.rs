@@ -1,0 +1,109 @@
+//! Attention (Vaswani et al., "Attention Is All You Need", 2017).
+
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use super::activation::dropout;
+use crate::var::Var;
+
+/// Optional arguments of [`scaled_dot_product_attention`].
+#[derive(Clone, Debug, Default)]
+pub struct Attention {
+    /// Broadcast to (…, T, S): bool, true where attention is allowed; or a float that is added to the scores.
+    pub mask: Option<Tensor>,
+    /// Probability of dropping a weight (0).
+    pub dropout_p: f64,
+    /// Position t attends to positions up to t only (false).
+    pub is_causal: bool,
+    /// What scores are multiplied by (`None`: 1/√E).
+    pub scale: Option<f64>,
+    /// Query heads (dimension −3) share key and value heads in groups (false).
+    pub enable_gqa: bool,
+}
+
+/// `softmax(q kᵀ scale + mask) v`: q (…, T, E), k (…, S, E), v (…, S, F), to (…, T, F).
+///
+/// # Errors
+/// If the shapes do not fit, or both a mask and `is_causal` are given.
+pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
+    const OP: &str = "scaled_dot_product_attention";
+    if q.rank() < 2
+        || k.rank() < 2
+        || v.rank() < 2
+        || q.dim(-1)? != k.dim(-1)?
+        || k.dim(-2)? != v.dim(-2)?
+    {
+        let message = format!(
+            "q {}, k {}, v {}: it takes (…, T, E), (…, S, E), (…, S, F)",
+            q.shape(),
+            k.shape(),
+            v.shape()
+        );
+        return Err(Error::shape(OP, message));
+    }
+    if options.mask.is_some() && options.is_causal {
+        return Err(Error::value(OP, "give a mask or is_causal, not both"));
+    }
+    let (t, s, e) = (q.dim(-2)?, k.dim(-2)?, q.dim(-1)?);
+    let (k, v) = if options.enable_gqa {
+        (shared_heads(OP, q, k)?, shared_heads(OP, q, v)?)
+    } else {
+        (k.clone(), v.clone())
+    };
+    let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt());
+    // The scale is split over both factors, as PyTorch does it: scores never overflow before it is applied.
+    let root = scale.abs().sqrt();
+    let mut scores = q
+        .mul_scalar(root * scale.signum())?
+        .matmul(&k.mul_scalar(root)?.transpose(-2, -1)?)?; // (…, T, S)
+    let causal = if options.is_causal {
+        Some(
+            Tensor::ones([t, s], DType::U8)?
+                .tril(0)?
+                .to_dtype(DType::Bool)?,
+        )
+    } else {
+        None
+    };
+    let mut nothing = None;
+    match causal.as_ref().or(options.mask.as_ref()) {
+        Some(mask) if mask.dtype() == DType::Bool => {
+            let hidden = mask.logical_not()?;
+            scores = scores.masked_fill(&hidden, f64::NEG_INFINITY)?;
+            // A row that may attend to nothing gives 0, not NaN.
+            nothing = Some(
+                hidden
+                    .to_dtype(DType::I64)?
+                    .sum(-1, true)?
+                    .eq_scalar(hidden.dim(-1)?)?,
+            );
+        }
+        Some(mask) => scores = scores.add(&Var::from(mask.to_dtype(q.dtype())?))?,
+        None => {}
+    }
+    let mut weights = scores.softmax(-1)?;
+    if let Some(nothing) = nothing {
+        weights = weights.masked_fill(&nothing, 0)?;
+    }
+    dropout(&weights, options.dropout_p, true)?.matmul(&v)
+}
+
+/// Key or value heads (dimension −3) repeated to as many as the query has.
+fn shared_heads(op: &'static str, q: &Var, x: &Var) -> Result<Var> {
+    let (Ok(heads), Ok(own)) = (q.dim(-3), x.dim(-3)) else {
+        return Err(Error::shape(
+            op,
+            format!("{} has no dimension of heads", x.shape()),
+        ));
+    };
+    if own == 0 || heads % own != 0 {
+        return Err(Error::shape(
+            op,
+            format!("{heads} query heads do not divide by {own}"),
+        ));
+    }
+    if heads == own {
+        Ok(x.clone())
+    } else {
+        x.repeat_interleave(heads / own, -3)
+    }
+}

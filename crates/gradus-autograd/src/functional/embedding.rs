@@ -1,0 +1,162 @@
+//! Rows of a table by number.
+
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use crate::op::Op;
+use crate::var::Var;
+
+/// The rows of `weight` (V, C) that `indices` (any shape) name, to (…, C). The row `padding_idx` gets no gradient.
+///
+/// # Errors
+/// If the table is not a matrix, the indices are not whole numbers, or one is out of range.
+pub fn embedding(indices: &Tensor, weight: &Var, padding_idx: Option<usize>) -> Result<Var> {
+    if weight.rank() != 2 {
+        return Err(Error::shape(
+            "embedding",
+            format!("the table has shape {}; it takes (V, C)", weight.shape()),
+        ));
+    }
+    if let Some(i) = padding_idx
+        && i >= weight.dims()[0]
+    {
+        return Err(Error::index(
+            "embedding",
+            format!("padding_idx {i} in a table of {} rows", weight.dims()[0]),
+        ));
+    }
+    let channels = weight.dims()[1] as isize;
+    let flat = indices.flatten(0, -1)?;
+    let y = weight
+        .value()
+        .index_select(0, &flat)
+        .map_err(|e| e.in_op("embedding"))?;
+    let shape: Vec<isize> = indices
+        .dims()
+        .iter()
+        .map(|&n| n as isize)
+        .chain([channels])
+        .collect();
+    let y = y.reshape(shape)?; // (…, C)
+    Op::new("embedding")
+        .inputs(&[weight])
+        .record(y, move |ctx, dy| {
+            let rows = dy.reshape([flat.numel() as isize, channels])?;
+            let rows = match padding_idx {
+                Some(i) => rows.masked_fill(&flat.eq_scalar(i)?.unsqueeze(1)?, 0)?,
+                None => rows,
+            };
+            Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).index_add(0, &flat, &rows, 1.0)
+        })
+}
+
+/// How [`embedding_bag`] joins the rows of a bag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BagMode {
+    /// Their sum.
+    Sum,
+    /// Their mean (PyTorch's default).
+    #[default]
+    Mean,
+    /// The largest of each column.
+    Max,
+}
+
+/// Optional arguments of [`embedding_bag`].
+#[derive(Clone, Debug, Default)]
+pub struct EmbeddingBag {
+    /// Where each bag starts in a vector of indices; not given when `indices` is a matrix with a bag in each row.
+    pub offsets: Option<Tensor>,
+    /// How rows are joined.
+    pub mode: BagMode,
+    /// A weight for each index; only with the sum.
+    pub per_sample_weights: Option<Var>,
+    /// The last offset is the end of the last bag.
+    pub include_last_offset: bool,
+    /// Indices of this row do not count.
+    pub padding_idx: Option<usize>,
+}
+
+/// Sums, means or maxima of bags of rows of `weight` (V, C), to (bags, C); an empty bag gives zeros.
+///
+/// # Errors
+/// If shapes do not fit, an index is out of range, or offsets do not ascend.
+pub fn embedding_bag(indices: &Tensor, weight: &Var, options: &EmbeddingBag) -> Result<Var> {
+    const OP: &str = "embedding_bag";
+    let starts: Vec<i64> = match (indices.rank(), &options.offsets) {
+        (2, None) => (0..=indices.dims()[0])
+            .map(|i| (i * indices.dims()[1]) as i64)
+            .collect(),
+        (1, Some(offsets)) => {
+            let mut starts = offsets.to_dtype(DType::I64)?.to_vec::<i64>()?;
+            if !options.include_last_offset {
+                starts.push(indices.numel() as i64);
+            }
+            starts
+        }
+        _ => {
+            return Err(Error::shape(
+                OP,
+                "it takes a matrix of indices, or a vector with offsets",
+            ));
+        }
+    };
+    let sorted = starts.windows(2).all(|w| w[0] <= w[1]);
+    if !sorted
+        || starts.first().is_some_and(|&s| s != 0)
+        || starts.last().is_some_and(|&s| s > indices.numel() as i64)
+    {
+        return Err(Error::value(
+            OP,
+            "the offsets must start at 0, ascend, and stay within the indices",
+        ));
+    }
+    if options.per_sample_weights.is_some() && options.mode != BagMode::Sum {
+        return Err(Error::value(OP, "per_sample_weights go with mode Sum"));
+    }
+    let bags = starts.len().saturating_sub(1);
+    let flat = indices.flatten(0, -1)?;
+    // What does not count is left out; the rest knows its bag.
+    let numbers = flat.to_dtype(DType::I64)?.to_vec::<i64>()?;
+    let padding = options.padding_idx.map(|i| i as i64);
+    let (mut kept, mut bag_of) = (Vec::new(), Vec::new());
+    for bag in 0..bags {
+        for at in starts[bag]..starts[bag + 1] {
+            if padding != Some(numbers[at as usize]) {
+                kept.push(at);
+                bag_of.push(bag as i64);
+            }
+        }
+    }
+    let count = kept.len();
+    let (kept, bag_of) = (
+        Tensor::from_vec(kept, [count])?,
+        Tensor::from_vec(bag_of, [count])?,
+    );
+    let mut rows = weight.index_select(0, &flat.index_select(0, &kept)?)?; // (count, C)
+    if let Some(w) = &options.per_sample_weights {
+        if w.dims() != indices.dims() {
+            return Err(Error::shape(
+                OP,
+                format!("weights {} for indices {}", w.shape(), indices.shape()),
+            ));
+        }
+        rows = rows.mul(&w.reshape([-1])?.index_select(0, &kept)?.unsqueeze(1)?)?;
+    }
+    let zeros = Var::from(Tensor::zeros([bags, weight.dims()[1]], weight.dtype())?);
+    match options.mode {
+        BagMode::Sum => zeros.index_add(0, &bag_of, &rows, 1.0),
+        BagMode::Mean => {
+            let ones = Tensor::ones([count], weight.dtype())?;
+            let sizes = Tensor::zeros([bags], weight.dtype())?
+                .index_add(0, &bag_of, &ones, 1.0)?
+                .clamp_min(1)?;
+            zeros
+                .index_add(0, &bag_of, &rows, 1.0)?
+                .div(&Var::from(sizes.unsqueeze(1)?))
+        }
+        BagMode::Max => {
+            let place = bag_of.unsqueeze(1)?.broadcast_to(rows.shape())?;
+            zeros.scatter_reduce(0, &place, &rows, gradus_tensor::ScatterReduce::Amax, false)
+        }
+    }
+}

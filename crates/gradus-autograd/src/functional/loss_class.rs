@@ -1,0 +1,234 @@
+//! Losses of classification: one right class among C.
+
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use super::loss::Reduction;
+use crate::var::Var;
+
+/// Optional arguments of [`cross_entropy`] and [`nll_loss`].
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// A weight for each class: (C).
+    pub weight: Option<Tensor>,
+    /// Targets of this value do not count (−100).
+    pub ignore_index: i64,
+    /// Mean of those that count (weighted, if there are weights), sum, or none.
+    pub reduction: Reduction,
+    /// This much of the target is spread evenly over the classes (0); only for [`cross_entropy`].
+    pub label_smoothing: f64,
+}
+
+impl Default for CrossEntropy {
+    fn default() -> CrossEntropy {
+        CrossEntropy {
+            weight: None,
+            ignore_index: -100,
+            reduction: Reduction::Mean,
+            label_smoothing: 0.0,
+        }
+    }
+}
+
+/// The cross-entropy of `softmax(logits)`: logits (B, C), (C) or (B, C, …); the target is class numbers (B), () or (B, …),
+/// or probabilities of the logits' shape.
+///
+/// # Errors
+/// If the shapes do not fit or a class is out of range.
+pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var> {
+    if !(0.0..=1.0).contains(&options.label_smoothing) {
+        return Err(Error::value(
+            "cross_entropy",
+            format!(
+                "label_smoothing {} is not in 0..=1",
+                options.label_smoothing
+            ),
+        ));
+    }
+    if target.dtype().is_float() {
+        return cross_entropy_soft(logits, &Var::from(target), options);
+    }
+    let classes = class_dim("cross_entropy", logits)?;
+    let log_p = logits.log_softmax(classes)?;
+    let chosen = negative_log("cross_entropy", &log_p, target, options)?;
+    let smoothing = options.label_smoothing;
+    if smoothing == 0.0 {
+        return chosen.reduced(options.reduction);
+    }
+    // (1 − s) of the chosen class, and s spread over all.
+    let count = logits.dim(classes)? as f64;
+    let all = match &options.weight {
+        Some(weight) => log_p.mul(&Var::from(along(weight, classes, logits.rank())?))?,
+        None => log_p,
+    };
+    let all = all
+        .sum(classes, false)?
+        .neg()?
+        .masked_fill(&chosen.ignored, 0)?;
+    let losses = chosen
+        .losses
+        .mul_scalar(1.0 - smoothing)?
+        .add(&all.mul_scalar(smoothing / count)?)?;
+    Chosen { losses, ..chosen }.reduced(options.reduction)
+}
+
+/// [`cross_entropy`] with probabilities that may have a gradient.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn cross_entropy_soft(logits: &Var, target: &Var, options: &CrossEntropy) -> Result<Var> {
+    if logits.dims() != target.dims() {
+        let message = format!(
+            "logits {} and target probabilities {} must have one shape",
+            logits.shape(),
+            target.shape()
+        );
+        return Err(Error::shape("cross_entropy", message));
+    }
+    let classes = class_dim("cross_entropy", logits)?;
+    let count = logits.dim(classes)?;
+    let target = if options.label_smoothing > 0.0 {
+        target
+            .mul_scalar(1.0 - options.label_smoothing)?
+            .add_scalar(options.label_smoothing / count as f64)?
+    } else {
+        target.clone()
+    };
+    let mut losses = logits.log_softmax(classes)?.mul(&target)?;
+    if let Some(weight) = &options.weight {
+        check_weight("cross_entropy", weight, count)?;
+        losses = losses.mul(&Var::from(along(weight, classes, logits.rank())?))?;
+    }
+    options.reduction.apply(&losses.sum(classes, false)?.neg()?)
+}
+
+/// Minus the log-probability of the target class: log-probabilities (B, C), (C) or (B, C, …), class numbers (B), () or (B, …).
+///
+/// # Errors
+/// If the shapes do not fit or a class is out of range.
+pub fn nll_loss(log_p: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var> {
+    class_dim("nll_loss", log_p)?;
+    negative_log("nll_loss", log_p, target, options)?.reduced(options.reduction)
+}
+
+/// The losses of the targets, before they are reduced.
+struct Chosen {
+    losses: Var,
+    /// Targets that do not count.
+    ignored: Tensor,
+    /// What the mean divides by.
+    total: Tensor,
+}
+
+impl Chosen {
+    fn reduced(self, reduction: Reduction) -> Result<Var> {
+        match reduction {
+            Reduction::Mean => self.losses.sum(.., false)?.div(&Var::from(self.total)),
+            other => other.apply(&self.losses),
+        }
+    }
+}
+
+fn negative_log(
+    op: &'static str,
+    log_p: &Var,
+    target: &Tensor,
+    options: &CrossEntropy,
+) -> Result<Chosen> {
+    let classes = class_dim(op, log_p)?;
+    let count = log_p.dim(classes)?;
+    let mut shape = log_p.dims().to_vec();
+    shape.remove(classes as usize);
+    if target.dims() != shape {
+        let message = format!(
+            "input {} and target {}: the target has no class dimension, so {shape:?}",
+            log_p.shape(),
+            target.shape()
+        );
+        return Err(Error::shape(op, message));
+    }
+    if !target.dtype().is_int() {
+        return Err(Error::dtype(
+            op,
+            format!("the targets are {}; class numbers are i64", target.dtype()),
+        ));
+    }
+    let target = target.to_dtype(DType::I64)?;
+    let ignored = target.eq_scalar(options.ignore_index)?;
+    let safe = target.masked_fill(&ignored, 0)?;
+    let wrong = safe.lt_scalar(0)?.logical_or(&safe.ge_scalar(count)?)?;
+    if safe.numel() > 0 && wrong.to_dtype(DType::I64)?.sum(.., false)?.item::<i64>()? > 0 {
+        let bad = safe
+            .masked_fill(&wrong.logical_not()?, 0)?
+            .to_vec::<i64>()?;
+        let bad = bad
+            .into_iter()
+            .find(|&c| c < 0 || c >= count as i64)
+            .unwrap_or(0);
+        return Err(Error::index(
+            op,
+            format!(
+                "target {bad} is not one of {count} classes (0..={})",
+                count.saturating_sub(1)
+            ),
+        ));
+    }
+    let counted = ignored.logical_not()?.to_dtype(log_p.dtype())?;
+    let weight = match &options.weight {
+        Some(weight) => {
+            check_weight(op, weight, count)?;
+            weight
+                .to_dtype(log_p.dtype())?
+                .take(&safe)?
+                .mul_(&counted)?
+        }
+        None => counted,
+    };
+    let picked = if count == 0 {
+        log_p.sum(classes, false)?
+    } else {
+        log_p
+            .gather(classes, &safe.unsqueeze(classes)?)?
+            .squeeze(classes)?
+    };
+    let losses = picked.neg()?.masked_fill(&ignored, 0)?;
+    let losses = if options.weight.is_some() {
+        losses.mul(&Var::from(&weight))?
+    } else {
+        losses
+    };
+    let total = weight.sum(.., false)?;
+    Ok(Chosen {
+        losses,
+        ignored,
+        total,
+    })
+}
+
+/// Which dimension the classes are: 0 of (C), else 1.
+fn class_dim(op: &'static str, x: &Var) -> Result<isize> {
+    match x.rank() {
+        0 => Err(Error::shape(
+            op,
+            "a single number has no classes; it takes (B, C), (C) or (B, C, …)",
+        )),
+        1 => Ok(0),
+        _ => Ok(1),
+    }
+}
+
+fn check_weight(op: &'static str, weight: &Tensor, count: usize) -> Result<()> {
+    if weight.dims() == [count] {
+        return Ok(());
+    }
+    Err(Error::shape(
+        op,
+        format!("{} class weights for {count} classes", weight.shape()),
+    ))
+}
+
+/// A vector along `dim` of a tensor of this rank.
+fn along(v: &Tensor, dim: isize, rank: usize) -> Result<Tensor> {
+    let mut shape = vec![1isize; rank];
+    shape[dim as usize] = -1;
+    v.reshape(shape)
+}

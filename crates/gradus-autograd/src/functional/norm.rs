@@ -1,0 +1,271 @@
+//! Normalisations: mean 0 and variance 1 over some dimensions, then a scale and a shift.
+
+use gradus_tensor::{Error, Result, Tensor};
+
+use crate::var::Var;
+
+/// `(x − mean)/√(var + eps)` over `dims`, var divided by n.
+fn standardize(x: &Var, dims: &[isize], eps: f64) -> Result<Var> {
+    let centred = x.sub(&x.mean(dims, true)?)?;
+    let var = centred.square()?.mean(dims, true)?;
+    centred.mul(&var.add_scalar(eps)?.rsqrt()?)
+}
+
+/// `x · weight + bias`, each if given.
+fn affine(x: Var, weight: Option<&Var>, bias: Option<&Var>) -> Result<Var> {
+    let x = match weight {
+        Some(weight) => x.mul(weight)?,
+        None => x,
+    };
+    match bias {
+        Some(bias) => x.add(bias),
+        None => Ok(x),
+    }
+}
+
+/// The last dimensions, which must have the sizes of `shape`.
+fn last_dims(
+    op: &'static str,
+    x: &Var,
+    shape: &[usize],
+    others: &[Option<&Var>],
+) -> Result<Vec<isize>> {
+    let fits = !shape.is_empty() && x.dims().ends_with(shape);
+    if !fits || others.iter().flatten().any(|v| v.dims() != shape) {
+        let given: Vec<String> = others
+            .iter()
+            .flatten()
+            .map(|v| v.shape().to_string())
+            .collect();
+        return Err(Error::shape(
+            op,
+            format!(
+                "normalized_shape {shape:?} must be the last sizes of the input {} and the shape of weight and bias {given:?}",
+                x.shape()
+            ),
+        ));
+    }
+    Ok((1..=shape.len() as isize).rev().map(|d| -d).collect())
+}
+
+/// Over the last dimensions, which have the sizes of `normalized_shape` (eps 1e-5).
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn layer_norm(
+    x: &Var,
+    normalized_shape: &[usize],
+    weight: Option<&Var>,
+    bias: Option<&Var>,
+    eps: f64,
+) -> Result<Var> {
+    let dims = last_dims("layer_norm", x, normalized_shape, &[weight, bias])?;
+    affine(standardize(x, &dims, eps)?, weight, bias)
+}
+
+/// Divided by the root mean square over the last dimensions, then scaled (`eps` `None`: the dtype's epsilon).
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn rms_norm(
+    x: &Var,
+    normalized_shape: &[usize],
+    weight: Option<&Var>,
+    eps: Option<f64>,
+) -> Result<Var> {
+    let dims = last_dims("rms_norm", x, normalized_shape, &[weight])?;
+    let eps = eps.unwrap_or(if x.dtype() == gradus_tensor::DType::F64 {
+        f64::EPSILON
+    } else {
+        f64::from(f32::EPSILON)
+    });
+    let scale = x.square()?.mean(dims, true)?.add_scalar(eps)?.rsqrt()?;
+    affine(x.mul(&scale)?, weight, None)
+}
+
+/// Over groups of channels of each sample: x (B, C, …), weight and bias (C) (eps 1e-5).
+///
+/// # Errors
+/// If the groups do not divide the channels or the shapes do not fit.
+pub fn group_norm(
+    x: &Var,
+    num_groups: usize,
+    weight: Option<&Var>,
+    bias: Option<&Var>,
+    eps: f64,
+) -> Result<Var> {
+    let channels = channels("group_norm", x, &[weight, bias])?;
+    if num_groups == 0 || channels % num_groups != 0 {
+        return Err(Error::shape(
+            "group_norm",
+            format!("{channels} channels do not divide into {num_groups} groups"),
+        ));
+    }
+    let (batch, groups) = (x.dims()[0] as isize, num_groups as isize);
+    let per_group = if x.numel() == 0 {
+        0
+    } else {
+        x.numel() as isize / (batch * groups)
+    };
+    let grouped = x.reshape([batch, groups, per_group])?; // (B, G, C/G · …)
+    let y = standardize(&grouped, &[-1], eps)?.reshape(super::super::ops::sizes(x.dims()))?;
+    scaled(y, weight, bias)
+}
+
+/// Over each channel of each sample: x (B, C, …), weight and bias (C) (eps 1e-5). With `running` mean and variance,
+/// those are used.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn instance_norm(
+    x: &Var,
+    running: Option<(&Tensor, &Tensor)>,
+    weight: Option<&Var>,
+    bias: Option<&Var>,
+    eps: f64,
+) -> Result<Var> {
+    let channels = channels("instance_norm", x, &[weight, bias])?;
+    if let Some((mean, var)) = running {
+        return batch_norm(x, Some((mean, var)), weight, bias, false, eps);
+    }
+    let spatial: usize = x.dims()[2..].iter().product();
+    if spatial <= 1 {
+        return Err(Error::shape(
+            "instance_norm",
+            format!(
+                "{}: it takes more than 1 element for each channel",
+                x.shape()
+            ),
+        ));
+    }
+    group_norm(x, channels, weight, bias, eps)
+}
+
+/// Over each channel of the whole batch: x (B, C, …), weight and bias (C) (eps 1e-5). Training, or without `running` mean
+/// and variance, with the statistics of the batch; otherwise with the running ones, which this function does not change:
+/// see [`batch_stats`].
+///
+/// # Errors
+/// If the shapes do not fit, or there is only one element for each channel in training.
+pub fn batch_norm(
+    x: &Var,
+    running: Option<(&Tensor, &Tensor)>,
+    weight: Option<&Var>,
+    bias: Option<&Var>,
+    training: bool,
+    eps: f64,
+) -> Result<Var> {
+    let channels = channels("batch_norm", x, &[weight, bias])?;
+    let y = match running {
+        Some((mean, var)) if !training => {
+            if mean.dims() != [channels] || var.dims() != [channels] {
+                let message = format!(
+                    "running mean {} and variance {} for {channels} channels",
+                    mean.shape(),
+                    var.shape()
+                );
+                return Err(Error::shape("batch_norm", message));
+            }
+            let mean = per_channel(&Var::from(mean), x.rank())?;
+            let scale = per_channel(&Var::from(var.add_scalar(eps)?.rsqrt_()?), x.rank())?;
+            x.sub(&mean)?.mul(&scale)?
+        }
+        _ => {
+            if training && x.numel() <= channels {
+                let message = format!(
+                    "{}: training takes more than 1 element for each channel",
+                    x.shape()
+                );
+                return Err(Error::shape("batch_norm", message));
+            }
+            standardize(x, &all_but_channels(x), eps)?
+        }
+    };
+    scaled(y, weight, bias)
+}
+
+/// Mean and unbiased variance of each channel of the batch: what running statistics are updated with.
+///
+/// # Errors
+/// If there is no channel dimension.
+pub fn batch_stats(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let v = Var::from(x);
+    let channels = channels("batch_stats", &v, &[])?;
+    let dims = all_but_channels(&v);
+    let mean = x.mean(dims.clone(), true)?;
+    let n = x.numel() / channels.max(1);
+    let var = x
+        .sub(&mean)?
+        .square_()?
+        .sum(dims, false)?
+        .div_scalar_(n as f64 - 1.0)?;
+    Ok((mean.reshape([channels])?, var))
+}
+
+/// Divided by a power of the mean square over `size` neighbouring channels: x (B, C, …) (alpha 1e-4, beta 0.75, k 1).
+///
+/// # Errors
+/// If the size is 0 or there is no channel dimension.
+pub fn local_response_norm(x: &Var, size: usize, alpha: f64, beta: f64, k: f64) -> Result<Var> {
+    if x.rank() < 3 || size == 0 {
+        return Err(Error::shape(
+            "local_response_norm",
+            format!(
+                "{} with size {size}: it takes (B, C, …) and a size above 0",
+                x.shape()
+            ),
+        ));
+    }
+    if x.numel() == 0 {
+        return Ok(x.clone());
+    }
+    let rank = x.rank();
+    let mut pad = vec![0isize; 2 * (rank - 1)];
+    pad[2 * (rank - 2)] = (size / 2) as isize;
+    pad[2 * (rank - 2) + 1] = ((size - 1) / 2) as isize;
+    let squares = x.square()?.pad(
+        &pad,
+        gradus_tensor::PadMode::Constant(gradus_tensor::Scalar::Int(0)),
+    )?;
+    let mean = squares.unfold(1, size, 1)?.mean(-1, false)?; // (B, C, …)
+    x.div(&mean.mul_scalar(alpha)?.add_scalar(k)?.pow_scalar(beta)?)
+}
+
+/// The number of channels of (B, C, …), which weight and bias must have.
+fn channels(op: &'static str, x: &Var, others: &[Option<&Var>]) -> Result<usize> {
+    let Some(&channels) = x.dims().get(1) else {
+        return Err(Error::shape(
+            op,
+            format!("the input has shape {}; it takes (B, C, …)", x.shape()),
+        ));
+    };
+    if let Some(other) = others.iter().flatten().find(|v| v.dims() != [channels]) {
+        return Err(Error::shape(
+            op,
+            format!(
+                "weight or bias {} for {channels} channels of the input {}",
+                other.shape(),
+                x.shape()
+            ),
+        ));
+    }
+    Ok(channels)
+}
+
+fn all_but_channels(x: &Var) -> Vec<isize> {
+    (0..x.rank() as isize).filter(|&d| d != 1).collect()
+}
+
+/// (C) as (1, C, 1, …).
+fn per_channel(v: &Var, rank: usize) -> Result<Var> {
+    let mut shape = vec![1isize; rank];
+    shape[1] = -1;
+    v.reshape(shape)
+}
+
+fn scaled(y: Var, weight: Option<&Var>, bias: Option<&Var>) -> Result<Var> {
+    let rank = y.rank();
+    let weight = weight.map(|w| per_channel(w, rank)).transpose()?;
+    let bias = bias.map(|b| per_channel(b, rank)).transpose()?;
+    affine(y, weight.as_ref(), bias.as_ref())
+}

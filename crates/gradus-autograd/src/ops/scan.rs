@@ -1,0 +1,160 @@
+//! Running sums, products and extremes, and differences of neighbours.
+
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use crate::op::Op;
+use crate::ops::reduce::picked;
+use crate::var::Var;
+
+impl Var {
+    /// The sum of the elements so far along `dim`.
+    pub fn cumsum(&self, dim: isize) -> Result<Var> {
+        let y = self.value().cumsum(dim)?;
+        Op::new("cumsum")
+            .inputs(&[self])
+            .record(y, move |_, dy| dy.reverse_cumsum(dim))
+    }
+
+    fn reverse_cumsum(&self, dim: isize) -> Result<Var> {
+        self.flip(dim)?.cumsum(dim)?.flip(dim)
+    }
+
+    /// The product of the elements so far along `dim`.
+    pub fn cumprod(&self, dim: isize) -> Result<Var> {
+        let y = self.value().cumprod(dim)?;
+        Op::new("cumprod")
+            .inputs(&[self])
+            .saves(0)
+            .saves_output()
+            .record(y, move |ctx, dy| {
+                let x = ctx.input(0)?;
+                if x.rank() == 0 {
+                    return Ok(dy);
+                }
+                if !has_zero(x.value())? {
+                    return dy.mul_(&ctx.output()?)?.reverse_cumsum(dim)?.div_(x);
+                }
+                // dxₖ = Σ_{i ≥ k} dyᵢ Π_{j ≤ i, j ≠ k} xⱼ: row k of a matrix has xₖ left out.
+                let products = left_out(&x.movedim(dim, -1)?)?.cumprod(-1)?; // (…, k, i)
+                let terms = dy
+                    .movedim(dim, -1)?
+                    .unsqueeze(-2)?
+                    .mul(&products)?
+                    .triu(0)?;
+                terms.sum(-1, false)?.movedim(-1, dim)
+            })
+    }
+
+    /// The largest element so far along `dim`, and where it is.
+    pub fn cummax(&self, dim: isize) -> Result<(Var, Tensor)> {
+        let (y, at) = self.value().cummax(dim)?;
+        Ok((picked(self, "cummax", y, &at, dim, true)?, at))
+    }
+
+    /// The smallest element so far along `dim`, and where it is.
+    pub fn cummin(&self, dim: isize) -> Result<(Var, Tensor)> {
+        let (y, at) = self.value().cummin(dim)?;
+        Ok((picked(self, "cummin", y, &at, dim, true)?, at))
+    }
+
+    /// `ln Σ eˣ` of the elements so far along `dim`, without overflow.
+    pub fn logcumsumexp(&self, dim: isize) -> Result<Var> {
+        let y = self.value().logcumsumexp(dim)?;
+        Op::new("logcumsumexp")
+            .inputs(&[self])
+            .saves(0)
+            .saves_output()
+            .record(y, move |ctx, dy| {
+                // dxₖ = Σ_{i ≥ k} dyᵢ e^(xₖ − yᵢ)
+                let (x, y) = (ctx.input(0)?, ctx.output()?);
+                if x.rank() == 0 {
+                    return Ok(dy);
+                }
+                if ctx.create_graph() {
+                    // As written, with a matrix; no exponent is above 0 where it counts.
+                    let exponents = x
+                        .movedim(dim, -1)?
+                        .unsqueeze(-1)?
+                        .sub(&y.movedim(dim, -1)?.unsqueeze(-2)?)?;
+                    let n = exponents.dim(-1)?;
+                    let later = Tensor::ones([n, n], DType::U8)?
+                        .triu(0)?
+                        .to_dtype(DType::Bool)?;
+                    let weights = exponents
+                        .masked_fill(&later.logical_not()?, f64::NEG_INFINITY)?
+                        .exp()?;
+                    return dy
+                        .movedim(dim, -1)?
+                        .unsqueeze(-2)?
+                        .mul(&weights)?
+                        .sum(-1, false)?
+                        .movedim(-1, dim);
+                }
+                // In logarithms, positive and negative parts apart, as PyTorch does it: no matrix.
+                let part = |sign: f64| -> Result<Tensor> {
+                    let size = dy.value().mul_scalar(sign)?;
+                    let size = size
+                        .masked_fill(&size.le_scalar(0)?, 0)?
+                        .log_()?
+                        .sub_(y.value())?;
+                    size.flip(dim)?
+                        .logcumsumexp(dim)?
+                        .flip(dim)?
+                        .add(x.value())?
+                        .exp_()
+                };
+                part(1.0)?.sub_(&part(-1.0)?).map(Var::from)
+            })
+    }
+
+    /// The differences of neighbours along `dim`, `n` times over.
+    pub fn diff(
+        &self,
+        n: i64,
+        dim: isize,
+        prepend: Option<&Var>,
+        append: Option<&Var>,
+    ) -> Result<Var> {
+        if n < 0 {
+            return Err(Error::value("diff", format!("n {n} must not be negative")));
+        }
+        let parts: Vec<&Var> = prepend.into_iter().chain([self]).chain(append).collect();
+        let mut x = if parts.len() == 1 {
+            self.clone()
+        } else {
+            Var::cat(&parts, dim)?
+        };
+        // The tensor's own check of dimensions and rank.
+        self.value().diff(
+            n.min(1),
+            dim,
+            prepend.map(Var::value),
+            append.map(Var::value),
+        )?;
+        for _ in 0..n {
+            let len = x.dim(dim)?;
+            if len == 0 {
+                break;
+            }
+            x = x
+                .narrow(dim, 1, len - 1)?
+                .sub(&x.narrow(dim, 0, len - 1)?)?;
+        }
+        Ok(x)
+    }
+}
+
+pub(crate) fn has_zero(x: &Tensor) -> Result<bool> {
+    x.eq_scalar(0)?.any(.., false)?.item::<bool>()
+}
+
+/// (…, n) as (…, n, n): row k is all of `x` with a 1 in place of element k.
+pub(crate) fn left_out(x: &Var) -> Result<Var> {
+    let n = x.dim(-1)?;
+    let mut shape = x.dims().to_vec();
+    shape.push(n);
+    let diagonal = Tensor::eye(n, DType::U8)?.to_dtype(DType::Bool)?;
+    x.unsqueeze(-2)?
+        .broadcast_to(shape)?
+        .masked_fill(&diagonal, 1)
+}
