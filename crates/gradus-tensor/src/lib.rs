@@ -34,6 +34,8 @@ pub use gradus_cpu::conv::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams}
 pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxPoolParams};
 pub use half::{bf16, f16};
 pub use layout::Layout;
+pub use ops::nn::loss::{CrossEntropyOptions, CrossEntropyOutput, Reduction};
+pub use ops::nn::optim;
 pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
 pub use scalar::Scalar;
 pub use shape::{Dims, Shape};

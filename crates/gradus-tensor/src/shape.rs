@@ -327,14 +327,13 @@ impl Dims {
             .map(|&d| resolve_dim(op, d, shape))
             .collect::<Result<Vec<_>>>()?;
         axes.sort_unstable();
-        if let Some(pair) = axes.windows(2).find(|p| p[0] == p[1]) {
-            return Err(Error::value(
-                op,
-                format!(
-                    "dim {} appears twice in {list:?} for shape {shape}",
-                    pair[0]
-                ),
-            ));
+        let twice = (1..axes.len()).find(|&i| axes[i] == axes[i - 1]);
+        if let Some(i) = twice {
+            let message = format!(
+                "dim {} appears twice in {list:?} for shape {shape}",
+                axes[i]
+            );
+            return Err(Error::value(op, message));
         }
         if shape.rank() == 0 {
             axes.clear();

@@ -1,6 +1,9 @@
 //! Neural-network kernels through tensors: shapes, small exact values, 16-bit floats and refusals.
 
-use gradus_tensor::{AvgPool2dParams, Conv2dParams, DType, MaxPool2dParams, Result, Tensor};
+use gradus_tensor::{
+    AvgPool2dParams, Conv2dParams, CrossEntropyOptions, DType, MaxPool2dParams, Result, Tensor,
+    optim,
+};
 
 fn iota(shape: &[usize]) -> Result<Tensor> {
     Tensor::arange(0, shape.iter().product::<usize>(), 1, DType::F32)?.reshape(shape)
@@ -92,5 +95,105 @@ fn convolution_and_its_transpose() -> Result<()> {
         .is_err()
     );
     assert!(x.conv2d(&w.to_dtype(DType::F64)?, None, &params).is_err());
+    Ok(())
+}
+
+#[test]
+fn softmax_and_cross_entropy() -> Result<()> {
+    let x = iota(&[2, 3, 4])?.sin()?;
+    for dim in 0..3 {
+        let y = x.softmax(dim)?;
+        assert!(
+            y.sum(dim, false)?
+                .allclose(&Tensor::ones((), DType::F32)?, 1e-6, 0.0, false)?
+        );
+        assert!(x.log_softmax(dim)?.exp()?.allclose(&y, 1e-5, 1e-7, false)?);
+    }
+    // (N, C, d) with target (N, d) against log_softmax and gather.
+    let target = Tensor::from_slice(&[0i64, 2, 1, 1, 0, 0, 2, 2], [2, 4])?;
+    let out = x.cross_entropy(&target, &CrossEntropyOptions::default())?;
+    let expected = x
+        .log_softmax(1)?
+        .gather(1, &target.unsqueeze(1)?)?
+        .mean(.., false)?
+        .neg()?;
+    assert!(out.loss.allclose(&expected, 1e-6, 0.0, false)?);
+    let dx = Tensor::scalar(1f32).cross_entropy_backward(
+        &x,
+        &target,
+        &CrossEntropyOptions::default(),
+        &out,
+    )?;
+    let onehot = x.zeros_like()?.scatter_value(1, &target.unsqueeze(1)?, 1)?;
+    assert!(dx.allclose(
+        &x.softmax(1)?.sub(&onehot)?.div_scalar(8)?,
+        1e-5,
+        1e-7,
+        false
+    )?);
+    let out_of_range = Tensor::full([2, 4], 3, DType::I64)?;
+    let e = x
+        .cross_entropy(&out_of_range, &CrossEntropyOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        e,
+        "cross_entropy: index 3 is out of range for a dimension of size 3"
+    );
+    Ok(())
+}
+
+#[test]
+fn embedding_and_its_gradient() -> Result<()> {
+    let (table, index) = (iota(&[4, 2])?, Tensor::from_slice(&[3i64, 0, 3], [1, 3])?);
+    let y = table.embedding(&index)?;
+    assert_eq!(y.dims(), [1, 3, 2]);
+    assert_eq!(
+        y.embedding_backward(&index, 4, 0)?.to_vec::<f32>()?,
+        [0., 0., 0., 0., 0., 0., 12., 14.]
+    );
+    assert!(
+        table.embedding(&Tensor::from_slice(&[4i64], 1)?).is_err()
+            && table.embedding(&Tensor::from_slice(&[-1i64], 1)?).is_err()
+    );
+    Ok(())
+}
+
+#[test]
+fn sixteen_bit_parameters_step_in_f32() -> Result<()> {
+    let options = optim::Adam {
+        lr: 0.1,
+        betas: (0.9, 0.999),
+        eps: 1e-8,
+        weight_decay: 0.0,
+        decoupled: true,
+        maximize: false,
+        step: 1,
+    };
+    let mut w = Tensor::ones(3, DType::BF16)?;
+    let (mut m, mut v) = (Tensor::zeros(3, DType::F32)?, Tensor::zeros(3, DType::F32)?);
+    let shared = w.clone();
+    optim::adam(
+        options,
+        &mut w,
+        &Tensor::ones(3, DType::BF16)?,
+        &mut m,
+        &mut v,
+        None,
+    )?;
+    assert_eq!(w.to_dtype(DType::F32)?.to_vec::<f32>()?, [0.8984375; 3]);
+    assert_eq!((m.dtype(), m.to_vec::<f32>()?), (DType::F32, vec![0.1; 3]));
+    assert_eq!(shared.to_dtype(DType::F32)?.to_vec::<f32>()?, [1.0; 3]); // others do not see it
+    assert!(
+        optim::adam(
+            options,
+            &mut w,
+            &Tensor::ones(4, DType::BF16)?,
+            &mut m,
+            &mut v,
+            None
+        )
+        .is_err()
+    );
     Ok(())
 }

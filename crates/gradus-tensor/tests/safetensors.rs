@@ -8,7 +8,7 @@ use std::path::Path;
 fn sample() -> BTreeMap<String, Tensor> {
     let x = Tensor::arange(-6, 6, 1, DType::I64)
         .unwrap()
-        .reshape(&[3, 4])
+        .reshape([3, 4])
         .unwrap();
     let mut tensors = BTreeMap::new();
     for dtype in DType::ALL {

@@ -33,10 +33,10 @@ fn apply(op: BinaryOp, rule: Rule, a: Operand<'_>, b: Operand<'_>) -> Result<Ten
             _ => None,
         };
         if let Some(unary) = unary {
-            return super::unary::apply_operand(unary, a.to_dtype(name, dtype)?);
+            return super::unary::apply_operand(unary, a.in_dtype(name, dtype)?);
         }
     }
-    let (a, b) = (a.to_dtype(name, dtype)?, b.to_dtype(name, dtype)?);
+    let (a, b) = (a.in_dtype(name, dtype)?, b.in_dtype(name, dtype)?);
     dispatch!(dtype, T => run::<T>(op, &shape, a, b))
 }
 
@@ -363,7 +363,7 @@ fn power(x: Operand<'_>, exponent: Scalar) -> Result<Tensor> {
     if dtype.is_float() {
         return super::unary::apply_operand(
             UnaryOp::PowScalar(exponent.to_f64()),
-            x.to_dtype("pow", dtype)?,
+            x.in_dtype("pow", dtype)?,
         );
     }
     apply(BinaryOp::Pow, POWER, x, Operand::Num(exponent))

@@ -12,11 +12,11 @@ use crate::tensor::{Tensor, view};
 fn apply(op: CompareOp, a: Operand<'_>, b: Operand<'_>, dtype: DType) -> Result<Tensor> {
     let name = op.name();
     let shape = broadcast_all(name, &[a.shape(), b.shape()])?;
-    let (a, b) = (a.to_dtype(name, dtype)?, b.to_dtype(name, dtype)?);
+    let (a, b) = (a.in_dtype(name, dtype)?, b.in_dtype(name, dtype)?);
     let tensor = |x: Operand<'_>| match x {
         Operand::Ref(x) => x.clone(),
         Operand::Own(x) => x,
-        Operand::Num(_) => unreachable!("numbers became tensors in to_dtype"),
+        Operand::Num(_) => unreachable!("numbers became tensors in in_dtype"),
     };
     let (a, b) = (tensor(a), tensor(b));
     let (la, lb) = (stretched(&a, &shape)?, stretched(&b, &shape)?);

@@ -244,7 +244,9 @@ impl Tensor {
         }
         let mut counts = vec![i64::from(include_self); out.numel()];
         place.each(|_, at| counts[at] += 1);
-        counts.iter_mut().for_each(|c| *c = (*c).max(1));
+        for c in &mut counts {
+            *c = (*c).max(1);
+        }
         let counts = Tensor::from_vec(counts, out.shape())?;
         if out.dtype().is_float() {
             out.div(&counts.to_dtype(self.dtype())?)

@@ -27,7 +27,7 @@ impl<'a> Operand<'a> {
     }
 
     /// In the dtype the op computes in; numbers become rank-0 tensors.
-    pub(crate) fn to_dtype(self, op: &'static str, dtype: DType) -> Result<Operand<'a>> {
+    pub(crate) fn in_dtype(self, op: &'static str, dtype: DType) -> Result<Operand<'a>> {
         Ok(match self {
             Operand::Ref(x) if x.dtype() != dtype => Operand::Own(x.to_dtype(dtype)?),
             Operand::Own(x) if x.dtype() != dtype => Operand::Own(x.to_dtype(dtype)?),
@@ -36,13 +36,14 @@ impl<'a> Operand<'a> {
         })
     }
 
+    #[allow(clippy::result_large_err)] // both are tensors, on the way to one place
     /// The tensor, with its memory to reuse when it has exactly this shape and nobody else holds it.
     pub(crate) fn reusable(self, shape: &Shape) -> std::result::Result<Tensor, Cow<'a, Tensor>> {
         match self {
             Operand::Own(x) if x.shape() == shape && x.is_exclusive() => Ok(x),
             Operand::Own(x) => Err(Cow::Owned(x)),
             Operand::Ref(x) => Err(Cow::Borrowed(x)),
-            Operand::Num(_) => unreachable!("numbers became tensors in to_dtype"),
+            Operand::Num(_) => unreachable!("numbers became tensors in in_dtype"),
         }
     }
 }

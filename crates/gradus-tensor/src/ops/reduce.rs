@@ -363,7 +363,8 @@ impl Tensor {
         };
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
-            Tensor::try_build::<i64>(op, shape, |y| Ok(if largest { reduce::argmax(v, axis, y)? } else { reduce::argmin(v, axis, y)? }))
+            let kernel = if largest { reduce::argmax::<T> } else { reduce::argmin::<T> };
+            Tensor::try_build::<i64>(op, shape, |y| Ok(kernel(v, axis, y)?))
         })
     }
 

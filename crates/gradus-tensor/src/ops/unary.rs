@@ -30,7 +30,7 @@ fn apply(op: UnaryOp, rule: fn(DType) -> DType, x: Operand<'_>) -> Result<Tensor
         Operand::Own(x) => x.dtype(),
         Operand::Num(s) => s.dtype(),
     };
-    apply_operand(op, x.to_dtype(op.name(), rule(dtype))?)
+    apply_operand(op, x.in_dtype(op.name(), rule(dtype))?)
 }
 
 const SAME: fn(DType) -> DType = |d| d;
@@ -294,7 +294,7 @@ impl Tensor {
                 min: min.map_or(f64::NEG_INFINITY, Scalar::to_f64),
                 max: max.map_or(f64::INFINITY, Scalar::to_f64),
             };
-            return apply_operand(op, me.to_dtype("clamp", dtype)?);
+            return apply_operand(op, me.in_dtype("clamp", dtype)?);
         }
         let mut out = self.to_dtype(dtype)?;
         if let Some(min) = min {

@@ -72,13 +72,10 @@ impl Tensor {
     }
 
     pub(crate) fn reshape_to(&self, shape: &Shape) -> Result<Tensor> {
-        match self.layout.view(shape) {
-            Some(layout) => Ok(self.with_layout(layout)),
-            None => {
-                let copy = self.copy()?;
-                Ok(copy.with_layout(Layout::contiguous(shape.clone())))
-            }
+        if let Some(layout) = self.layout.view(shape) {
+            return Ok(self.with_layout(layout));
         }
+        Ok(self.copy()?.with_layout(Layout::contiguous(shape.clone())))
     }
 
     /// This tensor in the shape of `other`.

@@ -2,6 +2,9 @@
 //! `gradus-autograd` records them, `gradus-nn` owns the weights.
 
 mod conv;
+mod embedding;
+pub mod loss;
+pub mod optim;
 mod pool;
 
 use crate::dtype::DType;

@@ -1,0 +1,87 @@
+//! Rows of a table by their numbers, and the gradient of the table.
+
+use gradus_cpu::embedding::{gather_rows, scatter_add_rows};
+
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+impl Tensor {
+    /// The rows of this table that `index` names: `(V, C)` and any shape `(..)` give `(.., C)`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let table = Tensor::from_slice(&[0f32, 1., 2., 3.], [2, 2])?;
+    /// let y = table.embedding(&Tensor::from_slice(&[1i64, 1, 0], 3)?)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [2., 3., 2., 3., 0., 1.]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The table is not a matrix, `index` is not of whole numbers, or one is not a row.
+    pub fn embedding(&self, index: &Tensor) -> Result<Tensor> {
+        let op = "embedding";
+        let &[rows, width] = self.dims() else {
+            return Err(Error::shape(
+                op,
+                format!(
+                    "the table has shape {}; it takes 2 dimensions (rows, width)",
+                    self.shape()
+                ),
+            ));
+        };
+        let indices = index.whole_numbers(op)?;
+        let table = self.contiguous()?;
+        let mut shape = index.shape().clone();
+        shape.0.push(width);
+        dispatch!(self.dtype(), T => {
+            let table = table.data::<T>(op)?;
+            Tensor::try_build::<T>(op, shape, |y| Ok(gather_rows(table, rows, width, &indices, y)?))
+        })
+    }
+
+    /// The gradient of a table `(rows, C)` from that of [`Tensor::embedding`]'s output (`self`, `(.., C)`): each row is
+    /// added to the one its index names. The row `padding_idx` gets nothing.
+    ///
+    /// # Errors
+    /// Shapes do not fit, or an index is not a row.
+    pub fn embedding_backward(
+        &self,
+        index: &Tensor,
+        rows: usize,
+        padding_idx: impl Into<Option<i64>>,
+    ) -> Result<Tensor> {
+        let op = "embedding_backward";
+        let (Some(&width), true) = (
+            self.dims().last(),
+            self.rank() == index.rank() + 1 && self.dims().starts_with(index.dims()),
+        ) else {
+            return Err(Error::shape(
+                op,
+                format!(
+                    "gradient {} and index {} do not belong together",
+                    self.shape(),
+                    index.shape()
+                ),
+            ));
+        };
+        let indices = index.whole_numbers(op)?;
+        let dy = self.contiguous()?;
+        let mut dw = Tensor::zeros(Shape::from([rows, width]), self.dtype())?;
+        dispatch!(self.dtype(), T => {
+            let dy = dy.data::<T>(op)?;
+            dw.with_mut_slice::<T, _>(|dw| scatter_add_rows(dy, &indices, rows, width, dw))??;
+        });
+        match padding_idx.into() {
+            Some(i) if i < rows as i64 && i >= -(rows as i64) => {
+                let row = Tensor::zeros(width, self.dtype())?;
+                crate::ops::copy::replaced(op, dw, &row, |l| l.select(0, i))
+            }
+            Some(i) => Err(Error::index(
+                op,
+                format!("padding_idx {i} is not a row of {rows}"),
+            )),
+            None => Ok(dw),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One step of an optimiser on one parameter, in one pass over memory: PyTorch's rules.
+//!
+//! Parameter and state are changed in place when nobody else holds their memory, else copied first. A 16-bit parameter is
+//! stepped in f32 and rounded once; its state may (and should) be f32. Which state a rule needs, and when, is the
+//! business of `gradus-nn`.
+
+use gradus_cpu::optim;
+pub use gradus_cpu::optim::{Adagrad, Adam, RmsProp, Sgd};
+
+use super::{dispatch_native, is_half, same_float, wide};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// Runs `step` on parameter, gradient and state that agree in shape and are f32 or f64, all exclusive and contiguous.
+fn stepped(
+    op: &'static str,
+    param: &mut Tensor,
+    grad: &Tensor,
+    state: &mut [Option<&mut Tensor>],
+    step: impl FnOnce(DType, &mut Tensor, &Tensor, &mut [Option<&mut Tensor>]) -> Result<()>,
+) -> Result<()> {
+    same_float(op, &[("the parameter", param), ("the gradient", grad)])?;
+    let shapes = std::iter::once(grad.shape()).chain(state.iter().flatten().map(|s| s.shape()));
+    if let Some(other) = shapes.into_iter().find(|s| *s != param.shape()) {
+        return Err(Error::shape(
+            op,
+            format!(
+                "the parameter has shape {} but its gradient or state {other}",
+                param.shape()
+            ),
+        ));
+    }
+    let dtype = param.dtype();
+    if is_half(dtype) {
+        let mut p = wide(param)?;
+        let mut own: Vec<Option<(Tensor, DType)>> = Vec::new();
+        for s in state.iter() {
+            own.push(
+                s.as_ref()
+                    .map(|s| Ok::<_, Error>((wide(s)?, s.dtype())))
+                    .transpose()?,
+            );
+        }
+        let mut refs: Vec<Option<&mut Tensor>> = own
+            .iter_mut()
+            .map(|s| s.as_mut().map(|s| &mut s.0))
+            .collect();
+        step(DType::F32, &mut p, &wide(grad)?, &mut refs)?;
+        *param = p.to_dtype(dtype)?;
+        for (s, own) in state.iter_mut().zip(own) {
+            if let (Some(s), Some((value, dtype))) = (s, own) {
+                **s = value.to_dtype(dtype)?;
+            }
+        }
+        return Ok(());
+    }
+    if let Some(s) = state.iter().flatten().find(|s| s.dtype() != dtype) {
+        return Err(Error::dtype(
+            op,
+            format!("the parameter is {dtype} but its state {}", s.dtype()),
+        ));
+    }
+    step(dtype, param, &grad.contiguous()?, state)
+}
+
+/// The elements of each state, to write.
+macro_rules! slices {
+    ($op:expr, $T:ident, $state:expr) => {{
+        for s in $state.iter_mut().flatten() {
+            if !s.is_exclusive() {
+                **s = s.copy()?;
+            }
+        }
+        $state
+            .iter_mut()
+            .map(|s| s.as_mut().and_then(|s| s.as_mut_slice::<$T>()))
+    }};
+}
+
+/// A step of SGD, with the velocity where there is momentum.
+///
+/// ```
+/// use gradus_tensor::{Tensor, optim::{Sgd, sgd}};
+/// let mut w = Tensor::from_slice(&[1f32, 2.0], 2)?;
+/// let grad = Tensor::from_slice(&[10f32, -10.0], 2)?;
+/// let options = Sgd { lr: 0.1, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: true };
+/// sgd(options, &mut w, &grad, None)?;
+/// assert_eq!(w.to_vec::<f32>()?, [0.0, 3.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// Shapes or dtypes differ, or momentum has no state.
+pub fn sgd(
+    options: Sgd,
+    param: &mut Tensor,
+    grad: &Tensor,
+    velocity: Option<&mut Tensor>,
+) -> Result<()> {
+    let op = "sgd";
+    stepped(
+        op,
+        param,
+        grad,
+        &mut [velocity],
+        |dtype, param, grad, state| {
+            dispatch_native!(op, dtype, T => {
+                let mut s = slices!(op, T, state);
+                let velocity = s.next().flatten();
+                Ok(param.with_mut_slice::<T, _>(|p| optim::sgd(options, p, grad.data::<T>(op)?, velocity).map_err(Error::from))??)
+            })
+        },
+    )
+}
+
+/// A step of Adam or AdamW, with `max` for AMSGrad.
+///
+/// # Errors
+/// Shapes or dtypes differ.
+pub fn adam(
+    options: Adam,
+    param: &mut Tensor,
+    grad: &Tensor,
+    exp_avg: &mut Tensor,
+    exp_avg_sq: &mut Tensor,
+    max: Option<&mut Tensor>,
+) -> Result<()> {
+    let op = "adam";
+    stepped(
+        op,
+        param,
+        grad,
+        &mut [Some(exp_avg), Some(exp_avg_sq), max],
+        |dtype, param, grad, state| {
+            dispatch_native!(op, dtype, T => {
+                let mut s = slices!(op, T, state);
+                let (Some(Some(m)), Some(Some(v)), max) = (s.next(), s.next(), s.next().flatten()) else {
+                    return Err(Error::memory(op, "the state is shared"));
+                };
+                Ok(param.with_mut_slice::<T, _>(|p| optim::adam(options, p, grad.data::<T>(op)?, m, v, max).map_err(Error::from))??)
+            })
+        },
+    )
+}
+
+/// A step of RMSprop, with the velocity where there is momentum and `grad_avg` where it is centered.
+///
+/// # Errors
+/// Shapes or dtypes differ, or momentum has no state.
+pub fn rmsprop(
+    options: RmsProp,
+    param: &mut Tensor,
+    grad: &Tensor,
+    square_avg: &mut Tensor,
+    velocity: Option<&mut Tensor>,
+    grad_avg: Option<&mut Tensor>,
+) -> Result<()> {
+    let op = "rmsprop";
+    stepped(
+        op,
+        param,
+        grad,
+        &mut [Some(square_avg), velocity, grad_avg],
+        |dtype, param, grad, state| {
+            dispatch_native!(op, dtype, T => {
+                let mut s = slices!(op, T, state);
+                let (Some(Some(avg)), velocity, grad_avg) = (s.next(), s.next().flatten(), s.next().flatten()) else {
+                    return Err(Error::memory(op, "the state is shared"));
+                };
+                Ok(param.with_mut_slice::<T, _>(|p| optim::rmsprop(options, p, grad.data::<T>(op)?, avg, velocity, grad_avg).map_err(Error::from))??)
+            })
+        },
+    )
+}
+
+/// A step of Adagrad.
+///
+/// # Errors
+/// Shapes or dtypes differ.
+pub fn adagrad(
+    options: Adagrad,
+    param: &mut Tensor,
+    grad: &Tensor,
+    sum: &mut Tensor,
+) -> Result<()> {
+    let op = "adagrad";
+    stepped(
+        op,
+        param,
+        grad,
+        &mut [Some(sum)],
+        |dtype, param, grad, state| {
+            dispatch_native!(op, dtype, T => {
+                let mut s = slices!(op, T, state);
+                let Some(Some(sum)) = s.next() else {
+                    return Err(Error::memory(op, "the state is shared"));
+                };
+                Ok(param.with_mut_slice::<T, _>(|p| optim::adagrad(options, p, grad.data::<T>(op)?, sum).map_err(Error::from))??)
+            })
+        },
+    )
+}
