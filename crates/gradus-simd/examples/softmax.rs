@@ -16,7 +16,7 @@ impl<T: Float> Kernel for Softmax<'_, T> {
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
         let Self(x, y) = self; // (V), (V)
-        let max = slices::fold::<S, T>(isa, x, -T::INFINITY, |a, b| a.max(b), T::maximum);
+        let max = slices::fold::<S, T>(isa, x, -T::INFINITY, FloatVec::max, T::maximum);
         let max = T::V::<S>::splat(isa, max);
         slices::map::<S, T>(
             isa,

@@ -140,7 +140,7 @@ fn angle<S: Isa, T: Float>(
     sum.hi + (sum.lo + (base.lo + rest))
 }
 
-/// The inverse tangent. At most 0.7 ULP.
+/// The inverse tangent. At most 1 ULP.
 #[inline(always)]
 pub fn atan<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let c = |v: T| T::V::<S>::splat(isa, v);

@@ -140,7 +140,7 @@ fn at_the_ends<S: Isa, T: Float>(isa: S, x: T::V<S>, y: T::V<S>) -> T::V<S> {
     T::V::<S>::select(x.eq(c(T::INFINITY)), x, y)
 }
 
-/// The natural logarithm. At most 0.6 ULP.
+/// The natural logarithm. At most 0.65 ULP.
 #[inline(always)]
 pub fn ln<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let zero = T::V::<S>::zero(isa);
@@ -156,7 +156,7 @@ pub fn ln<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     at_the_ends::<S, T>(isa, x, log.hi + log.lo)
 }
 
-/// The logarithm to base 2. At most 0.6 ULP; exact at powers of 2.
+/// The logarithm to base 2. At most 0.65 ULP; exact at powers of 2.
 #[inline(always)]
 pub fn log2<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let c = |v: T| T::V::<S>::splat(isa, v);
@@ -177,7 +177,7 @@ pub fn log2<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     at_the_ends::<S, T>(isa, x, sum.hi + (sum.lo + log.lo))
 }
 
-/// The logarithm to base 10. At most 0.6 ULP.
+/// The logarithm to base 10. At most 0.65 ULP.
 #[inline(always)]
 pub fn log10<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let c = |v: T| T::V::<S>::splat(isa, v);
@@ -202,7 +202,7 @@ pub fn log10<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     )
 }
 
-/// ln(1 + x). At most 0.6 ULP, also for small x.
+/// ln(1 + x). At most 0.65 ULP, also for small x.
 #[inline(always)]
 pub fn log1p<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let one = T::V::<S>::splat(isa, T::ONE);

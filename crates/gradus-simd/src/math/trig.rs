@@ -175,20 +175,20 @@ fn sin_shifted<S: Isa, T: Float>(isa: S, x: T::V<S>, quadrants: i64) -> T::V<S> 
     T::V::<S>::select(bit::<S, T>(isa, quadrant, 2), -y, y)
 }
 
-/// The sine of x radians; NaN at ±∞. At most 0.7 ULP for every x.
+/// The sine of x radians; NaN at ±∞. At most 0.8 ULP for every x.
 #[inline(always)]
 pub fn sin<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let y = sin_shifted::<S, T>(isa, x, 0);
     T::V::<S>::select(x.abs().lt(T::V::<S>::splat(isa, super::tiny::<T>())), x, y)
 }
 
-/// The cosine of x radians; NaN at ±∞. At most 0.7 ULP for every x.
+/// The cosine of x radians; NaN at ±∞. At most 0.8 ULP for every x.
 #[inline(always)]
 pub fn cos<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     sin_shifted::<S, T>(isa, x, 1)
 }
 
-/// The tangent of x radians; NaN at ±∞. At most 0.7 ULP for every x.
+/// The tangent of x radians; NaN at ±∞. At most 0.9 ULP for every x.
 #[inline(always)]
 pub fn tan<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     let Reduced { quadrant, r } = reduce::<S, T>(isa, x);
