@@ -127,6 +127,25 @@ fn f32_over_all_inputs() {
     }
 }
 
+/// `f64` against the standard library, itself good to an ULP or two for these.
+#[test]
+fn f64_over_all_exponents() {
+    use Function::*;
+    let x = spread::<f64>(200_000);
+    for f in [
+        Exp, Exp2, Expm1, Ln, Log2, Log10, Log1p, Tanh, Sinh, Cosh, Sin, Cos, Tan, Asin, Acos, Atan,
+    ] {
+        let (y, exact) = (apply(best(), f, &x), reference(f, &x));
+        let errors = (0..x.len()).map(|i| (ulps(y[i], exact[i], 0.0), x[i]));
+        let (error, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        println!(
+            "{:9} f64: {error:.1} ULP from the standard library at {at:e}",
+            f.name()
+        );
+        assert!(error <= 3.0, "{}: {error} ULP at {at:e}", f.name());
+    }
+}
+
 /// Bits, with one NaN for all.
 fn bits<T: Float>(y: &[T]) -> Vec<u64> {
     y.iter()
