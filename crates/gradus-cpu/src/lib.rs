@@ -37,6 +37,7 @@ mod error;
 pub mod gemm;
 mod lanes;
 pub mod loss;
+pub mod norm;
 pub mod optim;
 pub mod parallel;
 pub mod pool;

@@ -432,7 +432,7 @@ fn predicates_and_comparisons() {
     ] {
         let (mut y, mut z) = ([false; 6], [false; 6]);
         predicate(op, view, &mut y).unwrap();
-        let wide = x.map(gradus_cpu::bf16::to_f32);
+        let wide = x.map(bf16::to_f32);
         predicate(op, View::contiguous(&wide, &[6]).unwrap(), &mut z).unwrap();
         for i in 0..6 {
             assert_eq!(

@@ -16,6 +16,7 @@ pub use arg::{argmax, argmin, max_with_index, min_with_index};
 pub use fold::FoldOp;
 pub use scan::{cummax, cummin, cumprod, cumsum, logcumsumexp};
 pub use sort::{kthvalue, sort, topk};
+pub(crate) use statistics::moments;
 pub use statistics::{logsumexp, mean, norm, var};
 
 use crate::{Element, Error, Result, View, cast, error::check_len};

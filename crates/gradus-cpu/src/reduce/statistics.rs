@@ -63,13 +63,30 @@ pub fn var<T: FloatElement>(
 ) -> Result<()> {
     let mask = axis_mask("var", x.shape(), axes)?;
     check_len("var", "the output", y.len(), kept_len(x.shape(), &mask))?;
-    let rows = as_rows(&x, &mask);
-    let mut means = vec![T::Compute::default(); y.len()];
-    means_of(x, &mask, &mut means)?;
+    let (mut means, mut out) = (
+        vec![T::Compute::default(); y.len()],
+        vec![T::Compute::default(); y.len()],
+    );
+    moments(x, &mask, correction, &mut means, &mut out)?;
     if let Some(mean) = mean {
         check_len("var", "the mean", mean.len(), y.len())?;
         T::store(&means, mean);
     }
+    T::store(&out, y);
+    Ok(())
+}
+
+/// Mean and variance over the axes of `mask`, in the compute type.
+pub(crate) fn moments<T: FloatElement>(
+    x: View<'_, T>,
+    mask: &[bool],
+    correction: f64,
+    means: &mut [T::Compute],
+    vars: &mut [T::Compute],
+) -> Result<()> {
+    let rows = as_rows(&x, mask);
+    means_of(x, mask, means)?;
+    let means = &*means;
     let squares: &Load<'_, T, T::Compute> = &|position, x, y| {
         T::load(x, y);
         by_row(position, rows.n, y, |row, y| {
@@ -83,18 +100,17 @@ pub fn var<T: FloatElement>(
             apply(UnaryOp::Square, y);
         });
     };
-    let mut out = vec![T::Compute::default(); y.len()];
     fold(
         FoldOp::Sum,
         rows.view(&x)?,
         &rows.mask(),
         squares,
         false,
-        &mut out,
+        vars,
     )?;
     let divisor = (rows.n as f64 - correction).max(0.0);
-    for (y, sum) in y.iter_mut().zip(out) {
-        *y = T::narrow(sum / <T::Compute as Element>::from_f64(divisor));
+    for var in vars {
+        *var = *var / <T::Compute as Element>::from_f64(divisor);
     }
     Ok(())
 }
