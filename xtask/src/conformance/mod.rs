@@ -13,6 +13,7 @@ mod layouts;
 mod linalg;
 mod manifest;
 mod nn;
+mod optim;
 mod reduce;
 mod registry;
 mod report;
@@ -109,6 +110,7 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             }
             name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
             "special" => special::run(&vectors, &registry),
+            "optim" => optim::run(&vectors),
             "ulp" => ulp::run(&vectors, &registry),
             "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
