@@ -54,6 +54,14 @@ fn sums(r: &mut Registry) {
     r.op("mean", |a| {
         Ok(cast(a, a.var(0)?)?.mean(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
+    r.op("all", |a| {
+        Ok(a.tensor(0)?
+            .all(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("any", |a| {
+        Ok(a.tensor(0)?
+            .any(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
     r.op("count_nonzero", |a| {
         Ok(a.tensor(0)?.count_nonzero(a.dims(1, "dim")?)?)
     });
@@ -64,10 +72,30 @@ fn extremes(r: &mut Registry) {
         Ok(a.var(0)?
             .amax(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
+    r.op("argmax", |a| {
+        Ok(a.tensor(0)?.argmax(
+            a.i64_opt(1, "dim")?.map(|d| d as isize),
+            a.bool(2, "keepdim", false)?,
+        )?)
+    });
+    r.op("argmin", |a| {
+        Ok(a.tensor(0)?.argmin(
+            a.i64_opt(1, "dim")?.map(|d| d as isize),
+            a.bool(2, "keepdim", false)?,
+        )?)
+    });
     // PyTorch's full reductions share the gradient among ties, as amax does.
     r.op("max.reduction_no_dim", |a| Ok(a.var(0)?.amax(.., false)?));
 }
 
 fn scans(r: &mut Registry) {}
 
-fn orders(r: &mut Registry) {}
+fn orders(r: &mut Registry) {
+    r.op("argsort", |a| {
+        a.bool(3, "stable", true)?;
+        Ok(a.tensor(0)?.argsort(
+            a.i64(1, "dim", -1)? as isize,
+            a.bool(2, "descending", false)?,
+        )?)
+    });
+}
