@@ -60,6 +60,14 @@ fn activations(r: &mut Registry) {
     });
 }
 
-fn layers(r: &mut Registry) {}
+fn layers(r: &mut Registry) {
+    r.op("nn.functional.linear", |a| {
+        Ok(f::linear(
+            &a.var(0)?,
+            &a.var(1)?,
+            a.var_opt(2, "bias")?.as_ref(),
+        )?)
+    });
+}
 
 fn losses(r: &mut Registry) {}

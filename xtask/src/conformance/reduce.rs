@@ -54,6 +54,64 @@ fn sums(r: &mut Registry) {
     r.op("mean", |a| {
         Ok(cast(a, a.var(0)?)?.mean(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
+    r.op("prod", |a| {
+        Ok(a.var(0)?
+            .prod(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("var", |a| {
+        let (d, c, k) = moments(a)?;
+        Ok(a.var(0)?.var(d, c, k)?)
+    });
+    r.op("std", |a| {
+        let (d, c, k) = moments(a)?;
+        Ok(a.var(0)?.std(d, c, k)?)
+    });
+    r.op("var.unbiased", |a| {
+        Ok(a.var(0)?.var(.., biased(a)?, false)?)
+    });
+    r.op("std.unbiased", |a| {
+        Ok(a.var(0)?.std(.., biased(a)?, false)?)
+    });
+    r.op("var_mean", |a| {
+        let (d, c, k) = moments(a)?;
+        Ok(a.var(0)?.var_mean(d, c, k)?)
+    });
+    r.op("nansum", |a| {
+        Ok(a.var(0)?
+            .nansum(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("nanmean", |a| {
+        Ok(a.var(0)?
+            .nanmean(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("logsumexp", |a| {
+        Ok(a.var(0)?
+            .logsumexp(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("softmax", |a| {
+        Ok(cast(a, a.var(0)?)?.softmax(a.dim(1, "dim")?)?)
+    });
+    r.op("log_softmax", |a| {
+        Ok(cast(a, a.var(0)?)?.log_softmax(a.dim(1, "dim")?)?)
+    });
+    r.op("norm", |a| {
+        Ok(a.var(0)?.norm(
+            a.f64(1, "p", 2.0)?,
+            a.dims(2, "dim")?,
+            a.bool(3, "keepdim", false)?,
+        )?)
+    });
+    r.op("linalg.vector_norm", |a| {
+        Ok(a.var(0)?.norm(
+            a.f64(1, "ord", 2.0)?,
+            a.dims(2, "dim")?,
+            a.bool(3, "keepdim", false)?,
+        )?)
+    });
+    r.op("dist", |a| {
+        Ok(a.var(0)?.dist(&a.var(1)?, a.f64(2, "p", 2.0)?)?)
+    });
+    r.op("trace", |a| Ok(a.var(0)?.trace()?));
     r.op("all", |a| {
         Ok(a.tensor(0)?
             .all(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
@@ -72,6 +130,16 @@ fn extremes(r: &mut Registry) {
         Ok(a.var(0)?
             .amax(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
+    r.op("amin", |a| {
+        Ok(a.var(0)?
+            .amin(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("aminmax", |a| {
+        Ok(a.var(0)?.aminmax(
+            a.i64_opt(1, "dim")?.map(|d| d as isize),
+            a.bool(2, "keepdim", false)?,
+        )?)
+    });
     r.op("argmax", |a| {
         Ok(a.tensor(0)?.argmax(
             a.i64_opt(1, "dim")?.map(|d| d as isize),
@@ -84,18 +152,62 @@ fn extremes(r: &mut Registry) {
             a.bool(2, "keepdim", false)?,
         )?)
     });
+    r.op("max.reduction_with_dim", |a| {
+        Ok(a.var(0)?
+            .max(a.dim(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
+    r.op("min.reduction_with_dim", |a| {
+        Ok(a.var(0)?
+            .min(a.dim(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+    });
     // PyTorch's full reductions share the gradient among ties, as amax does.
     r.op("max.reduction_no_dim", |a| Ok(a.var(0)?.amax(.., false)?));
+    r.op("min.reduction_no_dim", |a| Ok(a.var(0)?.amin(.., false)?));
 }
 
-fn scans(r: &mut Registry) {}
+fn scans(r: &mut Registry) {
+    r.op("cumsum", |a| {
+        Ok(cast(a, a.var(0)?)?.cumsum(a.dim(1, "dim")?)?)
+    });
+    r.op("cumprod", |a| {
+        Ok(cast(a, a.var(0)?)?.cumprod(a.dim(1, "dim")?)?)
+    });
+    r.op("cummax", |a| Ok(a.var(0)?.cummax(a.dim(1, "dim")?)?));
+    r.op("cummin", |a| Ok(a.var(0)?.cummin(a.dim(1, "dim")?)?));
+    r.op("logcumsumexp", |a| {
+        Ok(a.var(0)?.logcumsumexp(a.dim(1, "dim")?)?)
+    });
+}
 
 fn orders(r: &mut Registry) {
+    // Ours is always stable, so `stable` only has to be looked at.
+    r.op("sort", |a| {
+        a.bool(3, "stable", true)?;
+        Ok(a.var(0)?.sort(
+            a.i64(1, "dim", -1)? as isize,
+            a.bool(2, "descending", false)?,
+        )?)
+    });
     r.op("argsort", |a| {
         a.bool(3, "stable", true)?;
         Ok(a.tensor(0)?.argsort(
             a.i64(1, "dim", -1)? as isize,
             a.bool(2, "descending", false)?,
         )?)
+    });
+    r.op("msort", |a| Ok(a.var(0)?.sort(0, false)?.0));
+    r.op("kthvalue", |a| {
+        Ok(a.var(0)?.kthvalue(
+            a.usize(1, "k", 1)?,
+            a.i64(2, "dim", -1)? as isize,
+            a.bool(3, "keepdim", false)?,
+        )?)
+    });
+    r.op("median", |a| match a.i64_opt(1, "dim")? {
+        Some(dim) => Ok(Outputs::from(
+            a.var(0)?
+                .median_dim(dim as isize, a.bool(2, "keepdim", false)?)?,
+        )),
+        None => Ok(a.var(0)?.median()?.into()),
     });
 }

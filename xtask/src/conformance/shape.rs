@@ -94,20 +94,131 @@ fn views(r: &mut Registry) {
 }
 
 fn joins(r: &mut Registry) {
+    r.op("split", |a| {
+        Ok(a.var(0)?
+            .split(a.usize(1, "split_size", 1)?, a.i64(2, "dim", 0)? as isize)?)
+    });
+    r.op("split.list_args", |a| {
+        Ok(a.var(0)?
+            .split_sizes(&a.sizes(1, "split_sizes")?, a.i64(2, "dim", 0)? as isize)?)
+    });
+    r.op("chunk", |a| {
+        Ok(a.var(0)?
+            .chunk(a.usize(1, "chunks", 1)?, a.i64(2, "dim", 0)? as isize)?)
+    });
     r.op("unbind", |a| {
         Ok(a.var(0)?.unbind(a.i64(1, "dim", 0)? as isize)?)
+    });
+    // Sections, or the places to cut at; a tensor holds either.
+    r.op("tensor_split", |a| {
+        let (x, dim) = (a.var(0)?, a.i64(2, "dim", 0)? as isize);
+        let (sections, cuts) = if a.is_tensor(1, "indices") {
+            let cuts = a.tensor(1)?.to_dtype(DType::I64)?;
+            (cuts.rank() == 0, cuts.to_vec::<i64>()?)
+        } else {
+            (
+                a.is_number(1, "sections"),
+                a.ints(1, "sections")?.iter().map(|&i| i as i64).collect(),
+            )
+        };
+        Ok(if sections {
+            x.tensor_split(cuts[0] as usize, dim)?
+        } else {
+            x.tensor_split_at(&cuts, dim)?
+        })
     });
 }
 
 fn indexing(r: &mut Registry) {
+    r.op("index_select", |a| {
+        Ok(a.var(0)?.index_select(a.dim(1, "dim")?, &a.tensor(2)?)?)
+    });
+    r.op("gather", |a| {
+        Ok(a.var(0)?.gather(a.dim(1, "dim")?, &a.tensor(2)?)?)
+    });
+    r.op("scatter", |a| match a.is_tensor(3, "src") {
+        true => Ok(a
+            .var(0)?
+            .scatter(a.dim(1, "dim")?, &a.tensor(2)?, &a.var(3)?)?),
+        false => {
+            Ok(a.var(0)?
+                .scatter_value(a.dim(1, "dim")?, &a.tensor(2)?, a.scalar(3, "value")?)?)
+        }
+    });
+    r.op("scatter_add", |a| {
+        Ok(a.var(0)?
+            .scatter_add(a.dim(1, "dim")?, &a.tensor(2)?, &a.var(3)?)?)
+    });
+    r.op("index_copy", |a| {
+        Ok(a.var(0)?
+            .index_copy(a.dim(1, "dim")?, &a.tensor(2)?, &a.var(3)?)?)
+    });
+    r.op("take", |a| Ok(a.var(0)?.take(&a.tensor(1)?)?));
+    r.op("take_along_dim", |a| {
+        Ok(a.var(0)?
+            .take_along_dim(&a.tensor(1)?, a.i64_opt(2, "dim")?.map(|d| d as isize))?)
+    });
+    r.op("masked_select", |a| {
+        Ok(a.var(0)?.masked_select(&a.tensor(1)?)?)
+    });
     r.op("nonzero", |a| match a.bool(1, "as_tuple", false)? {
         true => Ok(Outputs::from(a.tensor(0)?.nonzero_tuple()?)),
         false => Ok(a.tensor(0)?.nonzero()?.into()),
+    });
+    r.op("slice_scatter", |a| {
+        Ok(a.var(0)?.slice_scatter(
+            &a.var(1)?,
+            a.i64(2, "dim", 0)? as isize,
+            a.i64_opt(3, "start")?,
+            a.i64_opt(4, "end")?,
+            a.i64(5, "step", 1)?,
+        )?)
+    });
+    r.op("select_scatter", |a| {
+        Ok(a.var(0)?
+            .select_scatter(&a.var(1)?, a.dim(2, "dim")?, a.i64(3, "index", 0)?)?)
     });
 }
 
 fn rearranging(r: &mut Registry) {
     r.op("flip", |a| Ok(a.var(0)?.flip(a.dims(1, "dims")?)?));
+    r.op("roll", |a| {
+        let shifts: Vec<i64> = a.ints(1, "shifts")?.iter().map(|&s| s as i64).collect();
+        Ok(a.var(0)?.roll(&shifts, a.dims(2, "dims")?)?)
+    });
+    r.op("rot90", |a| {
+        Ok(a.var(0)?.rot90(
+            a.i64(1, "k", 1)?,
+            &a.ints_opt(2, "dims")?.unwrap_or(vec![0, 1]),
+        )?)
+    });
+    r.op("repeat", |a| {
+        Ok(a.var(0)?.repeat(&a.ints(1, "repeats")?[..])?)
+    });
+    r.op("tile", |a| Ok(a.var(0)?.tile(&a.ints(1, "dims")?[..])?));
+    r.op("repeat_interleave", |a| {
+        let dim = a.i64_opt(2, "dim")?.map(|d| d as isize);
+        a.usize_opt(3, "output_size")?; // only spares PyTorch a look at the counts
+        Ok(match a.is_tensor(1, "repeats") {
+            true => a.var(0)?.repeat_interleave_tensor(
+                &a.tensor_opt(1, "repeats")?.unwrap_or(a.tensor(0)?),
+                dim,
+            )?,
+            false => a
+                .var(0)?
+                .repeat_interleave(a.usize(1, "repeats", 1)?, dim)?,
+        })
+    });
+    r.op("tril", |a| Ok(a.var(0)?.tril(a.i64(1, "diagonal", 0)?)?));
+    r.op("triu", |a| Ok(a.var(0)?.triu(a.i64(1, "diagonal", 0)?)?));
+    r.op("diag", |a| Ok(a.var(0)?.diag(a.i64(1, "diagonal", 0)?)?));
+    r.op("diag_embed", |a| {
+        Ok(a.var(0)?.diag_embed(
+            a.i64(1, "offset", 0)?,
+            a.i64(2, "dim1", -2)? as isize,
+            a.i64(3, "dim2", -1)? as isize,
+        )?)
+    });
 }
 
 fn creation(r: &mut Registry) {
