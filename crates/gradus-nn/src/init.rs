@@ -53,7 +53,9 @@ pub fn uniform(
     }
     draw("init::uniform", shape, options, |x| {
         with_default(|rng| rng.fill_uniform_f64(x));
-        x.iter_mut().for_each(|x| *x = low + (high - low) * *x);
+        for x in x {
+            *x = low + (high - low) * *x;
+        }
     })
 }
 
@@ -75,7 +77,9 @@ pub fn normal(
     }
     draw("init::normal", shape, options, |x| {
         with_default(|rng| rng.fill_normal_f64(x));
-        x.iter_mut().for_each(|x| *x = mean + std * *x);
+        for x in x {
+            *x = mean + std * *x;
+        }
     })
 }
 
@@ -101,8 +105,9 @@ pub fn trunc_normal(
     }
     draw("init::trunc_normal", shape, options, |x| {
         with_default(|rng| {
-            x.iter_mut()
-                .for_each(|x| *x = mean + std * truncated(a, b, || rng.next_f64()));
+            for x in x {
+                *x = mean + std * truncated(a, b, || rng.next_f64());
+            }
         });
     })
 }
@@ -361,7 +366,9 @@ pub fn orthogonal(
                 v.iter_mut().zip(u).for_each(|(v, u)| *v -= along * u);
             }
             let norm = v.iter().map(|v| v * v).sum::<f64>().sqrt();
-            v.iter_mut().for_each(|v| *v *= 1.0 / norm);
+            for v in v {
+                *v *= 1.0 / norm;
+            }
         }
         for (i, y) in y.iter_mut().enumerate() {
             let (row, column) = (i / columns, i % columns);
@@ -402,7 +409,9 @@ pub fn sparse(
     draw("init::sparse", shape, options, |x| {
         with_default(|rng| {
             rng.fill_normal_f64(x);
-            x.iter_mut().for_each(|x| *x *= std);
+            for x in x.iter_mut() {
+                *x *= std;
+            }
             for column in 0..columns {
                 for &row in rng.permutation(rows).iter().take(zeros) {
                     x[row * columns + column] = 0.0;

@@ -8,7 +8,7 @@
 //! use gradus_tensor::Tensor;
 //!
 //! # fn main() -> gradus_tensor::Result<()> {
-//! // exclusive or
+//! // xor
 //! let x = Var::from(Tensor::from_slice(&[0.0_f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2])?);
 //! let y = Tensor::from_slice(&[0_i64, 1, 1, 0], [4])?;
 //! let mut model = Sequential::new().then(Linear::new(2, 16)?).then(ReLU).then(Linear::new(16, 2)?);

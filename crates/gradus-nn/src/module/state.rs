@@ -56,11 +56,11 @@ impl fmt::Display for LoadReport {
 /// The first few, and how many more.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN {
-        text += &format!(", and {} more", names.len() - SHOWN);
+    let text = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text}, and {more} more"),
     }
-    text
 }
 
 pub(super) fn save<M: Module + ?Sized>(module: &M) -> StateDict {

@@ -254,7 +254,9 @@ impl LBFGS {
             add_scaled(&mut q, -alpha, &pair.y);
             alphas.push(alpha);
         }
-        q.iter_mut().for_each(|x| *x *= self.scale);
+        for x in &mut q {
+            *x *= self.scale;
+        }
         for (pair, alpha) in self.history.iter().zip(alphas.iter().rev()) {
             let beta = dot(&pair.y, &q) * pair.rho;
             add_scaled(&mut q, alpha - beta, &pair.s);
