@@ -6,6 +6,7 @@ mod table {
     pub mod conv;
     pub mod elementwise;
     pub mod linear;
+    pub mod pool;
     pub mod reduce;
     pub mod sample;
     pub mod shape;
@@ -23,6 +24,7 @@ fn all() -> Vec<Case> {
     all.extend(table::reduce::cases());
     all.extend(table::linear::cases());
     all.extend(table::conv::cases());
+    all.extend(table::pool::cases());
     all
 }
 

@@ -15,6 +15,7 @@ mod join;
 mod linear;
 mod moved;
 mod parts;
+mod pool;
 mod reduce;
 mod scan;
 mod shape;

@@ -1,0 +1,187 @@
+//! Pooling over windows. The maximum's gradient goes to where the maximum was, and that of the gradient is read from there; means
+//! are linear, so their two operations are each other's gradients.
+
+use gradus_tensor::{AvgPoolParams, MaxPoolParams, Result, Tensor};
+
+use crate::op::Op;
+use crate::var::Var;
+
+impl Var {
+    /// The largest of each window over the last dimension: (B, C, T) or (C, T).
+    ///
+    /// # Errors
+    /// If a size is 0, the padding is more than half the window, or the window is larger than the padded input.
+    pub fn max_pool1d(&self, params: &MaxPoolParams<1>) -> Result<Var> {
+        max_pool(self, params)
+    }
+
+    /// The largest of each window over the last two dimensions: (B, C, H, W) or (C, H, W).
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn max_pool2d(&self, params: &MaxPoolParams<2>) -> Result<Var> {
+        max_pool(self, params)
+    }
+
+    /// The largest of each window over the last three dimensions: (B, C, D, H, W) or (C, D, H, W).
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn max_pool3d(&self, params: &MaxPoolParams<3>) -> Result<Var> {
+        max_pool(self, params)
+    }
+
+    /// The mean of each window over the last dimension: (B, C, T) or (C, T).
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn avg_pool1d(&self, params: &AvgPoolParams<1>) -> Result<Var> {
+        avg_pool(self, params)
+    }
+
+    /// The mean of each window over the last two dimensions: (B, C, H, W) or (C, H, W).
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn avg_pool2d(&self, params: &AvgPoolParams<2>) -> Result<Var> {
+        avg_pool(self, params)
+    }
+
+    /// The mean of each window over the last three dimensions: (B, C, D, H, W) or (C, D, H, W).
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn avg_pool3d(&self, params: &AvgPoolParams<3>) -> Result<Var> {
+        avg_pool(self, params)
+    }
+
+    /// The mean over windows chosen so that the last dimension comes out with this size.
+    ///
+    /// # Errors
+    /// If the rank is too low.
+    pub fn adaptive_avg_pool1d(&self, sizes: [usize; 1]) -> Result<Var> {
+        adaptive_avg_pool(self, sizes)
+    }
+
+    /// The mean over windows chosen so that the last two dimensions come out with these sizes.
+    ///
+    /// # Errors
+    /// If the rank is too low.
+    pub fn adaptive_avg_pool2d(&self, sizes: [usize; 2]) -> Result<Var> {
+        adaptive_avg_pool(self, sizes)
+    }
+
+    /// The mean over windows chosen so that the last three dimensions come out with these sizes.
+    ///
+    /// # Errors
+    /// If the rank is too low.
+    pub fn adaptive_avg_pool3d(&self, sizes: [usize; 3]) -> Result<Var> {
+        adaptive_avg_pool(self, sizes)
+    }
+
+    /// The largest over windows chosen so that the last dimension comes out with this size.
+    ///
+    /// # Errors
+    /// If the rank is too low or the input is empty.
+    pub fn adaptive_max_pool1d(&self, sizes: [usize; 1]) -> Result<Var> {
+        adaptive_max_pool(self, sizes)
+    }
+
+    /// The largest over windows chosen so that the last two dimensions come out with these sizes.
+    ///
+    /// # Errors
+    /// As [`Var::adaptive_max_pool1d`].
+    pub fn adaptive_max_pool2d(&self, sizes: [usize; 2]) -> Result<Var> {
+        adaptive_max_pool(self, sizes)
+    }
+
+    /// The largest over windows chosen so that the last three dimensions come out with these sizes.
+    ///
+    /// # Errors
+    /// As [`Var::adaptive_max_pool1d`].
+    pub fn adaptive_max_pool3d(&self, sizes: [usize; 3]) -> Result<Var> {
+        adaptive_max_pool(self, sizes)
+    }
+}
+
+fn max_pool<const D: usize>(x: &Var, params: &MaxPoolParams<D>) -> Result<Var> {
+    if !Op::new("max_pool").inputs(&[x]).is_tracked() {
+        return Ok(Var::from(x.value().max_pool(params)?));
+    }
+    let (y, at) = x.value().max_pool_with_indices(params)?;
+    picked::<D>("max_pool", x, y, at)
+}
+
+fn adaptive_max_pool<const D: usize>(x: &Var, sizes: [usize; D]) -> Result<Var> {
+    let (y, at) = x.value().adaptive_max_pool(sizes)?;
+    picked::<D>("adaptive_max_pool", x, y, at)
+}
+
+/// `y` is `x` at the positions `at` among its last `D` dimensions.
+fn picked<const D: usize>(op: &'static str, x: &Var, y: Tensor, at: Tensor) -> Result<Var> {
+    let x_shape = x.dims().to_vec();
+    Op::new(op)
+        .inputs(&[x])
+        .record(y, move |_, dy| put::<D>(&dy, &at, &x_shape))
+}
+
+/// `dx` is `dy` added at the positions `at`, and 0 elsewhere.
+fn put<const D: usize>(dy: &Var, at: &Tensor, x_shape: &[usize]) -> Result<Var> {
+    let dx = dy.value().max_pool_backward::<D>(at, x_shape)?;
+    let at = at.clone();
+    Op::new("max_pool_backward")
+        .inputs(&[dy])
+        .record(dx, move |_, g| {
+            let from = -(D as isize);
+            let picked = g
+                .value()
+                .flatten(from, -1)?
+                .gather(-1, &at.flatten(from, -1)?)?;
+            self::picked::<D>(
+                "max_pool_backward_backward",
+                &g,
+                picked.reshape(at.shape())?,
+                at.clone(),
+            )
+        })
+}
+
+fn avg_pool<const D: usize>(x: &Var, params: &AvgPoolParams<D>) -> Result<Var> {
+    let y = x.value().avg_pool(params)?;
+    let (params, x_shape) = (*params, x.dims().to_vec());
+    Op::new("avg_pool")
+        .inputs(&[x])
+        .record(y, move |_, dy| avg_pool_backward(&dy, params, &x_shape))
+}
+
+fn avg_pool_backward<const D: usize>(
+    dy: &Var,
+    params: AvgPoolParams<D>,
+    x_shape: &[usize],
+) -> Result<Var> {
+    let dx = dy.value().avg_pool_backward(&params, x_shape)?;
+    Op::new("avg_pool_backward")
+        .inputs(&[dy])
+        .record(dx, move |_, g| avg_pool(&g, &params))
+}
+
+fn adaptive_avg_pool<const D: usize>(x: &Var, sizes: [usize; D]) -> Result<Var> {
+    let y = x.value().adaptive_avg_pool(sizes)?;
+    let x_shape = x.dims().to_vec();
+    Op::new("adaptive_avg_pool")
+        .inputs(&[x])
+        .record(y, move |_, dy| {
+            adaptive_avg_pool_backward(&dy, sizes, &x_shape)
+        })
+}
+
+fn adaptive_avg_pool_backward<const D: usize>(
+    dy: &Var,
+    sizes: [usize; D],
+    x_shape: &[usize],
+) -> Result<Var> {
+    let dx = dy.value().adaptive_avg_pool_backward::<D>(x_shape)?;
+    Op::new("adaptive_avg_pool_backward")
+        .inputs(&[dy])
+        .record(dx, move |_, g| adaptive_avg_pool(&g, sizes))
+}
