@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::files;
 
 /// A titled row of panels.
 #[derive(Clone, Debug)]
@@ -89,7 +90,7 @@ impl Chart {
 
     /// Writes [`Chart::to_svg`] to a file, all or nothing.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::atomic::write(path, self.to_svg().as_bytes())
+        files::write(path.as_ref(), self.to_svg().as_bytes())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Draw;
-use crate::error::{Error, Result};
+use crate::error::{Result, invalid};
 
 /// Where the generators of an epoch's samples come from: (seed, epoch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl<D: Dataset> Subset<D> {
     /// The samples `indices` of `whole`, in that order. Errors when one does not exist.
     pub fn new(whole: D, indices: Vec<usize>) -> Result<Self> {
         if let Some(bad) = indices.iter().find(|&&i| i >= whole.len()) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "Subset: sample {bad} of a data set of {}",
                 whole.len()
             )));
@@ -105,8 +105,7 @@ impl<D: Dataset> Dataset for Subset<D> {
             .iter()
             .map(|&i| self.indices.get(i).copied())
             .collect();
-        let chosen =
-            chosen.ok_or_else(|| Error::invalid("Subset: a sample that does not exist"))?;
+        let chosen = chosen.ok_or_else(|| invalid("Subset: a sample that does not exist"))?;
         self.whole.batch(&chosen, dice)
     }
 }

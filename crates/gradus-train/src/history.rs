@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::chart::{Chart, Panel, Series};
 use crate::error::Result;
+use crate::files;
 
 /// What one epoch measured. A value that was not measured is NaN (an empty cell in the CSV).
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +77,38 @@ pub struct History {
     pub rows: Vec<Row>,
 }
 
+/// The best epoch of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Best {
+    /// Its row in the history, counted from 0.
+    pub index: usize,
+    /// Its validation accuracy where there is one, else its validation loss, else its training loss.
+    pub value: f64,
+}
+
 impl History {
+    /// The best epoch so far: the first with the highest validation accuracy; where none was measured, with the lowest
+    /// validation loss; where there was no validation, with the lowest training loss.
+    pub fn best(&self) -> Option<Best> {
+        let measures: [(fn(&Row) -> f64, f64); 3] = [
+            (|r| r.val_accuracy, 1.0),
+            (|r| r.val_loss, -1.0),
+            (|r| r.train_loss, -1.0),
+        ];
+        let (value, sign) = measures
+            .into_iter()
+            .find(|(value, _)| self.rows.iter().any(|row| !value(row).is_nan()))?;
+        let mut best: Option<Best> = None;
+        for (index, row) in self.rows.iter().enumerate() {
+            let new = value(row);
+            let better = best.is_none_or(|best| sign * new > sign * best.value);
+            if better && !new.is_nan() {
+                best = Some(Best { index, value: new });
+            }
+        }
+        best
+    }
+
     /// The table as comma-separated values with a header line.
     ///
     /// Numbers are written with the fewest digits that read back as the same `f64`.
@@ -100,7 +132,7 @@ impl History {
 
     /// Writes [`History::to_csv`] to a file, all or nothing.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::atomic::write(path, self.to_csv().as_bytes())
+        files::write(path.as_ref(), self.to_csv().as_bytes())
     }
 
     /// Loss and accuracy by epoch, side by side, training and validation.
@@ -144,6 +176,45 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn best_is_the_first_of_the_highest() {
+        let row = |epoch: u64, val_loss, val_accuracy| Row {
+            epoch,
+            step: 0,
+            lr: 0.0,
+            train_loss: 1.0 / epoch as f64,
+            train_accuracy: 0.0,
+            val_loss,
+            val_accuracy,
+            seconds: 0.0,
+        };
+        let nan = f64::NAN;
+        let history = |rows: Vec<Row>| History { rows }.best();
+        assert_eq!(history(vec![]), None);
+        let accuracies = vec![row(1, 0.1, 0.8), row(2, 0.5, 0.9), row(3, 0.4, 0.9)];
+        assert_eq!(
+            history(accuracies),
+            Some(Best {
+                index: 1,
+                value: 0.9
+            })
+        );
+        assert_eq!(
+            history(vec![row(1, 0.5, nan), row(2, 0.3, nan)]),
+            Some(Best {
+                index: 1,
+                value: 0.3
+            })
+        );
+        assert_eq!(
+            history(vec![row(1, nan, nan), row(2, nan, nan)]),
+            Some(Best {
+                index: 1,
+                value: 0.5
+            })
+        );
+    }
 
     #[test]
     fn csv_round_trips_and_leaves_unmeasured_cells_empty() {

@@ -1,17 +1,54 @@
-//! gradus-train
+//! Training: data sets and loaders, the training loop, metrics, checkpoints that resume bit for bit, and reports.
+//!
+//! ```no_run
+//! # use gradus_tensor::{Result, Tensor};
+//! # use gradus_train::{Dataset, Dice};
+//! # struct Digits;
+//! # impl Dataset for Digits {
+//! #     type Batch = (Tensor, Tensor);
+//! #     fn len(&self) -> usize { 0 }
+//! #     fn batch(&self, _: &[usize], _: Dice) -> Result<Self::Batch> { unimplemented!() }
+//! # }
+//! # fn main() -> Result<()> {
+//! use gradus_nn::optim::Adam;
+//! use gradus_nn::{Flatten, Linear, Sequential};
+//! use gradus_train::{Classification, DataLoader, Saving, Trainer};
+//!
+//! let train = DataLoader::new(Digits, 32)?.shuffle(true).seed(42);
+//! let mut model = Sequential::new().then(Flatten::default()).then(Linear::new(784, 10)?);
+//! let mut optimizer = Adam::new(1e-3);
+//! let report = Trainer::new(10)
+//!     .save(Saving::new("runs/first"))
+//!     .resume(std::path::Path::new("runs/first/last.safetensors").exists())
+//!     .fit(&mut model, &mut optimizer, &Classification::default(), &train, None::<&DataLoader<Digits>>)?;
+//! println!("{} epochs, {} steps", report.history.rows.len(), report.step);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where to read: [`Trainer::fit`] is the loop; [`Task`] is what a batch means; [`Dataset`] and [`DataLoader`] are where
+//! batches come from; [`Checkpoint`] is what a run needs to go on; [`Callback`] is everything else that happens on the way.
 #![forbid(unsafe_code)]
-pub mod atomic;
+
+pub mod callback;
 pub mod chart;
+pub mod checkpoint;
 pub mod dataset;
 mod draw;
-mod error;
+pub mod error;
+mod files;
 pub mod history;
 mod loader;
 pub mod metrics;
 pub mod progress;
 mod sampler;
 mod stop;
+mod task;
 pub mod tensorboard;
+mod trainer;
+
+pub use callback::{Callback, Control};
+pub use checkpoint::{Checkpoint, load_weights};
 pub use dataset::{Dataset, Dice, Subset};
 pub use draw::Draw;
 pub use error::{Error, Result};
@@ -19,3 +56,5 @@ pub use history::History;
 pub use loader::{Batches, DataLoader};
 pub use sampler::Sampler;
 pub use stop::StopFlag;
+pub use task::{Classification, Outcome, Score, Task, confusion, evaluate};
+pub use trainer::{End, Report, Saving, Trainer};

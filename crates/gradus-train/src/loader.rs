@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::dataset::{Dataset, Dice};
-use crate::error::{Error, Result};
+use crate::error::{Result, invalid};
 use crate::sampler::Sampler;
 
 /// Batches of a data set, epoch by epoch.
@@ -233,7 +233,7 @@ impl<D: Dataset> Iterator for Batches<D> {
             .and_then(|batches| batches.recv().ok());
         // The channel closes early only when the data set has panicked.
         Some(batch.unwrap_or_else(|| {
-            Err(Error::invalid(format!(
+            Err(invalid(format!(
                 "preparing batch {number} failed: the data set panicked"
             )))
         }))

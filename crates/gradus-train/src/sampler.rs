@@ -4,7 +4,7 @@
 //! same batch 32 again from those two numbers. Nothing else of the sampler needs saving.
 
 use crate::Draw;
-use crate::error::{Error, Result};
+use crate::error::{Result, invalid};
 
 /// Orders samples and cuts them into batches; reproducible from (seed, epoch).
 ///
@@ -29,7 +29,7 @@ impl Sampler {
     /// Visits `len` samples in order, `batch_size` at a time. Errors when `batch_size` is 0.
     pub fn new(len: usize, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
-            return Err(Error::invalid("the batch size must be at least 1"));
+            return Err(invalid("the batch size must be at least 1"));
         }
         Ok(Self {
             len,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, invalid};
 
 /// A flag the trainer looks at after every step. Clones share it.
 ///
@@ -28,7 +28,7 @@ impl StopFlag {
                 std::process::exit(130);
             }
         })
-        .map_err(|e| Error::invalid(format!("cannot listen for Ctrl-C: {e}")))?;
+        .map_err(|e| invalid(format!("cannot listen for Ctrl-C: {e}")))?;
         Ok(flag)
     }
 

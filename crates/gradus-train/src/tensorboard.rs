@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, file_error};
 
 /// Appends scalars to an event file that TensorBoard reads.
 ///
@@ -32,7 +32,7 @@ impl EventWriter {
     /// A run that resumes passes its `first_step`: TensorBoard then forgets what an earlier file of the folder logged from there on.
     pub fn create(folder: impl AsRef<Path>, first_step: u64) -> Result<Self> {
         let folder = folder.as_ref();
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("create folder", folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| file_error("create folder", folder, e))?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -44,7 +44,7 @@ impl EventWriter {
             now.subsec_nanos()
         );
         let path = folder.join(name);
-        let file = File::create_new(&path).map_err(|e| Error::io("create", &path, e))?;
+        let file = File::create_new(&path).map_err(|e| file_error("create", &path, e))?;
         let mut writer = Self { file, path };
         writer.event(0, |event| bytes_field(event, 3, b"brain.Event:2"))?;
         if first_step > 0 {
@@ -88,7 +88,7 @@ impl EventWriter {
         what(&mut event);
         self.file
             .write_all(&record(&event))
-            .map_err(|e| Error::io("write", &self.path, e))
+            .map_err(|e| file_error("write", &self.path, e))
     }
 }
 

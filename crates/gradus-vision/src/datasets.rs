@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gradus_tensor::Tensor;
-use gradus_train::{Dataset, Dice, Error, Result};
+use gradus_train::error::{bad_file, invalid};
+use gradus_train::{Dataset, Dice, Result};
 
 use crate::idx::Idx;
 use crate::image::Image;
@@ -69,16 +70,16 @@ impl ImageSet {
     /// Errors when their numbers differ or a label has no class.
     pub fn from_idx(images: Idx, labels: Idx, classes: &[&str]) -> Result<Self> {
         let ([n, height, width], [m]) = (images.dims.as_slice(), labels.dims.as_slice()) else {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "images of {:?} with labels of {:?}; [N, height, width] and [N] are expected",
                 images.dims, labels.dims
             )));
         };
         if n != m {
-            return Err(Error::invalid(format!("{n} images but {m} labels")));
+            return Err(invalid(format!("{n} images but {m} labels")));
         }
         if let Some(bad) = labels.data.iter().find(|&&l| l as usize >= classes.len()) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "label {bad}, but there are {} classes",
                 classes.len()
             )));
@@ -147,8 +148,7 @@ impl ImageSet {
         let images_path = find(folder, places, &format!("{part}-images"), "idx3-ubyte")?;
         let labels_path = find(folder, places, &format!("{part}-labels"), "idx1-ubyte")?;
         let (images, labels) = (Idx::read(&images_path)?, Idx::read(labels_path)?);
-        Self::from_idx(images, labels, classes)
-            .map_err(|e| Error::format(images_path, e.to_string()))
+        Self::from_idx(images, labels, classes).map_err(|e| bad_file(images_path, e))
     }
 
     /// The same images seen through a transform.
@@ -176,7 +176,7 @@ impl ImageSet {
         let pixels = start.and_then(|s| self.bytes.images.get(s..s + h * w));
         match pixels {
             Some(pixels) if index < self.bytes.labels.len() => Image::from_gray8(h, w, pixels),
-            _ => Err(Error::invalid(format!(
+            _ => Err(invalid(format!(
                 "image {index} of a set of {}",
                 self.bytes.labels.len()
             ))),
@@ -203,7 +203,7 @@ impl Dataset for ImageSet {
             let this = [image.channels(), image.height(), image.width()];
             let first = *shape.get_or_insert(this);
             if first != this {
-                return Err(Error::invalid(format!(
+                return Err(invalid(format!(
                     "the transforms made images of {first:?} and {this:?}; in a batch all are of one size"
                 )));
             }
@@ -234,7 +234,7 @@ fn find(folder: &Path, places: &[&str], name: &str, kind: &str) -> Result<PathBu
             }
         }
     }
-    Err(Error::invalid(format!(
+    Err(invalid(format!(
         "{name}-{kind}.gz is not in {}; give the folder of the IDX files",
         folder.display()
     )))

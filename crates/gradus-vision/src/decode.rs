@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use gradus_train::{Error, Result};
+use gradus_train::Result;
+use gradus_train::error::{bad_file, file_error};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -29,8 +30,8 @@ pub struct Rgba {
 /// Reads a PNG or JPEG file.
 pub fn read(path: impl AsRef<Path>) -> Result<Rgba> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|e| Error::io("open", path, e))?;
-    decode(&bytes).map_err(|problem| Error::format(path, problem))
+    let bytes = std::fs::read(path).map_err(|e| file_error("open", path, e))?;
+    decode(&bytes).map_err(|problem| bad_file(path, problem))
 }
 
 /// Decodes a PNG or JPEG from memory; the error is the reason.

@@ -5,7 +5,8 @@
 //! the digit in a picture of any size and colours: the ground is what the border shows; the ink is what differs from it;
 //! hair-thin pens are thickened to what a pencil gives.
 
-use gradus_train::{Error, Result};
+use gradus_train::Result;
+use gradus_train::error::invalid;
 
 use crate::decode::Rgba;
 use crate::image::Image;
@@ -35,7 +36,7 @@ pub fn like_mnist(picture: &Rgba) -> Result<Image> {
     };
     let (mut rows, mut columns) = (rows, columns);
     let (Some((top, bottom)), Some((left, right))) = (span(&mut rows), span(&mut columns)) else {
-        return Err(Error::invalid("there is no digit to see"));
+        return Err(invalid("there is no digit to see"));
     };
     let (h, w) = (bottom - top + 1, right - left + 1);
     let crop = Image::new(1, height, width, ink)?.window(top as isize, left as isize, h, w, 0.0)?;
@@ -79,7 +80,7 @@ pub fn like_mnist(picture: &Rgba) -> Result<Image> {
 fn ink(picture: &Rgba) -> Result<Vec<f32>> {
     let (height, width) = (picture.height, picture.width);
     if height == 0 || width == 0 || picture.pixels.len() != height * width {
-        return Err(Error::invalid("the picture has no pixels"));
+        return Err(invalid("the picture has no pixels"));
     }
     let luma =
         |p: &[u8; 4]| (0.299 * p[0] as f32 + 0.587 * p[1] as f32 + 0.114 * p[2] as f32) / 255.0;
@@ -122,7 +123,7 @@ fn ink(picture: &Rgba) -> Result<Vec<f32>> {
     let dark_on_light = ground - low > high - ground;
     let contrast = (ground - low).max(high - ground);
     if contrast < 0.06 {
-        return Err(Error::invalid(
+        return Err(invalid(
             "there is no digit to see: the picture is of one colour",
         ));
     }

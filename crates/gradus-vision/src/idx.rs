@@ -9,6 +9,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use gradus_train::error::{bad_file, file_error};
 use gradus_train::{Error, Result};
 
 /// Unsigned bytes in up to four dimensions.
@@ -35,22 +36,22 @@ impl Idx {
     /// ```
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let file = File::open(path).map_err(|e| file_error("open", path, e))?;
         let size = file
             .metadata()
-            .map_err(|e| Error::io("open", path, e))?
+            .map_err(|e| file_error("open", path, e))?
             .len();
         Self::from_reader(BufReader::new(file), size).map_err(|problem| match problem {
-            Problem::Io(e) => Error::io("read", path, e),
-            Problem::Format(text) => Error::format(path, text),
+            Problem::Io(e) => file_error("read", path, e),
+            Problem::Format(text) => bad_file(path, text),
         })
     }
 
     /// The same from memory; `name` stands for the file in errors.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self> {
         Self::from_reader(bytes, bytes.len() as u64).map_err(|problem| match problem {
-            Problem::Io(e) => Error::io("read", name, e),
-            Problem::Format(text) => Error::format(name, text),
+            Problem::Io(e) => file_error("read", name, e),
+            Problem::Format(text) => bad_file(name, text),
         })
     }
 

@@ -4,7 +4,8 @@
 //! `Tensor`: a transform wants plain loops over pixels, and a batch is assembled from thousands of these.
 
 use gradus_tensor::Tensor;
-use gradus_train::{Error, Result};
+use gradus_train::Result;
+use gradus_train::error::invalid;
 
 /// A picture of floats, (C, H, W).
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ impl Image {
             .checked_mul(height)
             .and_then(|n| n.checked_mul(width));
         if numel != Some(pixels.len()) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "an image of [{channels}, {height}, {width}] cannot have {} values",
                 pixels.len()
             )));
@@ -42,7 +43,7 @@ impl Image {
             .and_then(|n| n.checked_mul(width))
             .filter(|&n| n <= isize::MAX as usize / 4)
             .ok_or_else(|| {
-                Error::invalid(format!(
+                invalid(format!(
                     "an image of [{channels}, {height}, {width}] is too large"
                 ))
             })?;
@@ -136,7 +137,7 @@ impl Image {
     /// averaging (no aliasing) when shrinking, like torchvision's `resize(antialias=True)`.
     pub fn resize(&self, height: usize, width: usize) -> Result<Self> {
         if self.pixels.is_empty() || height == 0 || width == 0 {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "cannot resize an image of {}x{} to {height}x{width}",
                 self.height, self.width
             )));

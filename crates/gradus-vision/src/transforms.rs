@@ -3,7 +3,8 @@
 //! Names and meanings are torchvision's. Every transform gets the sample's own [`Draw`], so what is random depends on the seed,
 //! the epoch and the sample's number, never on threads. Values stay `f32`, channels first; nothing here knows tensors.
 
-use gradus_train::{Draw, Error, Result};
+use gradus_train::error::invalid;
+use gradus_train::{Draw, Result};
 
 use crate::image::Image;
 
@@ -57,7 +58,7 @@ impl Normalize {
     /// One mean and one standard deviation per channel. Errors when their numbers differ or a deviation is not positive.
     pub fn new(mean: &[f32], std: &[f32]) -> Result<Self> {
         if mean.len() != std.len() || std.iter().any(|s| s.is_nan() || *s <= 0.0) {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "Normalize: means {mean:?} and deviations {std:?}: one of each per channel, deviations above 0"
             )));
         }
@@ -73,7 +74,7 @@ impl Transform for Normalize {
     fn apply(&self, mut image: Image, _: &mut Draw) -> Result<Image> {
         let (channels, plane) = (image.channels(), image.height() * image.width());
         if channels != self.mean.len() {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "Normalize: {} channels expected, the image has {channels}",
                 self.mean.len()
             )));
@@ -143,7 +144,7 @@ impl Transform for RandomCrop {
             room(image.width(), self.width),
         );
         if down < 0 || right < 0 {
-            return Err(Error::invalid(format!(
+            return Err(invalid(format!(
                 "RandomCrop: {}x{} does not fit in {}x{} padded by {}",
                 self.height,
                 self.width,

@@ -1,0 +1,144 @@
+//! `Task`: what a batch means for a model: the loss to minimise and how many answers were right.
+//!
+//! The trainer knows neither images nor text; it asks the task. A closure of the right shape is a task too.
+
+use gradus_autograd::{Var, functional, no_grad};
+use gradus_nn::{Layer, Module};
+use gradus_tensor::{DType, Tensor};
+
+use crate::dataset::Dataset;
+use crate::error::{Result, invalid};
+use crate::loader::DataLoader;
+use crate::metrics::{Accuracy, ConfusionMatrix, Mean};
+
+/// What a task found in a batch.
+pub struct Outcome {
+    /// The mean loss over the batch, a single number.
+    pub loss: Var,
+    /// How many answers were right, where that means something.
+    pub correct: Option<u64>,
+    /// How many samples the batch has.
+    pub samples: u64,
+}
+
+/// The loss of a model on a batch.
+pub trait Task<M: ?Sized, B> {
+    /// Runs the model on the batch and compares.
+    fn run(&self, model: &M, batch: &B) -> Result<Outcome>;
+}
+
+impl<M: ?Sized, B, F: Fn(&M, &B) -> Result<Outcome>> Task<M, B> for F {
+    fn run(&self, model: &M, batch: &B) -> Result<Outcome> {
+        self(model, batch)
+    }
+}
+
+/// Choosing one class for each sample: cross-entropy on logits (B, classes) and labels i64 (B).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Classification {
+    /// How much probability the target gives to the other classes.
+    pub label_smoothing: f64,
+}
+
+impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
+    fn run(&self, model: &M, (inputs, labels): &(Tensor, Tensor)) -> Result<Outcome> {
+        let logits = model.forward(&Var::from(inputs.clone()))?; // (B, classes)
+        let correct = count_equal(&logits.value().argmax(Some(-1), false)?, labels)?;
+        let loss = CrossEntropyLoss::default()
+            .label_smoothing(self.label_smoothing)
+            .forward(&logits, labels)?;
+        Ok(Outcome {
+            loss,
+            correct: Some(correct),
+            samples: labels.numel() as u64,
+        })
+    }
+}
+
+/// In how many places two i64 tensors agree.
+fn count_equal(a: &Tensor, b: &Tensor) -> Result<u64> {
+    let (a, b) = (a.to_vec::<i64>()?, b.to_vec::<i64>()?);
+    Ok(a.iter().zip(&b).filter(|(a, b)| a == b).count() as u64)
+}
+
+/// A model's mean loss and accuracy on some data.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Score {
+    /// The loss, averaged over samples.
+    pub loss: Mean,
+    /// The accuracy; of 0 answers where the task counts none.
+    pub accuracy: Accuracy,
+}
+
+impl Score {
+    /// Counts a batch.
+    pub(crate) fn add(&mut self, loss: f64, correct: Option<u64>, samples: u64) {
+        self.loss.add(loss, samples as f64);
+        if let Some(correct) = correct {
+            self.accuracy.add(correct, samples);
+        }
+    }
+}
+
+/// The loss of a batch as an `f64`, whatever the model computes in.
+pub(crate) fn loss_value(loss: &Var) -> Result<f64> {
+    if loss.numel() != 1 {
+        return Err(invalid(format!(
+            "a task's loss is one number; this one has shape {:?}",
+            loss.dims()
+        )));
+    }
+    loss.value().to_dtype(DType::F64)?.item::<f64>()
+}
+
+/// Scores a model on all of a loader's data, in evaluation mode and without recording. The model is left in training mode.
+pub fn evaluate<M, D, T>(model: &mut M, task: &T, data: &DataLoader<D>) -> Result<Score>
+where
+    M: Module,
+    D: Dataset + 'static,
+    T: Task<M, D::Batch> + ?Sized,
+{
+    model.eval();
+    let score = no_grad(|| {
+        let mut score = Score::default();
+        for batch in data.epoch(0, 0) {
+            let outcome = task.run(model, &batch?)?;
+            score.add(loss_value(&outcome.loss)?, outcome.correct, outcome.samples);
+        }
+        Ok(score)
+    });
+    model.train();
+    score
+}
+
+/// Every sample's true and predicted class as a table. The model is left in training mode.
+pub fn confusion<M, D>(
+    model: &mut M,
+    data: &DataLoader<D>,
+    classes: &[String],
+) -> Result<ConfusionMatrix>
+where
+    M: Layer,
+    D: Dataset<Batch = (Tensor, Tensor)> + 'static,
+{
+    model.eval();
+    let table = no_grad(|| {
+        let mut table = ConfusionMatrix::new(classes);
+        for batch in data.epoch(0, 0) {
+            let (inputs, labels) = batch?;
+            let logits = model.forward(&Var::from(inputs))?; // (B, classes)
+            let answers = logits.value().argmax(Some(-1), false)?.to_vec::<i64>()?; // (B)
+            for (truth, answer) in labels.to_vec::<i64>()?.into_iter().zip(answers) {
+                if !table.add(truth as usize, answer as usize) {
+                    return Err(invalid(format!(
+                        "class {truth} or {answer} is not among the {} classes",
+                        classes.len()
+                    )));
+                }
+            }
+        }
+        Ok(table)
+    });
+    model.train();
+    table
+}

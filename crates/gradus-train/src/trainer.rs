@@ -1,0 +1,428 @@
+//! `Trainer`: the training loop, with validation, schedules, early stop, checkpoints and exact resumption.
+//!
+//! Everything random or accumulated is either a pure function of (seed, epoch, step) or in the checkpoint: weights, the
+//! optimiser's memory, the default generator (dropout), the epoch's running sums, the history. So a run that was stopped
+//! anywhere and resumed ends with the same bits as one that was not. Read [`Trainer::fit`] top to bottom: it is the loop.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gradus_nn::Module;
+use gradus_nn::optim::Optimizer;
+use gradus_nn::schedule::{LrScheduler, Schedule};
+use gradus_tensor::random::{default_state, set_default_state};
+
+use crate::callback::{Callback, Control, Epoch, Start, Step};
+use crate::checkpoint::{Checkpoint, Identity, Progress};
+use crate::dataset::Dataset;
+use crate::error::{Result, ResultExt as _, invalid};
+use crate::history::{Best, History, Row};
+use crate::loader::DataLoader;
+use crate::stop::StopFlag;
+use crate::task::{Score, Task, evaluate, loss_value};
+
+/// Where and how often a run is saved.
+#[derive(Clone, Debug)]
+pub struct Saving {
+    /// The folder of `last.safetensors` and `best.safetensors`.
+    pub folder: PathBuf,
+    /// Also within epochs, every so many steps.
+    pub every_steps: Option<u64>,
+    /// Also within epochs, whenever so much time has passed since the last save.
+    pub every: Option<Duration>,
+    /// Written into the files beside the trainer's own facts, such as the model's name.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Saving {
+    /// Saves after every epoch, and within long ones every 30 seconds.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let every = Some(Duration::from_secs(30));
+        Self {
+            folder: folder.into(),
+            every_steps: None,
+            every,
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// The file of the newest state.
+    pub fn last(&self) -> PathBuf {
+        self.folder.join("last.safetensors")
+    }
+
+    /// The file of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are over.
+    Finished,
+    /// It no longer got better, or a callback had enough.
+    StoppedEarly,
+    /// The stop flag was set; the state was saved where saving is on.
+    Interrupted,
+}
+
+/// What a run leaves behind, besides the trained model.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How it ended.
+    pub end: End,
+    /// What every epoch measured.
+    pub history: History,
+    /// Steps made in all.
+    pub step: u64,
+    /// The best epoch: its row in the history and its value.
+    pub best: Option<Best>,
+    /// Seconds since `fit` was called.
+    pub seconds: f64,
+}
+
+/// Trains a model. Options first, then [`Trainer::fit`].
+pub struct Trainer<'a> {
+    epochs: u64,
+    schedule: Option<Box<dyn Schedule + 'a>>,
+    clip_norm: Option<f64>,
+    patience: Option<u64>,
+    saving: Option<Saving>,
+    resume: bool,
+    stop: StopFlag,
+    callbacks: Vec<Box<dyn Callback + 'a>>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run of so many epochs that shows and saves nothing yet.
+    pub fn new(epochs: u64) -> Self {
+        Self {
+            epochs,
+            schedule: None,
+            clip_norm: None,
+            patience: None,
+            saving: None,
+            resume: false,
+            stop: StopFlag::default(),
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// Moves the learning rate by optimiser step.
+    pub fn schedule(mut self, schedule: impl Schedule + 'a) -> Self {
+        self.schedule = Some(Box::new(schedule));
+        self
+    }
+
+    /// Scales gradients down to this norm, taken over all parameters, where it is greater.
+    pub fn clip_norm(mut self, norm: f64) -> Self {
+        self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Ends the run when so many epochs in a row were no better than the best one.
+    pub fn patience(mut self, epochs: u64) -> Self {
+        self.patience = Some(epochs);
+        self
+    }
+
+    /// Saves checkpoints.
+    pub fn save(mut self, saving: Saving) -> Self {
+        self.saving = Some(saving);
+        self
+    }
+
+    /// Goes on from the last checkpoint of the folder of [`Trainer::save`].
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Looks at this flag after every step.
+    pub fn stop_on(mut self, stop: StopFlag) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Adds a callback; they run in the order they were added.
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Trains `model` on the batches of `train`, judging it after every epoch by `validation` where there is one.
+    ///
+    /// Errors when the data is empty, an operation fails, the loss is no longer a number, a file cannot be written, or the
+    /// checkpoint to resume from is of another run.
+    pub fn fit<M, D, T, V>(
+        mut self,
+        model: &mut M,
+        optimizer: &mut dyn Optimizer,
+        task: &T,
+        train: &DataLoader<D>,
+        validation: Option<&DataLoader<V>>,
+    ) -> Result<Report>
+    where
+        M: Module,
+        D: Dataset + 'static,
+        V: Dataset<Batch = D::Batch> + 'static,
+        T: Task<M, D::Batch> + ?Sized,
+    {
+        let started = Instant::now();
+        let batches = train.batches() as u64;
+        if batches == 0 {
+            return Err(invalid(
+                "there is nothing to train on: an epoch has no batch",
+            ));
+        }
+        let identity = Identity {
+            seed: train.seed_value(),
+            batch_size: train.batch_size() as u64,
+            samples: train.samples() as u64,
+        };
+        // The scheduler must see the optimiser's own rates, before a checkpoint brings those of the step it was saved at.
+        let mut scheduler = self
+            .schedule
+            .take()
+            .map(|schedule| LrScheduler::new(schedule, optimizer));
+        let mut at = Progress::default();
+        if self.resume {
+            at = self.restore(model, optimizer, &identity)?;
+            if let Some(scheduler) = &mut scheduler {
+                scheduler.set_step(at.step as usize, optimizer);
+            }
+        } else {
+            // From here on there is always something to resume from.
+            self.write(&["last"], model, optimizer, &at, &identity)?;
+        }
+        let start = Start {
+            step: at.step,
+            epoch: at.epoch,
+            batch: at.batch,
+            epochs: self.epochs,
+            history: &at.history,
+        };
+        for callback in &mut self.callbacks {
+            callback.on_start(&start)?;
+        }
+
+        model.train();
+        let mut saved = Instant::now();
+        let mut end = End::Finished;
+        'run: while at.epoch < self.epochs {
+            if self.patience_is_over(&at.history) {
+                end = End::StoppedEarly;
+                break;
+            }
+            let seconds_before = at.seconds;
+            let (epoch_started, mut samples_now) = (Instant::now(), 0);
+            for batch in train.epoch(at.epoch, at.batch as usize) {
+                // Forward, backward, step.
+                let outcome = task.run(model, &batch?)?;
+                let (loss, correct, samples) =
+                    (loss_value(&outcome.loss)?, outcome.correct, outcome.samples);
+                if !loss.is_finite() {
+                    return Err(invalid(format!(
+                        "the loss became {loss} at epoch {}, batch {}: try a lower learning rate",
+                        at.epoch + 1,
+                        at.batch + 1
+                    )));
+                }
+                let mut gradients = outcome.loss.backward_once()?;
+                if let Some(norm) = self.clip_norm {
+                    gradus_nn::clip_grad_norm(&mut gradients, norm, 2.0)?;
+                }
+                at.lr = optimizer.lr();
+                optimizer.step(model, &gradients)?;
+                if let Some(scheduler) = &mut scheduler {
+                    scheduler.step(optimizer);
+                }
+
+                at.batch += 1;
+                at.step += 1;
+                at.score.add(loss, correct, samples);
+                samples_now += samples;
+                let elapsed = epoch_started.elapsed().as_secs_f64();
+                at.seconds = seconds_before + elapsed;
+                let step = Step {
+                    step: at.step,
+                    epoch: at.epoch,
+                    epochs: self.epochs,
+                    batch: at.batch,
+                    batches,
+                    loss,
+                    lr: at.lr,
+                    score: &at.score,
+                    samples_per_second: samples_now as f64 / elapsed.max(1e-9),
+                };
+                let mut go_on = Control::Continue;
+                for callback in &mut self.callbacks {
+                    if callback.on_step(&step)? == Control::Stop {
+                        go_on = Control::Stop;
+                    }
+                }
+                if go_on == Control::Stop || self.stop.is_set() {
+                    self.write(&["last"], model, optimizer, &at, &identity)?;
+                    end = if go_on == Control::Stop {
+                        End::StoppedEarly
+                    } else {
+                        End::Interrupted
+                    };
+                    break 'run;
+                }
+                if at.batch < batches && self.is_time_to_save(at.step, saved) {
+                    self.write(&["last"], model, optimizer, &at, &identity)?;
+                    saved = Instant::now();
+                }
+            }
+
+            // The epoch is over: judge it, note it, save it.
+            let train_seconds = epoch_started.elapsed().as_secs_f64();
+            let val = validation
+                .map(|data| evaluate(model, task, data))
+                .transpose()?;
+            let val_loss = val.map_or(f64::NAN, |v| v.loss.mean());
+            let val_accuracy = val.map_or(f64::NAN, |v| v.accuracy.value());
+            at.history.rows.push(Row {
+                epoch: at.epoch + 1,
+                step: at.step,
+                lr: at.lr,
+                train_loss: at.score.loss.mean(),
+                train_accuracy: at.score.accuracy.value(),
+                val_loss,
+                val_accuracy,
+                seconds: seconds_before + epoch_started.elapsed().as_secs_f64(),
+            });
+            at.epoch += 1;
+            at.batch = 0;
+            at.seconds = 0.0;
+            at.score = Score::default();
+            let rows = &at.history.rows;
+            let is_best = at
+                .history
+                .best()
+                .is_some_and(|best| best.index + 1 == rows.len());
+            // Best before last: a crash in between leaves a `last` from which the same best is found again.
+            let files: &[&str] = if is_best {
+                &["best", "last"]
+            } else {
+                &["last"]
+            };
+            self.write(files, model, optimizer, &at, &identity)?;
+            saved = Instant::now();
+            if let Some(row) = rows.last() {
+                let epoch = Epoch {
+                    row,
+                    history: &at.history,
+                    epochs: self.epochs,
+                    samples: samples_now,
+                    train_seconds,
+                    is_best,
+                };
+                for callback in &mut self.callbacks {
+                    if callback.on_epoch(&epoch)? == Control::Stop {
+                        end = End::StoppedEarly;
+                    }
+                }
+            }
+            if end == End::StoppedEarly {
+                break;
+            }
+            if self.stop.is_set() && at.epoch < self.epochs {
+                end = End::Interrupted;
+                break;
+            }
+        }
+        let best = at.history.best();
+        Ok(Report {
+            end,
+            history: at.history,
+            step: at.step,
+            best,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn patience_is_over(&self, history: &History) -> bool {
+        let since_best = history
+            .best()
+            .map_or(0, |best| history.rows.len() - 1 - best.index);
+        self.patience
+            .is_some_and(|patience| since_best as u64 >= patience.max(1))
+    }
+
+    fn is_time_to_save(&self, step: u64, saved: Instant) -> bool {
+        self.saving.as_ref().is_some_and(|saving| {
+            saving
+                .every_steps
+                .is_some_and(|n| step.is_multiple_of(n.max(1)))
+                || saving.every.is_some_and(|time| saved.elapsed() >= time)
+        })
+    }
+
+    fn write<M: Module>(
+        &self,
+        files: &[&str],
+        model: &M,
+        optimizer: &dyn Optimizer,
+        at: &Progress,
+        identity: &Identity,
+    ) -> Result<()> {
+        let Some(saving) = &self.saving else {
+            return Ok(());
+        };
+        let checkpoint = Checkpoint {
+            model: model.state_dict(),
+            optimizer: optimizer.state_dict()?,
+            progress: at.clone(),
+            rng: default_state(),
+            identity: identity.clone(),
+            metadata: saving.metadata.clone(),
+        };
+        for file in files {
+            checkpoint.save(saving.folder.join(format!("{file}.safetensors")))?;
+        }
+        Ok(())
+    }
+
+    /// Puts model, optimiser and generator where the last checkpoint left them.
+    fn restore<M: Module>(
+        &self,
+        model: &mut M,
+        optimizer: &mut dyn Optimizer,
+        identity: &Identity,
+    ) -> Result<Progress> {
+        let saving = self.saving.as_ref();
+        let path = saving
+            .ok_or_else(|| invalid("to resume, say where the run is saved (Trainer::save)"))?
+            .last();
+        let checkpoint = Checkpoint::load(&path)?;
+        let there = &checkpoint.identity;
+        if there != identity {
+            return Err(crate::error::bad_file(
+                &path,
+                format!(
+                    "this checkpoint is of a run with seed {}, batch size {} and {} samples; now they are {}, {} and {}",
+                    there.seed,
+                    there.batch_size,
+                    there.samples,
+                    identity.seed,
+                    identity.batch_size,
+                    identity.samples
+                ),
+            ));
+        }
+        let name = path.display().to_string();
+        model
+            .load_state_dict(&checkpoint.model, true)
+            .in_layer(name.as_str())?;
+        optimizer
+            .load_state_dict(&checkpoint.optimizer)
+            .in_layer(name)?;
+        set_default_state(checkpoint.rng);
+        Ok(checkpoint.progress)
+    }
+}
