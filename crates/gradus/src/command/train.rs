@@ -184,7 +184,7 @@ fn set_aside(saving: &Saving) -> Result<()> {
 struct Data {
     train: DataLoader<Subset<ImageSet>>,
     validation: Option<DataLoader<Subset<ImageSet>>>,
-    train_plain: DataLoader<ImageSet>,
+    train_plain: DataLoader<Subset<ImageSet>>,
     test: DataLoader<ImageSet>,
     held_out: usize,
     source: String,
@@ -244,7 +244,7 @@ impl Data {
         Ok(Self {
             train,
             validation,
-            train_plain: DataLoader::new(train_set, EVAL_BATCH)?,
+            train_plain: DataLoader::new(Subset::new(train_set, chosen)?, EVAL_BATCH)?,
             test: DataLoader::new(test_set, EVAL_BATCH)?,
             held_out,
             source,

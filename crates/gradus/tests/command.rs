@@ -1,0 +1,187 @@
+//! The command as a user meets it: exit codes, one-line errors, help, and a round trip of train, eval, info and predict.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn gradus(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The one line of standard error of a command that must fail with code 1.
+fn error(arguments: &[&str]) -> String {
+    let output = gradus(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
+    assert!(text.starts_with("gradus: "), "{text}");
+    text
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_teaches() {
+    for arguments in [
+        &["trian"][..],
+        &["train", "--epochs", "many"],
+        &["train", "cifar"],
+        &["predict"],
+        &["eval"],
+    ] {
+        assert_eq!(gradus(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let help = gradus(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = out(&help);
+    assert!(
+        text.contains("Examples:") && text.contains("gradus train mnist --resume"),
+        "{text}"
+    );
+    for command in ["train", "eval", "predict", "info"] {
+        let text = out(&gradus(&[command, "--help"]));
+        assert!(text.contains("Examples:"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn errors_are_one_line_that_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    assert!(error(&["info", &path("none")]).contains("No such file"));
+    std::fs::write(path("junk"), b"not a weights file").unwrap();
+    assert!(error(&["info", &path("junk")]).contains("junk"));
+    assert!(error(&["eval", "--weights", &path("junk")]).contains("junk"));
+    assert!(error(&["predict", &path("."), "x.png"]).contains("train first"));
+    assert!(error(&["train", "--resume", "--out", &path("none")]).contains("leave out --resume"));
+    assert!(
+        error(&["train", "--data", &path("."), "--out", &path("o")])
+            .contains("train-images-idx3-ubyte.gz")
+    );
+    assert!(error(&["train", "--lr", "0", "--out", &path("o")]).contains("above 0"));
+    assert!(error(&["train", "--threads", "0", "--out", &path("o")]).contains("--threads 0"));
+    std::fs::write(path("file"), b"").unwrap();
+    let text = error(&["train", "--limit", "100", "--out", &path("file")]);
+    assert!(text.contains("file"), "{text}");
+}
+
+#[test]
+fn a_bad_instruction_set_is_a_clear_error() {
+    for command in [&["devices"][..], &["info", "x"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gradus"))
+            .args(command)
+            .env("GRADUS_ISA", "sse9")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("sse9") && text.contains("scalar"), "{text}");
+    }
+    let text = out(&gradus(&["devices"]));
+    assert!(
+        text.contains("instruction sets: scalar") && text.contains("cuda"),
+        "{text}"
+    );
+}
+
+/// A test digit drawn large, dark on light or light on dark.
+fn draw(path: &Path, digit: usize, dark_on_light: bool) -> usize {
+    use gradus_vision::datasets::{ImageSet, Split};
+    let set = ImageSet::embedded_mnist(Split::Test).unwrap();
+    let index = (0..).find(|&i| set.label(i) == Some(digit)).unwrap();
+    let (side, margin) = (180, 40);
+    let large = set.image(index).unwrap().resize(side, side).unwrap();
+    let width = side + 2 * margin;
+    let mut pixels = vec![0u8; width * width];
+    for y in 0..side {
+        for x in 0..side {
+            pixels[(y + margin) * width + x + margin] =
+                (255.0 * large.pixels()[y * side + x]) as u8;
+        }
+    }
+    if dark_on_light {
+        pixels.iter_mut().for_each(|p| *p = 255 - *p);
+    }
+    let file = std::fs::File::create(path).unwrap();
+    let mut encoder = png::Encoder::new(file, width as u32, width as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder
+        .write_header()
+        .unwrap()
+        .write_image_data(&pixels)
+        .unwrap();
+    digit
+}
+
+#[test]
+fn train_eval_info_predict() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let (run, file) = (
+        run.display().to_string(),
+        run.join("last.safetensors").display().to_string(),
+    );
+    let trained = gradus(&[
+        "train", "mnist", "--limit", "3000", "--epochs", "3", "--out", &run,
+    ]);
+    let text = out(&trained);
+    assert!(
+        trained.status.success(),
+        "{}",
+        String::from_utf8_lossy(&trained.stderr)
+    );
+    let accuracy = text
+        .lines()
+        .last()
+        .unwrap()
+        .strip_prefix("test accuracy: ")
+        .unwrap();
+    let value: f64 = accuracy.strip_suffix(" %").unwrap().parse().unwrap();
+    assert!(value > 93.0, "{text}");
+    for name in [
+        "last.safetensors",
+        "best.safetensors",
+        "history.csv",
+        "history.svg",
+        "tensorboard",
+    ] {
+        assert!(Path::new(&run).join(name).exists(), "{name} is missing");
+    }
+    let csv = std::fs::read_to_string(Path::new(&run).join("history.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 4);
+
+    let evaluated = out(&gradus(&["eval", "--weights", &file]));
+    assert_eq!(
+        evaluated.lines().last(),
+        Some(format!("accuracy: {accuracy}").as_str())
+    );
+    assert!(error(&["eval", "--model", "article", "--weights", &file]).contains("load_state_dict"));
+
+    let info = out(&gradus(&["info", &run]));
+    assert!(
+        info.contains("conv1.weight") && info.contains("gradus.model: small"),
+        "{info}"
+    );
+
+    let mut right = 0;
+    for digit in 0..10 {
+        let path = folder.path().join(format!("{digit}.png"));
+        draw(&path, digit, digit % 2 == 0);
+        let text = out(&gradus(&["predict", &run, &path.display().to_string()]));
+        let best = text.lines().nth(1).unwrap_or_default().trim_start();
+        right += usize::from(best.starts_with(&digit.to_string()));
+    }
+    assert!(right >= 9, "{right} of 10 drawn digits are right");
+    let missing = gradus(&[
+        "predict",
+        &run,
+        "none.png",
+        &folder.path().join("3.png").display().to_string(),
+    ]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(out(&missing).contains("3.png"));
+}
