@@ -119,11 +119,15 @@ impl Callback for Console {
             Progress::start(label, s.batches, s.batch, true)
         });
         bar.update(s.batch, || {
-            let mut text = format!("loss {:.4}", s.score.loss.mean());
+            let mut parts = vec![format!("loss {:.4}", s.score.loss.mean())];
             if s.score.accuracy.total > 0 {
-                text += &format!("  accuracy {:.2} %", s.score.accuracy.percent());
+                parts.push(format!("accuracy {:.2} %", s.score.accuracy.percent()));
             }
-            text + &format!("  {} {noun}/s", thousands(s.samples_per_second as u64))
+            parts.push(format!(
+                "{} {noun}/s",
+                thousands(s.samples_per_second as u64)
+            ));
+            parts.join("  ")
         });
         if s.batch == s.batches {
             self.bar = None;
@@ -135,25 +139,33 @@ impl Callback for Console {
         self.bar = None;
         let width = e.epochs.to_string().len();
         let row = e.row;
-        let mut line = format!(
+        let mut parts = vec![format!(
             "epoch {:>width$}/{}  loss {:.4}",
             row.epoch, e.epochs, row.train_loss
+        )];
+        let mut part = |value: f64, text: String| {
+            if !value.is_nan() {
+                parts.push(text);
+            }
+        };
+        part(
+            row.train_accuracy,
+            format!("accuracy {:6.2} %", 100.0 * row.train_accuracy),
         );
-        if !row.train_accuracy.is_nan() {
-            line += &format!("  accuracy {:6.2} %", 100.0 * row.train_accuracy);
-        }
-        if !row.val_loss.is_nan() {
-            line += &format!("  │ validation: loss {:.4}", row.val_loss);
-        }
-        if !row.val_accuracy.is_nan() {
-            line += &format!("  accuracy {:6.2} %", 100.0 * row.val_accuracy);
-        }
+        part(
+            row.val_loss,
+            format!("│ validation: loss {:.4}", row.val_loss),
+        );
+        part(
+            row.val_accuracy,
+            format!("accuracy {:6.2} %", 100.0 * row.val_accuracy),
+        );
         let rate = thousands((e.samples as f64 / e.train_seconds.max(1e-9)) as u64);
-        line += &format!("  │ {rate} {}/s  {}", self.noun, clock(row.seconds));
+        parts.push(format!("│ {rate} {}/s  {}", self.noun, clock(row.seconds)));
         if e.is_best && !row.val_loss.is_nan() {
-            line += "  best";
+            parts.push("best".into());
         }
-        say(&line);
+        say(&parts.join("  "));
         Ok(Control::Continue)
     }
 }

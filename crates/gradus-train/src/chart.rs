@@ -136,7 +136,7 @@ impl Panel {
         let _ = writeln!(
             svg,
             "<text class=\"tick\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            (left + right) / 2.0,
+            f64::midpoint(left, right),
             bottom + 40.0,
             escape(&self.x_title),
         );

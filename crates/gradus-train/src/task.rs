@@ -2,7 +2,7 @@
 //!
 //! The trainer knows neither images nor text; it asks the task. A closure of the right shape is a task too.
 
-use gradus_autograd::{Var, functional, no_grad};
+use gradus_autograd::{Var, no_grad};
 use gradus_nn::{Layer, Module};
 use gradus_tensor::{DType, Tensor};
 
