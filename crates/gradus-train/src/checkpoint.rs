@@ -107,7 +107,7 @@ impl Checkpoint {
             "epoch": epoch,
             "batch": batch,
             "step": step,
-            "rng": { "seed": self.rng.seed, "offset": self.rng.offset.to_string() },
+            "rng": { "seed": self.rng.seed, "offset": self.rng.offset },
             "seed": self.identity.seed,
             "batch_size": self.identity.batch_size,
             "samples": self.identity.samples,
@@ -136,12 +136,9 @@ impl Checkpoint {
         if number("version")? != VERSION {
             return Err(damaged());
         }
-        let offset = facts["rng"]["offset"]
-            .as_str()
-            .and_then(|text| text.parse().ok());
         let rng = RngState {
             seed: facts["rng"]["seed"].as_u64().ok_or_else(damaged)?,
-            offset: offset.ok_or_else(damaged)?,
+            offset: facts["rng"]["offset"].as_u64().ok_or_else(damaged)?,
         };
 
         let (mut model, mut optimizer) = (StateDict::new(), StateDict::new());

@@ -22,28 +22,11 @@ const THINNEST: f32 = 2.0;
 ///
 /// Errors when there is nothing to see: the picture is of one colour.
 pub fn like_mnist(picture: &Rgba) -> Result<Image> {
-    let (height, width) = (picture.height, picture.width);
-    let ink = ink(picture)?; // (H, W), 0 to 1
-    let threshold = otsu(&ink);
-    let mask = |x: f32| x > threshold;
-
-    // The smallest box around the ink.
-    let rows = (0..height).filter(|&y| ink[y * width..][..width].iter().any(|&v| mask(v)));
-    let columns = (0..width).filter(|&x| (0..height).any(|y| mask(ink[y * width + x])));
-    let span = |positions: &mut dyn Iterator<Item = usize>| {
-        let first = positions.next()?;
-        Some((first, positions.last().unwrap_or(first)))
-    };
-    let (mut rows, mut columns) = (rows, columns);
-    let (Some((top, bottom)), Some((left, right))) = (span(&mut rows), span(&mut columns)) else {
-        return Err(invalid("there is no digit to see"));
-    };
-    let (h, w) = (bottom - top + 1, right - left + 1);
-    let crop = Image::new(1, height, width, ink)?.window(top as isize, left as isize, h, w, 0.0)?;
+    let (crop, threshold) = subject(picture)?;
 
     // A large picture first to a handy size, then pens thinner than a pencil's thickened, then to 20 x 20.
     let handy = 12 * BOX;
-    let crop = if h.max(w) > handy {
+    let crop = if crop.height().max(crop.width()) > handy {
         fit(&crop, handy)?
     } else {
         crop
@@ -74,6 +57,44 @@ pub fn like_mnist(picture: &Rgba) -> Result<Image> {
     };
     let (y, x) = (place(cy, small.height()), place(cx, small.width()));
     small.window(-y, -x, SIDE, SIDE, 0.0)
+}
+
+/// A picture to an (1, 28, 28) image as Fashion-MNIST would hold it: scaled to fit 28 x 28 and centred, light on dark.
+///
+/// Errors when there is nothing to see: the picture is of one colour.
+pub fn like_fashion_mnist(picture: &Rgba) -> Result<Image> {
+    let small = fit(&subject(picture)?.0, SIDE)?;
+    let middle = |size: usize| ((SIDE - size) / 2) as isize;
+    small.window(
+        -middle(small.height()),
+        -middle(small.width()),
+        SIDE,
+        SIDE,
+        0.0,
+    )
+}
+
+/// The smallest box around what is drawn, as ink 0 to 1 (1, h, w), and the least that counts as ink.
+fn subject(picture: &Rgba) -> Result<(Image, f32)> {
+    let (height, width) = (picture.height, picture.width);
+    let ink = ink(picture)?; // (H, W), 0 to 1
+    let threshold = otsu(&ink);
+    let mask = |x: f32| x > threshold;
+
+    // The smallest box around the ink.
+    let rows = (0..height).filter(|&y| ink[y * width..][..width].iter().any(|&v| mask(v)));
+    let columns = (0..width).filter(|&x| (0..height).any(|y| mask(ink[y * width + x])));
+    let span = |positions: &mut dyn Iterator<Item = usize>| {
+        let first = positions.next()?;
+        Some((first, positions.last().unwrap_or(first)))
+    };
+    let (mut rows, mut columns) = (rows, columns);
+    let (Some((top, bottom)), Some((left, right))) = (span(&mut rows), span(&mut columns)) else {
+        return Err(invalid("there is no digit to see"));
+    };
+    let (h, w) = (bottom - top + 1, right - left + 1);
+    let crop = Image::new(1, height, width, ink)?.window(top as isize, left as isize, h, w, 0.0)?;
+    Ok((crop, threshold))
 }
 
 /// How much each pixel differs from the ground, 0 to 1.

@@ -47,7 +47,13 @@ pub fn run(args: &PredictArgs) -> Result<ExitCode> {
 /// The picture as the network sees it, and the probability of each class.
 fn predict(model: &dyn Layer, dataset: &str, path: &Path) -> Result<(Image, Vec<f32>)> {
     let picture = decode::read(path)?;
-    let image = digit::like_mnist(&picture).map_err(|e| bad_file(path, e))?;
+    let fashion = dataset == "fashion-mnist";
+    let prepare = if fashion {
+        digit::like_fashion_mnist
+    } else {
+        digit::like_mnist
+    };
+    let image = prepare(&picture).map_err(|e| bad_file(path, e))?;
     let input = normalize(dataset)?.apply(image.clone(), &mut Draw::new(0))?;
     let input: Tensor = input.to_tensor()?.unsqueeze(0)?; // (1, 1, 28, 28)
     let logits = no_grad(|| model.forward(&Var::from(input)))?; // (1, 10)
