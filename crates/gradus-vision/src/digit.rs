@@ -79,19 +79,17 @@ fn subject(picture: &Rgba) -> Result<(Image, f32)> {
     let (height, width) = (picture.height, picture.width);
     let ink = ink(picture)?; // (H, W), 0 to 1
     let threshold = otsu(&ink);
-    let mask = |x: f32| x > threshold;
 
     // The smallest box around the ink.
-    let rows = (0..height).filter(|&y| ink[y * width..][..width].iter().any(|&v| mask(v)));
-    let columns = (0..width).filter(|&x| (0..height).any(|y| mask(ink[y * width + x])));
-    let span = |positions: &mut dyn Iterator<Item = usize>| {
-        let first = positions.next()?;
-        Some((first, positions.last().unwrap_or(first)))
-    };
-    let (mut rows, mut columns) = (rows, columns);
-    let (Some((top, bottom)), Some((left, right))) = (span(&mut rows), span(&mut columns)) else {
+    let (mut top, mut bottom, mut left, mut right) = (height, 0, width, 0);
+    for (i, _) in ink.iter().enumerate().filter(|(_, v)| **v > threshold) {
+        let (y, x) = (i / width, i % width);
+        (top, bottom) = (top.min(y), bottom.max(y));
+        (left, right) = (left.min(x), right.max(x));
+    }
+    if top > bottom {
         return Err(invalid("there is no digit to see"));
-    };
+    }
     let (h, w) = (bottom - top + 1, right - left + 1);
     let crop = Image::new(1, height, width, ink)?.window(top as isize, left as isize, h, w, 0.0)?;
     Ok((crop, threshold))
