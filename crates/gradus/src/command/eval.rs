@@ -8,12 +8,23 @@ use gradus_train::progress::say;
 use gradus_train::{DataLoader, confusion, load_weights};
 use gradus_vision::datasets::{ImageSet, Split};
 use gradus_vision::models::{DIGIT_MODELS, digit_model};
+use gradus_vision::transforms::Compose;
 
-use super::train::{DATASET_KEY, MODEL_KEY, normalize};
+use super::train::{DATASET_KEY, MODEL_KEY, prepare};
 use super::{EvalArgs, checkpoint_file};
 
-/// A network with the weights of a file, and the data set it was made for.
-pub fn load_model(path: &std::path::Path, name: Option<&str>) -> Result<(Box<dyn Layer>, String)> {
+/// A network with the weights of a file.
+pub struct Loaded {
+    /// The network, in evaluation mode.
+    pub model: Box<dyn Layer>,
+    /// What its images go through first.
+    pub prepare: Compose,
+    /// The data set it was made for.
+    pub dataset: String,
+}
+
+/// The network of a file: by its name, or by what the file says.
+pub fn load_model(path: &std::path::Path, name: Option<&str>) -> Result<Loaded> {
     let file = checkpoint_file(path)?;
     let (weights, metadata) = load_weights(&file)?;
     let name = name
@@ -37,12 +48,20 @@ pub fn load_model(path: &std::path::Path, name: Option<&str>) -> Result<(Box<dyn
         .get(DATASET_KEY)
         .cloned()
         .unwrap_or_else(|| "mnist".into());
-    Ok((model, dataset))
+    Ok(Loaded {
+        prepare: prepare(name, &dataset)?,
+        model,
+        dataset,
+    })
 }
 
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     super::set_threads(args.threads)?;
-    let (mut model, dataset) = load_model(&args.weights, args.model.as_deref())?;
+    let Loaded {
+        mut model,
+        prepare,
+        dataset,
+    } = load_model(&args.weights, args.model.as_deref())?;
     let split = if args.split == "train" {
         Split::Train
     } else {
@@ -59,7 +78,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
             ));
         }
     };
-    let loader = DataLoader::new(images.with_transform(normalize(&dataset)?), 200)?;
+    let loader = DataLoader::new(images.with_transform(prepare), 200)?;
     let table = confusion(&mut model, &loader, images.classes())?;
     say(table.to_string().trim_end());
     let accuracy = table.accuracy();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gradus_autograd::{Var, no_grad};
-use gradus_nn::Layer;
+use gradus_nn::Layer as _;
 use gradus_tensor::{Result, Tensor};
 use gradus_train::Draw;
 use gradus_train::error::bad_file;
@@ -14,12 +14,11 @@ use gradus_vision::transforms::Transform as _;
 use gradus_vision::{Image, decode, digit};
 
 use super::PredictArgs;
-use super::eval::load_model;
-use super::train::normalize;
+use super::eval::{Loaded, load_model};
 
 pub fn run(args: &PredictArgs) -> Result<ExitCode> {
-    let (model, dataset) = load_model(&args.checkpoint, None)?;
-    let classes = if dataset == "fashion-mnist" {
+    let network = load_model(&args.checkpoint, None)?;
+    let classes = if network.dataset == "fashion-mnist" {
         FASHION_MNIST_CLASSES
     } else {
         MNIST_CLASSES
@@ -27,7 +26,7 @@ pub fn run(args: &PredictArgs) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for path in &args.images {
         // One bad picture is no reason not to look at the others.
-        match predict(&*model, &dataset, path) {
+        match predict(&network, path) {
             Ok((image, probabilities)) => {
                 say(&path.display().to_string());
                 if args.show {
@@ -45,18 +44,18 @@ pub fn run(args: &PredictArgs) -> Result<ExitCode> {
 }
 
 /// The picture as the network sees it, and the probability of each class.
-fn predict(model: &dyn Layer, dataset: &str, path: &Path) -> Result<(Image, Vec<f32>)> {
+fn predict(network: &Loaded, path: &Path) -> Result<(Image, Vec<f32>)> {
     let picture = decode::read(path)?;
-    let fashion = dataset == "fashion-mnist";
+    let fashion = network.dataset == "fashion-mnist";
     let prepare = if fashion {
         digit::like_fashion_mnist
     } else {
         digit::like_mnist
     };
     let image = prepare(&picture).map_err(|e| bad_file(path, e))?;
-    let input = normalize(dataset)?.apply(image.clone(), &mut Draw::new(0))?;
+    let input = network.prepare.apply(image.clone(), &mut Draw::new(0))?;
     let input: Tensor = input.to_tensor()?.unsqueeze(0)?; // (1, 1, 28, 28)
-    let logits = no_grad(|| model.forward(&Var::from(input)))?; // (1, 10)
+    let logits = no_grad(|| network.model.forward(&Var::from(input)))?; // (1, 10)
     Ok((image, logits.value().softmax(-1)?.to_vec::<f32>()?))
 }
 

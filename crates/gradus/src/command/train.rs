@@ -193,9 +193,9 @@ struct Data {
 impl Data {
     fn load(settings: &Settings, folder: Option<&Path>) -> Result<Self> {
         let (raw_train, raw_test, source) = read(settings, folder)?;
-        let plain = normalize(&settings.dataset)?;
-        let train_set = raw_train.with_transform(plain.clone());
-        let test_set = raw_test.with_transform(plain.clone());
+        let plain = || prepare(&settings.model, &settings.dataset);
+        let train_set = raw_train.with_transform(plain()?);
+        let test_set = raw_test.with_transform(plain()?);
         // The article's network learns from the images as they are; the small one from images that wobble.
         let learn_from = if settings.model == ARTICLE {
             train_set.clone()
@@ -206,7 +206,7 @@ impl Data {
                 scale: 0.1,
                 shear: 0.0,
             };
-            raw_train.with_transform(Compose::new().then(wobble).then(plain))
+            raw_train.with_transform(Compose::new().then(wobble).then(plain()?))
         };
 
         let all = train_set.len();
@@ -293,14 +293,18 @@ fn data_folder(folder: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
-/// The normalisation of a data set.
-pub fn normalize(dataset: &str) -> Result<Normalize> {
+/// What a network's images go through before it sees them: the article's takes pixels of 0 to 1 as they are, the small one
+/// normalised.
+pub fn prepare(model: &str, dataset: &str) -> Result<Compose> {
+    if model == ARTICLE {
+        return Ok(Compose::new());
+    }
     let (mean, std) = if dataset == "fashion-mnist" {
         FASHION_MNIST_MEAN_STD
     } else {
         MNIST_MEAN_STD
     };
-    Normalize::new(&[mean], &[std])
+    Ok(Compose::new().then(Normalize::new(&[mean], &[std])?))
 }
 
 fn introduce(settings: &Settings, data: &Data, model: &dyn Layer, out: &Path) {
