@@ -9,8 +9,8 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use gradus_train::Result;
 use gradus_train::error::{bad_file, file_error};
-use gradus_train::{Error, Result};
 
 /// Unsigned bytes in up to four dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub fn run() -> Result<ExitCode> {
     }
     match Device::cuda(0) {
         Ok(device) => say(&format!("cuda    {device}")),
-        Err(error) => say(&format!("cuda    {error}")),
+        Err(error) => say(&format!("cuda    {}", error.message())),
     }
     Ok(ExitCode::SUCCESS)
 }

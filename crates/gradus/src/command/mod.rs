@@ -28,21 +28,31 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  gradus                                     train a digit classifier on the digits inside the program
-  gradus train mnist --epochs 20 --seed 7    the same, longer, from another seed
-  gradus train mnist --resume                go on where Ctrl-C (or a power cut) ended the last run
-  gradus predict runs/mnist digit.png        which digit is it?
-  gradus info runs/mnist/last.safetensors    what is in the file?
+  gradus                                   train on the digits inside the program
+  gradus train mnist --epochs 20 --seed 7  the same, longer, from another seed
+  gradus train mnist --resume              go on where the last run was stopped
+  gradus predict runs/mnist digit.png      which digit is it?
+  gradus info runs/mnist                   what is in the checkpoint?
 
-`gradus help train` explains every option. Set GRADUS_DATA to a folder with mnist/*.gz to use the full 60,000 digits.";
+`gradus help train` explains every option.
+GRADUS_DATA=DIR, a folder with mnist/*.gz in it, gives --full all 60,000 digits.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Train a model and save it.
+    ///
+    /// Every epoch prints a line. At the end come the table of which class was taken for which, where the checkpoint and the
+    /// picture of the training are, and the accuracy on test images the network has never seen. Ctrl-C saves and leaves;
+    /// --resume goes on from there and ends with the very same bits as a run that was never stopped.
     Train(Box<TrainArgs>),
     /// Measure a saved model's accuracy.
+    ///
+    /// Prints which class was taken for which; the last line is `accuracy: NN.NN %`.
     Eval(EvalArgs),
     /// Say which class pictures show.
+    ///
+    /// For each picture the three likeliest classes and how sure the model is. Pictures are PNG or JPEG, of any size, dark on
+    /// light or light on dark; the digit in them is found, scaled and centred.
     Predict(PredictArgs),
     /// List what is in a weights file: tensors, shapes, dtypes, parameters.
     Info(InfoArgs),
@@ -50,7 +60,7 @@ enum Command {
     Devices,
 }
 
-/// Measures a saved model's accuracy; the last line is `accuracy: NN.NN %`.
+/// The options of `gradus eval`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -75,9 +85,7 @@ pub struct EvalArgs {
     threads: Option<usize>,
 }
 
-/// Says which class pictures show, with the three most likely and how sure the model is.
-///
-/// Pictures are PNG or JPEG, of any size, dark on light or light on dark; the digit is found, scaled and centred.
+/// The options of `gradus predict`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -95,7 +103,7 @@ pub struct PredictArgs {
     show: bool,
 }
 
-/// Lists what is in a safetensors file.
+/// The options of `gradus info`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -13,22 +13,23 @@ use serde_json::{Map, Value};
 /// The metadata key of a run's settings in its checkpoints.
 pub const SETTINGS_KEY: &str = "gradus.settings";
 
-/// Trains a network to tell images apart, and saves it.
-///
-/// Every epoch prints a line. At the end come the table of which class was taken for which, where the checkpoint and the
-/// picture of the training are, and the accuracy on test images the network has never seen. Ctrl-C saves and leaves; `--resume`
-/// goes on from there and ends with the very same bits as a run that was never stopped.
+/// The options of `gradus train`.
 #[derive(Args, Default)]
 #[command(after_help = "\
 Examples:
-  gradus train                                          the small network on the 10,000 digits inside the program
-  gradus train mnist --full --model article --epochs 10 the network of the articles on all 60,000 (GRADUS_DATA or --data)
-  gradus train fashion-mnist --data ~/fashion           shirts and shoes instead of digits
-  gradus train mnist --resume                           go on with the run in runs/mnist
-  gradus train mnist --out runs/try --lr 0.01 --seed 1  an experiment beside it
+  gradus train
+      the small network on the 10,000 digits inside the program
+  gradus train mnist --full --model article --epochs 10
+      the network of the articles on all 60,000 digits of GRADUS_DATA
+  gradus train fashion-mnist --data ~/fashion
+      shirts and shoes instead of digits
+  gradus train mnist --resume
+      go on with the run in runs/mnist
+  gradus train mnist --out runs/try --lr 0.01 --seed 1
+      an experiment beside it
 
-In the output folder: last.safetensors (the newest state), best.safetensors (the best epoch), history.csv, history.svg,
-and tensorboard/ for `tensorboard --logdir`.")]
+What is saved: last.safetensors (the newest state), best.safetensors (the best
+epoch), history.csv, history.svg, tensorboard/ (tensorboard --logdir runs).")]
 pub struct TrainArgs {
     /// What to learn: mnist (handwritten digits) or fashion-mnist (clothes; needs --data or GRADUS_DATA).
     #[arg(value_name = "DATASET", value_parser = ["mnist", "fashion-mnist"])]
