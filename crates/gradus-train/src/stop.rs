@@ -3,7 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Result, invalid};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::error::{Result, file_error};
+
+/// The exit code of a process that was interrupted: 128 + SIGINT, as shells have it.
+pub const INTERRUPTED: i32 = 130;
 
 /// A flag the trainer looks at after every step. Clones share it.
 ///
@@ -17,19 +23,18 @@ use crate::error::{Result, invalid};
 pub struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
-    /// A flag that Ctrl-C, SIGTERM and SIGHUP set; a second signal ends the process at once with code 130.
+    /// A flag that Ctrl-C and SIGTERM set; a second one ends the process at once with code 130.
     ///
-    /// Errors when the process has such a handler already.
+    /// SIGHUP is left alone, so `nohup` keeps its meaning. Errors when the system refuses.
     pub fn on_signals() -> Result<Self> {
-        let flag = Self::default();
-        let handle = flag.clone();
-        ctrlc::set_handler(move || {
-            if handle.0.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        })
-        .map_err(|e| invalid(format!("cannot listen for Ctrl-C: {e}")))?;
-        Ok(flag)
+        let stop = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag unset and sets it, the second finds it set and exits.
+            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop.0))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop.0)))
+                .map_err(|e| file_error("listen for", "Ctrl-C", e))?;
+        }
+        Ok(stop)
     }
 
     /// Asks to stop.
