@@ -42,11 +42,11 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-const PANEL_WIDTH: f64 = 470.0;
+const PANEL_WIDTH: f64 = 505.0;
 const PANEL_HEIGHT: f64 = 300.0;
 const TOP: f64 = 92.0; // title and subtitle
 const LEFT: f64 = 58.0; // tick labels
-const RIGHT: f64 = 112.0; // line labels
+const RIGHT: f64 = 140.0; // line labels
 const BOTTOM: f64 = 58.0;
 
 const STYLE: &str = "\
