@@ -3,7 +3,8 @@
 //! They are the same model reached by two roads, and end at the same loss: the counts, normalised, are the best a bigram can do,
 //! and the network's `exp(W)` becomes those counts. Both follow A. Karpathy's "makemore" (part 1), down to its random numbers.
 
-use gradus_autograd::{Var, functional};
+use gradus_autograd::Var;
+use gradus_autograd::functional::{CrossEntropy, cross_entropy};
 use gradus_tensor::random::TorchRng;
 use gradus_tensor::{DType, Error, Result, Tensor};
 
@@ -116,7 +117,7 @@ impl NeuralBigram {
     /// The loss on pairs (first, second), i64 (N), plus `decay` times the mean square of the weights.
     fn loss(weight: &Var, first: &Tensor, second: &Tensor, decay: f64) -> Result<Var> {
         let logits = weight.index_select(0, first)?; // (N, V); the same as one_hot(first) @ W
-        let nll = functional::cross_entropy(&logits, second)?;
+        let nll = cross_entropy(&logits, second, &CrossEntropy::default())?;
         nll.add(&weight.square()?.mean(.., false)?.mul_scalar(decay)?)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The trainer knows neither images nor text; it asks the task. A closure of the right shape is a task too.
 
+use gradus_autograd::functional::{CrossEntropy, cross_entropy};
 use gradus_autograd::{Var, no_grad};
 use gradus_nn::{Layer, Module};
 use gradus_tensor::{DType, Tensor};
@@ -44,9 +45,11 @@ impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
     fn run(&self, model: &M, (inputs, labels): &(Tensor, Tensor)) -> Result<Outcome> {
         let logits = model.forward(&Var::from(inputs.clone()))?; // (B, classes)
         let correct = count_equal(&logits.value().argmax(Some(-1), false)?, labels)?;
-        let loss = CrossEntropyLoss::default()
-            .label_smoothing(self.label_smoothing)
-            .forward(&logits, labels)?;
+        let options = CrossEntropy {
+            label_smoothing: self.label_smoothing,
+            ..CrossEntropy::default()
+        };
+        let loss = cross_entropy(&logits, labels, &options)?;
         Ok(Outcome {
             loss,
             correct: Some(correct),
