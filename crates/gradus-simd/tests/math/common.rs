@@ -71,41 +71,30 @@ pub fn apply<T: Float>(isa: IsaName, f: Function, x: &[T]) -> Vec<T> {
 /// The error of `got` in units of the last place of the exact value `hi + lo`, a double-double.
 pub fn ulps<T: Float>(got: T, hi: f64, lo: f64) -> f64 {
     let got = got.to_f64();
-    if hi.is_nan() || got.is_nan() {
-        return if hi.is_nan() && got.is_nan() {
-            0.0
-        } else {
-            f64::INFINITY
-        };
-    }
-    let rounded = T::from_f64(hi).to_f64();
-    if got == rounded && (hi.is_infinite() || rounded.is_infinite() || lo == 0.0) && got == hi + lo
-        || got == hi && lo == 0.0
-    {
+    if got == hi && lo == 0.0 || got.is_nan() && hi.is_nan() {
         return 0.0;
     }
-    if rounded.is_infinite() || got.is_infinite() {
-        // An overflow is right if the exact value rounds to it, and an ULP off next to the largest value.
+    let max = T::MAX.to_f64();
+    if hi.abs() > max || got.is_infinite() {
+        // Past the largest value, infinity is right; next to it, it is an ULP off.
+        let rounded = T::from_f64(hi).to_f64();
+        let next_to_it = hi.abs() > max * (1.0 - 2.0 * T::EPSILON.to_f64());
         return if got == rounded {
             0.0
-        } else if hi.abs() >= T::MAX.to_f64()
-            || got.is_infinite() && hi.abs() > T::MAX.to_f64() * (1.0 - T::EPSILON.to_f64())
-        {
+        } else if next_to_it {
             1.0
         } else {
             f64::INFINITY
         };
     }
-    let exponent = if hi == 0.0 {
-        -2000
-    } else {
-        ((hi.abs().to_bits() >> 52) as i32 - 1023).max(1 - T::EXPONENT_BIAS)
-    };
-    let exponent = exponent.max(1 - T::EXPONENT_BIAS);
-    let error = ((got - hi) - lo).abs();
-    // error / 2^(exponent - mantissa bits), in steps that neither overflow nor underflow
+    if hi.is_nan() || got.is_nan() {
+        return f64::INFINITY;
+    }
+    let exponent = ((hi.abs().to_bits() >> 52) as i32 - 1023).max(1 - T::EXPONENT_BIAS);
+    // error / 2^(exponent - mantissa bits), in two steps that neither overflow nor underflow
     let shift = T::MANTISSA_BITS as i32 - exponent;
-    error * 2f64.powi(shift / 2) * 2f64.powi(shift - shift / 2)
+    let power = |n: i32| f64::from_bits(((n + 1023) as u64) << 52);
+    ((got - hi) - lo).abs() * power(shift / 2) * power(shift - shift / 2)
 }
 
 /// Reads one tensor's bytes out of a safetensors file: enough of a parser for the reference vectors.
