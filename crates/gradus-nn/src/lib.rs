@@ -2,7 +2,8 @@
 //! with PyTorch's names, layouts and defaults, so that its checkpoints load with no mapping.
 //!
 //! ```
-//! use gradus_autograd::{Var, functional as F};
+//! use gradus_autograd::Var;
+//! use gradus_nn::loss::CrossEntropyLoss;
 //! use gradus_nn::optim::{Adam, Optimizer};
 //! use gradus_nn::{Layer, Linear, Module, ReLU, Sequential};
 //! use gradus_tensor::Tensor;
@@ -12,9 +13,10 @@
 //! let x = Var::from(Tensor::from_slice(&[0.0_f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2])?);
 //! let y = Tensor::from_slice(&[0_i64, 1, 1, 0], [4])?;
 //! let mut model = Sequential::new().then(Linear::new(2, 16)?).then(ReLU).then(Linear::new(16, 2)?);
+//! let criterion = CrossEntropyLoss::default();
 //! let mut optimizer = Adam::new(0.05);
 //! for _ in 0..100 {
-//!     let loss = gradus_nn::loss::cross_entropy(&model.forward(&x)?, &y)?;
+//!     let loss = criterion.forward(&model.forward(&x)?, &y)?;
 //!     let gradients = loss.backward_once()?;
 //!     optimizer.step(&mut model, &gradients)?;
 //! }
@@ -39,6 +41,7 @@ pub mod init;
 mod layer;
 pub mod layers;
 
+pub mod loss;
 mod module;
 pub mod optim;
 pub mod schedule;

@@ -1,7 +1,7 @@
 //! The activations, one line each: names, arguments and defaults of `torch.nn`. The functions themselves, with their
 //! gradients, are `Var`'s methods.
 
-use gradus_autograd::Var;
+use gradus_autograd::{Var, functional as F};
 use gradus_tensor::{DType, Result, Tensor};
 
 use crate::layer::Layer;
@@ -72,6 +72,8 @@ macro_rules! with_arguments {
         }
     )*};
 }
+
+pub(super) use with_arguments;
 
 with_arguments! {
     /// `x Φ(x)` with the normal distribution's Φ, or its approximation by tanh (Hendrycks and Gimpel 2016).
@@ -148,14 +150,6 @@ impl PReLU {
 
 impl Layer for PReLU {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let weight = self.weight.var(); // (1) or (C)
-        let slope = if weight.numel() == 1 || x.rank() < 2 {
-            weight.clone()
-        } else {
-            let mut shape = vec![1; x.rank()];
-            shape[1] = weight.numel();
-            weight.reshape(shape.as_slice())?
-        };
-        x.clamp_min(0.0)?.add(&slope.mul(&x.clamp_max(0.0)?)?)
+        F::prelu(x, self.weight.var())
     }
 }

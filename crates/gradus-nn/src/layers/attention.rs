@@ -25,7 +25,10 @@ pub struct AttentionMask<'a> {
 impl AttentionMask<'_> {
     /// Each query sees itself and what came before it.
     pub fn causal() -> Self {
-        Self { is_causal: true, ..Self::default() }
+        Self {
+            is_causal: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl MultiheadAttention {
     /// As [`MultiheadAttention::new`].
     pub fn with(embed_dim: usize, num_heads: usize, dropout: f64, bias: bool) -> Result<Self> {
         if num_heads == 0 || !embed_dim.is_multiple_of(num_heads) {
-            return Err(Error::value("MultiheadAttention", format!("a width of {embed_dim} does not divide into {num_heads} heads")));
+            return Err(Error::value(
+                "MultiheadAttention",
+                format!("a width of {embed_dim} does not divide into {num_heads} heads"),
+            ));
         }
         let rows = embed_dim.saturating_mul(3);
         let mut out_proj = Linear::builder(embed_dim, embed_dim).bias(bias).build()?;
@@ -84,7 +90,11 @@ impl MultiheadAttention {
         }
         Ok(Self {
             in_proj_weight: Param::new(init::xavier_uniform([rows, embed_dim], 1.0, DType::F32)?)?,
-            in_proj_bias: if bias { Some(Param::new(Tensor::zeros([rows], DType::F32)?)?) } else { None },
+            in_proj_bias: if bias {
+                Some(Param::new(Tensor::zeros([rows], DType::F32)?)?)
+            } else {
+                None
+            },
             out_proj,
             dropout,
             mode: Mode::Training,
@@ -113,10 +123,24 @@ impl MultiheadAttention {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward_with_weights(&self, query: &Var, key: &Var, value: &Var, mask: AttentionMask) -> Result<(Var, Var)> {
+    pub fn forward_with_weights(
+        &self,
+        query: &Var,
+        key: &Var,
+        value: &Var,
+        mask: AttentionMask,
+    ) -> Result<(Var, Var)> {
         let batched = query.rank() == 3;
-        if !(2..=3).contains(&query.rank()) || key.rank() != query.rank() || value.rank() != query.rank() {
-            let message = format!("queries {}, keys {} and values {} are not all (T, B, C)", query.shape(), key.shape(), value.shape());
+        if !(2..=3).contains(&query.rank())
+            || key.rank() != query.rank()
+            || value.rank() != query.rank()
+        {
+            let message = format!(
+                "queries {}, keys {} and values {} are not all (T, B, C)",
+                query.shape(),
+                key.shape(),
+                value.shape()
+            );
             return Err(Error::shape("MultiheadAttention", message));
         }
         let in_order = |x: &Var| match (batched, self.batch_first) {
@@ -125,7 +149,11 @@ impl MultiheadAttention {
             (true, false) => x.transpose(0, 1),
         };
         let (q, k, v) = self.project(query, key, value)?;
-        let (q, k, v) = (self.heads(&in_order(&q)?)?, self.heads(&in_order(&k)?)?, self.heads(&in_order(&v)?)?); // (B, nh, T, hs)
+        let (q, k, v) = (
+            self.heads(&in_order(&q)?)?,
+            self.heads(&in_order(&k)?)?,
+            self.heads(&in_order(&v)?)?,
+        ); // (B, nh, T, hs)
         let hs = q.dim(-1)?;
 
         let scores = q.mul_scalar(1.0 / (hs as f64).sqrt())?.matmul(&k.mt()?)?; // (B, nh, T, S)
@@ -142,10 +170,20 @@ impl MultiheadAttention {
 
     /// Queries, keys and values: one matrix product when all come from the same.
     fn project(&self, query: &Var, key: &Var, value: &Var) -> Result<(Var, Var, Var)> {
-        let (weight, bias) = (self.in_proj_weight.var(), self.in_proj_bias.as_ref().map(Param::var));
-        let same = |a: &Var, b: &Var| a.value().shares_storage(b.value()) && a.id() == b.id() && a.dims() == b.dims();
-        if same(query, key) && same(key, value) && query.value().strides() == value.value().strides() {
-            let parts = F::linear(query, weight, bias).in_layer("in_proj")?.chunk(3, -1)?; // 3 of (.., C)
+        let (weight, bias) = (
+            self.in_proj_weight.var(),
+            self.in_proj_bias.as_ref().map(Param::var),
+        );
+        let same = |a: &Var, b: &Var| {
+            a.value().shares_storage(b.value()) && a.id() == b.id() && a.dims() == b.dims()
+        };
+        if same(query, key)
+            && same(key, value)
+            && query.value().strides() == value.value().strides()
+        {
+            let parts = F::linear(query, weight, bias)
+                .in_layer("in_proj")?
+                .chunk(3, -1)?; // 3 of (.., C)
             if let [q, k, v] = parts.as_slice() {
                 return Ok((q.clone(), k.clone(), v.clone()));
             }
@@ -153,8 +191,11 @@ impl MultiheadAttention {
         let weights = weight.chunk(3, 0)?;
         let biases = bias.map(|bias| bias.chunk(3, 0)).transpose()?;
         let one = |x: &Var, i: usize| {
-            let weight = weights.get(i).ok_or_else(|| Error::shape("MultiheadAttention", "in_proj_weight does not divide by 3"))?;
-            F::linear(x, weight, biases.as_ref().and_then(|biases| biases.get(i))).in_layer("in_proj")
+            let weight = weights.get(i).ok_or_else(|| {
+                Error::shape("MultiheadAttention", "in_proj_weight does not divide by 3")
+            })?;
+            F::linear(x, weight, biases.as_ref().and_then(|biases| biases.get(i)))
+                .in_layer("in_proj")
         };
         Ok((one(query, 0)?, one(key, 1)?, one(value, 2)?))
     }
@@ -162,13 +203,19 @@ impl MultiheadAttention {
     /// (B, T, C) to (B, nh, T, hs).
     fn heads(&self, x: &Var) -> Result<Var> {
         let (&[batch, time, width], heads) = (x.dims(), self.num_heads) else {
-            return Err(Error::shape("MultiheadAttention", format!("{} is not (B, T, C)", x.shape())));
+            return Err(Error::shape(
+                "MultiheadAttention",
+                format!("{} is not (B, T, C)", x.shape()),
+            ));
         };
-        x.reshape([batch, time, heads, width / heads])?.transpose(1, 2)
+        x.reshape([batch, time, heads, width / heads])?
+            .transpose(1, 2)
     }
 
     fn masked(&self, scores: &Var, mask: AttentionMask) -> Result<Var> {
-        let &[batch, heads, t, s] = scores.dims() else { return Ok(scores.clone()) };
+        let &[batch, heads, t, s] = scores.dims() else {
+            return Ok(scores.clone());
+        };
         let hide = |scores: &Var, mask: &Tensor| -> Result<Var> {
             if mask.dtype() == DType::Bool {
                 scores.masked_fill(mask, f64::NEG_INFINITY)
@@ -185,7 +232,9 @@ impl MultiheadAttention {
         if let Some(mask) = mask.attn_mask {
             let mask = match *mask.dims() {
                 [_, _] => mask.clone(),
-                [b, _, _] if b == batch * heads && heads > 1 => mask.unflatten(0, [batch as isize, heads as isize])?,
+                [b, _, _] if b == batch * heads && heads > 1 => {
+                    mask.unflatten(0, [batch as isize, heads as isize])?
+                }
                 _ => mask.unsqueeze(1)?, // (B, 1, T, S)
             };
             scores = hide(&scores, &mask).in_op("attn_mask")?;

@@ -35,21 +35,41 @@ impl Embedding {
     /// # Errors
     /// When the memory cannot be had.
     pub fn new(num_embeddings: usize, embedding_dim: usize) -> Result<Self> {
-        let weight = Param::new(init::normal([num_embeddings, embedding_dim], 0.0, 1.0, DType::F32)?)?;
-        Ok(Self { weight, padding_idx: None })
+        let weight = Param::new(init::normal(
+            [num_embeddings, embedding_dim],
+            0.0,
+            1.0,
+            DType::F32,
+        )?)?;
+        Ok(Self {
+            weight,
+            padding_idx: None,
+        })
     }
 
     /// A table whose row `padding_idx` is zero and stays so.
     ///
     /// # Errors
     /// When there is no such row, or the memory cannot be had.
-    pub fn with_padding(num_embeddings: usize, embedding_dim: usize, padding_idx: usize) -> Result<Self> {
+    pub fn with_padding(
+        num_embeddings: usize,
+        embedding_dim: usize,
+        padding_idx: usize,
+    ) -> Result<Self> {
         if padding_idx >= num_embeddings {
-            return Err(Error::index("Embedding", format!("padding_idx {padding_idx} in a table of {num_embeddings}")));
+            return Err(Error::index(
+                "Embedding",
+                format!("padding_idx {padding_idx} in a table of {num_embeddings}"),
+            ));
         }
         let mut table = init::normal([num_embeddings, embedding_dim], 0.0, 1.0, DType::F32)?;
-        table.with_mut_slice::<f32, _>(|x| x[padding_idx * embedding_dim..][..embedding_dim].fill(0.0))?;
-        Ok(Self { weight: Param::new(table)?, padding_idx: Some(padding_idx) })
+        table.with_mut_slice::<f32, _>(|x| {
+            x[padding_idx * embedding_dim..][..embedding_dim].fill(0.0)
+        })?;
+        Ok(Self {
+            weight: Param::new(table)?,
+            padding_idx: Some(padding_idx),
+        })
     }
 
     /// A table of given vectors (num, dim).
@@ -58,9 +78,15 @@ impl Embedding {
     /// When `table` is not a matrix of floats.
     pub fn from_pretrained(table: Tensor) -> Result<Self> {
         if table.rank() != 2 {
-            return Err(Error::shape("Embedding", format!("{} is not a table (num, dim)", table.shape())));
+            return Err(Error::shape(
+                "Embedding",
+                format!("{} is not a table (num, dim)", table.shape()),
+            ));
         }
-        Ok(Self { weight: Param::new(table)?, padding_idx: None })
+        Ok(Self {
+            weight: Param::new(table)?,
+            padding_idx: None,
+        })
     }
 
     /// The vectors of these indices: whole numbers (..) to (.., dim).

@@ -1,7 +1,7 @@
 //! Affine maps: [`Linear`] of one input, [`Bilinear`] of two. Layout and default initialisation are PyTorch's.
 
-use gradus_autograd::Var;
-use gradus_tensor::{DType, Error, Result};
+use gradus_autograd::{Var, functional as F};
+use gradus_tensor::{DType, Result};
 
 use crate::init::default_uniform;
 use crate::layer::Layer;
@@ -63,11 +63,7 @@ impl Linear {
 
 impl Layer for Linear {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let y = x.matmul(&self.weight.var().t()?)?; // (.., out)
-        match &self.bias {
-            Some(bias) => y.add(bias.var()),
-            None => Ok(y),
-        }
+        F::linear(x, self.weight.var(), self.bias.as_ref().map(Param::var)) // (.., out)
     }
 }
 
@@ -169,24 +165,11 @@ impl Bilinear {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x1: &Var, x2: &Var) -> Result<Var> {
-        let &[out, in1, in2] = self.weight.var().dims() else {
-            return Err(Error::shape(
-                "Bilinear",
-                format!("weight {} is not (out, in1, in2)", self.weight.shape()),
-            ));
-        };
-        let weight = self
-            .weight
-            .var()
-            .permute(&[1, 0, 2])?
-            .reshape([in1, out * in2])?;
-        let mut shape = x1.dims()[..x1.rank().saturating_sub(1)].to_vec();
-        shape.extend([out, in2]);
-        let left = x1.matmul(&weight)?.reshape(shape.as_slice())?; // (.., out, in2): x1ᵀ A[k]
-        let y = left.matmul(&x2.unsqueeze(-1)?)?.squeeze(-1)?; // (.., out)
-        match &self.bias {
-            Some(bias) => y.add(bias.var()),
-            None => Ok(y),
-        }
+        F::bilinear(
+            x1,
+            x2,
+            self.weight.var(),
+            self.bias.as_ref().map(Param::var),
+        )
     }
 }

@@ -50,17 +50,38 @@ impl LayerNorm {
     ///
     /// # Errors
     /// When the memory cannot be had.
-    pub fn with(normalized_shape: impl Into<Vec<usize>>, eps: f64, affine: bool, bias: bool) -> Result<Self> {
+    pub fn with(
+        normalized_shape: impl Into<Vec<usize>>,
+        eps: f64,
+        affine: bool,
+        bias: bool,
+    ) -> Result<Self> {
         let shape = normalized_shape.into();
-        let weight = if affine { Some(filled(&shape, 1.0)?) } else { None };
-        let bias = if affine && bias { Some(filled(&shape, 0.0)?) } else { None };
-        Ok(Self { weight, bias, normalized_shape: shape, eps })
+        let weight = if affine {
+            Some(filled(&shape, 1.0)?)
+        } else {
+            None
+        };
+        let bias = if affine && bias {
+            Some(filled(&shape, 0.0)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            normalized_shape: shape,
+            eps,
+        })
     }
 }
 
 impl Layer for LayerNorm {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let (weight, bias) = (self.weight.as_ref().map(Param::var), self.bias.as_ref().map(Param::var));
+        let (weight, bias) = (
+            self.weight.as_ref().map(Param::var),
+            self.bias.as_ref().map(Param::var),
+        );
         F::layer_norm(x, &self.normalized_shape, weight, bias, self.eps)
     }
 }
@@ -89,16 +110,33 @@ impl RMSNorm {
     ///
     /// # Errors
     /// When the memory cannot be had.
-    pub fn with(normalized_shape: impl Into<Vec<usize>>, eps: Option<f64>, affine: bool) -> Result<Self> {
+    pub fn with(
+        normalized_shape: impl Into<Vec<usize>>,
+        eps: Option<f64>,
+        affine: bool,
+    ) -> Result<Self> {
         let shape = normalized_shape.into();
-        let weight = if affine { Some(filled(&shape, 1.0)?) } else { None };
-        Ok(Self { weight, normalized_shape: shape, eps })
+        let weight = if affine {
+            Some(filled(&shape, 1.0)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            normalized_shape: shape,
+            eps,
+        })
     }
 }
 
 impl Layer for RMSNorm {
     fn forward(&self, x: &Var) -> Result<Var> {
-        F::rms_norm(x, &self.normalized_shape, self.weight.as_ref().map(Param::var), self.eps)
+        F::rms_norm(
+            x,
+            &self.normalized_shape,
+            self.weight.as_ref().map(Param::var),
+            self.eps,
+        )
     }
 }
 
@@ -130,17 +168,36 @@ impl GroupNorm {
     /// As [`GroupNorm::new`].
     pub fn with(num_groups: usize, num_channels: usize, eps: f64, affine: bool) -> Result<Self> {
         if num_groups == 0 || !num_channels.is_multiple_of(num_groups) {
-            return Err(Error::value("GroupNorm", format!("{num_channels} channels do not divide into {num_groups} groups")));
+            return Err(Error::value(
+                "GroupNorm",
+                format!("{num_channels} channels do not divide into {num_groups} groups"),
+            ));
         }
-        let weight = if affine { Some(filled(&[num_channels], 1.0)?) } else { None };
-        let bias = if affine { Some(filled(&[num_channels], 0.0)?) } else { None };
-        Ok(Self { weight, bias, num_groups, eps })
+        let weight = if affine {
+            Some(filled(&[num_channels], 1.0)?)
+        } else {
+            None
+        };
+        let bias = if affine {
+            Some(filled(&[num_channels], 0.0)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            num_groups,
+            eps,
+        })
     }
 }
 
 impl Layer for GroupNorm {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let (weight, bias) = (self.weight.as_ref().map(Param::var), self.bias.as_ref().map(Param::var));
+        let (weight, bias) = (
+            self.weight.as_ref().map(Param::var),
+            self.bias.as_ref().map(Param::var),
+        );
         F::group_norm(x, self.num_groups, weight, bias, self.eps)
     }
 }
@@ -165,16 +222,32 @@ impl InstanceNorm2d {
     /// # Errors
     /// When the memory cannot be had.
     pub fn new(num_features: usize, affine: bool) -> Result<Self> {
-        let weight = if affine { Some(filled(&[num_features], 1.0)?) } else { None };
-        let bias = if affine { Some(filled(&[num_features], 0.0)?) } else { None };
-        Ok(Self { weight, bias, num_features, eps: 1e-5 })
+        let weight = if affine {
+            Some(filled(&[num_features], 1.0)?)
+        } else {
+            None
+        };
+        let bias = if affine {
+            Some(filled(&[num_features], 0.0)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            num_features,
+            eps: 1e-5,
+        })
     }
 }
 
 impl Layer for InstanceNorm2d {
     fn forward(&self, x: &Var) -> Result<Var> {
         // One group for each channel.
-        let (weight, bias) = (self.weight.as_ref().map(Param::var), self.bias.as_ref().map(Param::var));
+        let (weight, bias) = (
+            self.weight.as_ref().map(Param::var),
+            self.bias.as_ref().map(Param::var),
+        );
         F::group_norm(x, self.num_features, weight, bias, self.eps)
     }
 }

@@ -30,7 +30,14 @@ pub struct RecurrentOptions {
 
 impl Default for RecurrentOptions {
     fn default() -> Self {
-        Self { num_layers: 1, bias: true, batch_first: false, dropout: 0.0, bidirectional: false, dtype: DType::F32 }
+        Self {
+            num_layers: 1,
+            bias: true,
+            batch_first: false,
+            dropout: 0.0,
+            bidirectional: false,
+            dtype: DType::F32,
+        }
     }
 }
 
@@ -52,18 +59,32 @@ impl CellWeights {
         Ok(Self {
             weight_ih: draw(&[rows, input])?,
             weight_hh: draw(&[rows, hidden])?,
-            bias: if options.bias { Some((draw(&[rows])?, draw(&[rows])?)) } else { None },
+            bias: if options.bias {
+                Some((draw(&[rows])?, draw(&[rows])?))
+            } else {
+                None
+            },
         })
     }
 
     /// What the input contributes to the gates: (B, G·H).
     fn of_input(&self, x: &Var) -> Result<Var> {
-        F::linear(x, self.weight_ih.var(), self.bias.as_ref().map(|(ih, _)| ih.var())).in_layer("weight_ih")
+        F::linear(
+            x,
+            self.weight_ih.var(),
+            self.bias.as_ref().map(|(ih, _)| ih.var()),
+        )
+        .in_layer("weight_ih")
     }
 
     /// What the state contributes to the gates: (B, G·H).
     fn of_state(&self, h: &Var) -> Result<Var> {
-        F::linear(h, self.weight_hh.var(), self.bias.as_ref().map(|(_, hh)| hh.var())).in_layer("weight_hh")
+        F::linear(
+            h,
+            self.weight_hh.var(),
+            self.bias.as_ref().map(|(_, hh)| hh.var()),
+        )
+        .in_layer("weight_hh")
     }
 
     fn rnn(&self, x: &Var, h: &Var, relu: bool) -> Result<Var> {
@@ -73,13 +94,18 @@ impl CellWeights {
 
     fn lstm(&self, x: &Var, (h, c): &(Var, Var)) -> Result<(Var, Var)> {
         let gates = self.of_input(x)?.add(&self.of_state(h)?)?.chunk(4, -1)?; // 4 of (B, H)
-        let [i, f, g, o] = gates.as_slice() else { return Err(Error::shape("LSTM", "the gates do not divide by 4")) };
+        let [i, f, g, o] = gates.as_slice() else {
+            return Err(Error::shape("LSTM", "the gates do not divide by 4"));
+        };
         let c = f.sigmoid()?.mul(c)?.add(&i.sigmoid()?.mul(&g.tanh()?)?)?; // (B, H)
         Ok((o.sigmoid()?.mul(&c.tanh()?)?, c))
     }
 
     fn gru(&self, x: &Var, h: &Var) -> Result<Var> {
-        let (of_x, of_h) = (self.of_input(x)?.chunk(3, -1)?, self.of_state(h)?.chunk(3, -1)?); // 3 of (B, H) each
+        let (of_x, of_h) = (
+            self.of_input(x)?.chunk(3, -1)?,
+            self.of_state(h)?.chunk(3, -1)?,
+        ); // 3 of (B, H) each
         let ([xr, xz, xn], [hr, hz, hn]) = (of_x.as_slice(), of_h.as_slice()) else {
             return Err(Error::shape("GRU", "the gates do not divide by 3"));
         };
@@ -107,12 +133,23 @@ impl Stack {
         let directions = if options.bidirectional { 2 } else { 1 };
         let mut weights = Vec::new();
         for layer in 0..options.num_layers {
-            let input = if layer == 0 { input } else { hidden.saturating_mul(directions) };
+            let input = if layer == 0 {
+                input
+            } else {
+                hidden.saturating_mul(directions)
+            };
             for _ in 0..directions {
                 weights.push(CellWeights::new(gates, input, hidden, options)?);
             }
         }
-        Ok(Self { weights, hidden, directions, batch_first: options.batch_first, dropout: options.dropout, mode: Mode::Training })
+        Ok(Self {
+            weights,
+            hidden,
+            directions,
+            batch_first: options.batch_first,
+            dropout: options.dropout,
+            mode: Mode::Training,
+        })
     }
 
     /// All states at the start, zero: (B, H) for each layer and direction.
@@ -129,16 +166,27 @@ impl Stack {
     fn split(&self, state: &Var) -> Result<Vec<Var>> {
         let states = state.unbind(0)?;
         if states.len() != self.weights.len() {
-            let message = format!("the state {} is not for {} layers and directions", state.shape(), self.weights.len());
+            let message = format!(
+                "the state {} is not for {} layers and directions",
+                state.shape(),
+                self.weights.len()
+            );
             return Err(Error::shape("recurrent", message));
         }
-        states.into_iter().map(|s| if s.rank() == 1 { s.unsqueeze(0) } else { Ok(s) }).collect()
+        states
+            .into_iter()
+            .map(|s| if s.rank() == 1 { s.unsqueeze(0) } else { Ok(s) })
+            .collect()
     }
 
     /// The states as one, (layers · directions, B, H).
     fn join(states: &[Var], batched: bool) -> Result<Var> {
         let stacked = Var::stack(&states.iter().collect::<Vec<_>>(), 0)?;
-        if batched { Ok(stacked) } else { stacked.squeeze(1) }
+        if batched {
+            Ok(stacked)
+        } else {
+            stacked.squeeze(1)
+        }
     }
 
     /// Through all layers and steps: the outputs of the last layer, (T, B, directions · H) or as the input was laid out, and the
@@ -152,21 +200,36 @@ impl Stack {
     ) -> Result<(Var, Vec<S>)> {
         let batched = x.rank() == 3;
         if !batched && x.rank() != 2 {
-            return Err(Error::shape("recurrent", format!("{} is not a sequence: it takes (T, B, C), (B, T, C) or (T, C)", x.shape())));
+            return Err(Error::shape(
+                "recurrent",
+                format!(
+                    "{} is not a sequence: it takes (T, B, C), (B, T, C) or (T, C)",
+                    x.shape()
+                ),
+            ));
         }
         let time = isize::from(batched && self.batch_first);
         // The sequence stays a list of steps from layer to layer; a (T, C) one gets a batch of 1.
         let mut sequence = x.unbind(time)?; // T of (B, C)
         if !batched {
-            sequence = sequence.iter().map(|x| x.unsqueeze(0)).collect::<Result<_>>()?;
+            sequence = sequence
+                .iter()
+                .map(|x| x.unsqueeze(0))
+                .collect::<Result<_>>()?;
         }
         if sequence.is_empty() {
-            return Err(Error::shape("recurrent", format!("{} has no steps", x.shape())));
+            return Err(Error::shape(
+                "recurrent",
+                format!("{} has no steps", x.shape()),
+            ));
         }
         let layers = self.weights.len() / self.directions;
         for layer in 0..layers {
             if layer > 0 && self.dropout > 0.0 {
-                sequence = sequence.iter().map(|x| drop(x, x.dims(), self.dropout, self.mode)).collect::<Result<_>>()?;
+                sequence = sequence
+                    .iter()
+                    .map(|x| drop(x, x.dims(), self.dropout, self.mode))
+                    .collect::<Result<_>>()?;
             }
             let mut outputs: Vec<Vec<Var>> = Vec::new();
             for direction in 0..self.directions {
@@ -188,7 +251,11 @@ impl Stack {
             }
             sequence = match outputs.as_slice() {
                 [forward, backward] => {
-                    forward.iter().zip(backward).map(|(f, b)| Var::cat(&[f, b], -1)).collect::<Result<_>>()? // T of (B, 2H)
+                    forward
+                        .iter()
+                        .zip(backward)
+                        .map(|(f, b)| Var::cat(&[f, b], -1))
+                        .collect::<Result<_>>()? // T of (B, 2H)
                 }
                 _ => outputs.swap_remove(0),
             };
@@ -202,8 +269,12 @@ impl Visit for Stack {
     fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&Path, Part<'a>)) {
         for (i, weights) in self.weights.iter().enumerate() {
             let name = suffix(i, self.directions);
-            weights.weight_ih.visit(&mut path.enter(&format!("weight_ih_{name}")), f);
-            weights.weight_hh.visit(&mut path.enter(&format!("weight_hh_{name}")), f);
+            weights
+                .weight_ih
+                .visit(&mut path.enter(&format!("weight_ih_{name}")), f);
+            weights
+                .weight_hh
+                .visit(&mut path.enter(&format!("weight_hh_{name}")), f);
             if let Some((ih, hh)) = &weights.bias {
                 ih.visit(&mut path.enter(&format!("bias_ih_{name}")), f);
                 hh.visit(&mut path.enter(&format!("bias_hh_{name}")), f);
@@ -214,8 +285,12 @@ impl Visit for Stack {
     fn visit_mut<'a>(&'a mut self, path: &mut Path, f: &mut dyn FnMut(&Path, PartMut<'a>)) {
         for (i, weights) in self.weights.iter_mut().enumerate() {
             let name = suffix(i, self.directions);
-            weights.weight_ih.visit_mut(&mut path.enter(&format!("weight_ih_{name}")), f);
-            weights.weight_hh.visit_mut(&mut path.enter(&format!("weight_hh_{name}")), f);
+            weights
+                .weight_ih
+                .visit_mut(&mut path.enter(&format!("weight_ih_{name}")), f);
+            weights
+                .weight_hh
+                .visit_mut(&mut path.enter(&format!("weight_hh_{name}")), f);
             if let Some((ih, hh)) = &mut weights.bias {
                 ih.visit_mut(&mut path.enter(&format!("bias_ih_{name}")), f);
                 hh.visit_mut(&mut path.enter(&format!("bias_hh_{name}")), f);
@@ -228,7 +303,11 @@ impl Visit for Stack {
 /// `l0`, `l0_reverse`, `l1`, …
 fn suffix(i: usize, directions: usize) -> String {
     let (layer, direction) = (i / directions, i % directions);
-    if direction == 0 { format!("l{layer}") } else { format!("l{layer}_reverse") }
+    if direction == 0 {
+        format!("l{layer}")
+    } else {
+        format!("l{layer}_reverse")
+    }
 }
 
 /// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`, or ReLU in place of tanh.
@@ -253,7 +332,10 @@ impl RNN {
     /// # Errors
     /// When the memory cannot be had.
     pub fn with(input_size: usize, hidden_size: usize, options: &RecurrentOptions) -> Result<Self> {
-        Ok(Self { stack: Stack::new(1, input_size, hidden_size, options)?, relu: false })
+        Ok(Self {
+            stack: Stack::new(1, input_size, hidden_size, options)?,
+            relu: false,
+        })
     }
 
     /// With ReLU in place of tanh.
@@ -269,7 +351,9 @@ impl RNN {
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, h: Option<&Var>) -> Result<(Var, Var)> {
         let states = h.map_or_else(|| self.stack.zeros(x), |h| self.stack.split(h))?;
-        let (y, states) = self.stack.run(x, states, |w, x, h| w.rnn(x, h, self.relu), |h| h)?;
+        let (y, states) = self
+            .stack
+            .run(x, states, |w, x, h| w.rnn(x, h, self.relu), |h| h)?;
         Ok((y, Stack::join(&states, x.rank() == 3)?))
     }
 }
@@ -309,7 +393,9 @@ impl LSTM {
     /// # Errors
     /// When the memory cannot be had.
     pub fn with(input_size: usize, hidden_size: usize, options: &RecurrentOptions) -> Result<Self> {
-        Ok(Self { stack: Stack::new(4, input_size, hidden_size, options)? })
+        Ok(Self {
+            stack: Stack::new(4, input_size, hidden_size, options)?,
+        })
     }
 
     /// All outputs (T, B, directions · H) and the last states and cells, (layers · directions, B, H) each; starts from `state`,
@@ -351,7 +437,9 @@ impl GRU {
     /// # Errors
     /// When the memory cannot be had.
     pub fn with(input_size: usize, hidden_size: usize, options: &RecurrentOptions) -> Result<Self> {
-        Ok(Self { stack: Stack::new(3, input_size, hidden_size, options)? })
+        Ok(Self {
+            stack: Stack::new(3, input_size, hidden_size, options)?,
+        })
     }
 
     /// All outputs (T, B, directions · H) and the last states (layers · directions, B, H); starts from `h`, or from zeros.

@@ -1,7 +1,7 @@
 //! Activations that look along a dimension: softmax and its kin, and the gated linear unit. Names and arguments of `torch.nn`.
 
-use gradus_autograd::Var;
-use gradus_tensor::{Error, Result};
+use gradus_autograd::{Var, functional as F};
+use gradus_tensor::Result;
 
 use super::activation::with_arguments;
 use crate::layer::Layer;
@@ -12,10 +12,7 @@ with_arguments! {
     GLU {
         /// -1.
         dim: isize = -1
-    } => |s, x| match x.chunk(2, s.dim)?.as_slice() {
-        [a, b] if a.dims() == b.dims() => a.mul(&b.sigmoid()?),
-        _ => Err(Error::shape("GLU", format!("dimension {} of {} is not even", s.dim, x.shape()))),
-    };
+    } => |s, x| F::glu(x, s.dim);
     /// `exp(x)` divided by its sum along the dimension.
     Softmax {
         /// -1.
@@ -30,5 +27,5 @@ with_arguments! {
     Softmin {
         /// -1.
         dim: isize = -1
-    } => |s, x| x.neg()?.softmax(s.dim);
+    } => |s, x| F::softmin(x, s.dim);
 }

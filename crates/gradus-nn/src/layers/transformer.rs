@@ -92,7 +92,8 @@ impl TransformerEncoderLayer {
         let drop = || Dropout::new(options.dropout);
         let norm = || LayerNorm::with([d_model], options.layer_norm_eps, true, true);
         Ok(Self {
-            self_attn: MultiheadAttention::with(d_model, nhead, options.dropout, true)?.batch_first(options.batch_first),
+            self_attn: MultiheadAttention::with(d_model, nhead, options.dropout, true)?
+                .batch_first(options.batch_first),
             linear1: Linear::new(d_model, options.dim_feedforward)?,
             dropout: drop(),
             linear2: Linear::new(options.dim_feedforward, d_model)?,
@@ -122,12 +123,24 @@ impl TransformerEncoderLayer {
     }
 
     fn attend(&self, x: &Var, mask: AttentionMask) -> Result<Var> {
-        self.dropout1.forward(&self.self_attn.forward(x, x, x, mask).in_layer("self_attn")?)
+        self.dropout1.forward(
+            &self
+                .self_attn
+                .forward(x, x, x, mask)
+                .in_layer("self_attn")?,
+        )
     }
 
     fn feed(&self, x: &Var) -> Result<Var> {
-        let h = self.activation.apply(&self.linear1.forward(x).in_layer("linear1")?)?;
-        self.dropout2.forward(&self.linear2.forward(&self.dropout.forward(&h)?).in_layer("linear2")?)
+        let h = self
+            .activation
+            .apply(&self.linear1.forward(x).in_layer("linear1")?)?;
+        self.dropout2.forward(
+            &self
+                .linear2
+                .forward(&self.dropout.forward(&h)?)
+                .in_layer("linear2")?,
+        )
     }
 }
 
@@ -192,17 +205,42 @@ impl TransformerDecoderLayer {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward(&self, x: &Var, memory: &Var, mask: AttentionMask, memory_mask: AttentionMask) -> Result<Var> {
+    pub fn forward(
+        &self,
+        x: &Var,
+        memory: &Var,
+        mask: AttentionMask,
+        memory_mask: AttentionMask,
+    ) -> Result<Var> {
         let norm1 = |x: &Var| self.norm1.forward(x).in_layer("norm1");
         let norm2 = |x: &Var| self.norm2.forward(x).in_layer("norm2");
         let norm3 = |x: &Var| self.norm3.forward(x).in_layer("norm3");
-        let to_self = |x: &Var| self.dropout1.forward(&self.self_attn.forward(x, x, x, mask).in_layer("self_attn")?);
+        let to_self = |x: &Var| {
+            self.dropout1.forward(
+                &self
+                    .self_attn
+                    .forward(x, x, x, mask)
+                    .in_layer("self_attn")?,
+            )
+        };
         let to_memory = |x: &Var| {
-            self.dropout2.forward(&self.multihead_attn.forward(x, memory, memory, memory_mask).in_layer("multihead_attn")?)
+            self.dropout2.forward(
+                &self
+                    .multihead_attn
+                    .forward(x, memory, memory, memory_mask)
+                    .in_layer("multihead_attn")?,
+            )
         };
         let feed = |x: &Var| {
-            let h = self.activation.apply(&self.linear1.forward(x).in_layer("linear1")?)?;
-            self.dropout3.forward(&self.linear2.forward(&self.dropout.forward(&h)?).in_layer("linear2")?)
+            let h = self
+                .activation
+                .apply(&self.linear1.forward(x).in_layer("linear1")?)?;
+            self.dropout3.forward(
+                &self
+                    .linear2
+                    .forward(&self.dropout.forward(&h)?)
+                    .in_layer("linear2")?,
+            )
         };
         if self.norm_first {
             let x = x.add(&to_self(&norm1(x)?)?)?;
@@ -230,8 +268,15 @@ impl TransformerEncoder {
     ///
     /// # Errors
     /// When the heads do not divide the width, or the memory cannot be had.
-    pub fn new(d_model: usize, nhead: usize, num_layers: usize, options: &TransformerOptions) -> Result<Self> {
-        let layers = (0..num_layers).map(|_| TransformerEncoderLayer::new(d_model, nhead, options)).collect::<Result<_>>()?;
+    pub fn new(
+        d_model: usize,
+        nhead: usize,
+        num_layers: usize,
+        options: &TransformerOptions,
+    ) -> Result<Self> {
+        let layers = (0..num_layers)
+            .map(|_| TransformerEncoderLayer::new(d_model, nhead, options))
+            .collect::<Result<_>>()?;
         Ok(Self { layers, norm: None })
     }
 
@@ -242,7 +287,10 @@ impl TransformerEncoder {
     pub fn forward(&self, x: &Var, mask: AttentionMask) -> Result<Var> {
         let mut x = x.clone();
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, mask).in_layer(i.to_string()).in_layer("layers")?;
+            x = layer
+                .forward(&x, mask)
+                .in_layer(i.to_string())
+                .in_layer("layers")?;
         }
         match &self.norm {
             Some(norm) => norm.forward(&x).in_layer("norm"),

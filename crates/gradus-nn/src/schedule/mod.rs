@@ -53,9 +53,9 @@ impl<S: Schedule + ?Sized> Schedule for Box<S> {
 /// Carries a schedule to an optimiser: remembers each group's own rate and the number of the step.
 ///
 /// ```
-/// use gradus_nn::optim::{Optimizer, Sgd};
+/// use gradus_nn::optim::{Optimizer, SGD};
 /// use gradus_nn::schedule::{LrScheduler, StepLR};
-/// let mut optimizer = Sgd::new(0.1);
+/// let mut optimizer = SGD::new(0.1);
 /// let mut scheduler = LrScheduler::new(StepLR { step_size: 2, gamma: 0.5 }, &mut optimizer);
 /// for _ in 0..2 {
 ///     // … optimizer.step(&mut model, &gradients)?; then

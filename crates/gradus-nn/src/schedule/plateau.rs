@@ -24,9 +24,9 @@ pub enum ThresholdMode {
 /// Times `factor` when the metric has been no better for more than `patience` epochs.
 ///
 /// ```
-/// use gradus_nn::optim::{Optimizer, Sgd};
+/// use gradus_nn::optim::{Optimizer, SGD};
 /// use gradus_nn::schedule::ReduceLROnPlateau;
-/// let mut optimizer = Sgd::new(0.1);
+/// let mut optimizer = SGD::new(0.1);
 /// let mut plateau = ReduceLROnPlateau { patience: 1, factor: 0.5, ..ReduceLROnPlateau::default() };
 /// for loss in [1.0, 1.0, 1.0] {
 ///     plateau.step(loss, &mut optimizer);
