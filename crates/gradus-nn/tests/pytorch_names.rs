@@ -11,7 +11,7 @@ fn listed(module: &dyn Module) -> Vec<(String, Vec<usize>)> {
     module.visit(&mut Path::default(), &mut |path, part| match part {
         Part::Param(param) => found.push((path.to_string(), param.shape().to_vec())),
         Part::Buffer(buffer) if buffer.is_persistent() => {
-            found.push((path.to_string(), buffer.get().dims().to_vec()))
+            found.push((path.to_string(), buffer.get().dims().to_vec()));
         }
         _ => {}
     });

@@ -157,7 +157,7 @@ impl MultiheadAttention {
         let hs = q.dim(-1)?;
 
         let scores = q.mul_scalar(1.0 / (hs as f64).sqrt())?.matmul(&k.mt()?)?; // (B, nh, T, S)
-        let weights = self.masked(&scores, mask)?.softmax(-1)?;
+        let weights = Self::masked(&scores, mask)?.softmax(-1)?;
         let y = drop(&weights, weights.dims(), self.dropout, self.mode)?.matmul(&v)?; // (B, nh, T, hs)
         let y = y.transpose(1, 2)?.flatten(2, 3)?; // (B, T, C)
         let y = match (batched, self.batch_first) {
@@ -212,7 +212,7 @@ impl MultiheadAttention {
             .transpose(1, 2)
     }
 
-    fn masked(&self, scores: &Var, mask: AttentionMask) -> Result<Var> {
+    fn masked(scores: &Var, mask: AttentionMask) -> Result<Var> {
         let &[batch, heads, t, s] = scores.dims() else {
             return Ok(scores.clone());
         };

@@ -64,7 +64,7 @@ impl Embedding {
         }
         let mut table = init::normal([num_embeddings, embedding_dim], 0.0, 1.0, DType::F32)?;
         table.with_mut_slice::<f32, _>(|x| {
-            x[padding_idx * embedding_dim..][..embedding_dim].fill(0.0)
+            x[padding_idx * embedding_dim..][..embedding_dim].fill(0.0);
         })?;
         Ok(Self {
             weight: Param::new(table)?,

@@ -1,9 +1,9 @@
 //! Adagrad: the gradient divided by the root of the sum of all its squares. Source: Duchi, Hazan and Singer 2011;
-//! `torch.optim.Adagrad`.
+//! `torch.optim.Adagrad`. The arithmetic is one pass in `gradus_tensor::optim`.
 
-use gradus_tensor::{Result, Tensor};
+use gradus_tensor::{Result, Tensor, optim};
 
-use super::element::{Real, Update, fused, not_negative};
+use super::element::{not_negative, wrong_state};
 use super::{Optim, ParamState, Rule};
 
 /// Adagrad; see [`AdagradOptions`].
@@ -39,25 +39,6 @@ impl Default for AdagradOptions {
     }
 }
 
-struct Step<'a> {
-    options: &'a AdagradOptions,
-    lr: f64,
-}
-
-impl Update<1> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [sum]: [T; 1]) -> (T, [T; 1]) {
-        let o = self.options;
-        let g = if o.maximize { -g } else { g };
-        let g = g + p * T::of(o.weight_decay);
-        let sum = sum + g * g;
-        (
-            p - T::of(self.lr) * (g / (sum.sqrt() + T::of(o.eps))),
-            [sum],
-        )
-    }
-}
-
 impl Rule for AdagradOptions {
     const NAME: &'static str = "Adagrad";
     const SLOTS: &'static [&'static str] = &["sum"];
@@ -83,7 +64,25 @@ impl Rule for AdagradOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        let lr = self.lr / (1.0 + (state.step - 1) as f64 * self.lr_decay);
-        fused::<1>(param, grad, &mut state.slots, &Step { options: self, lr })
+        let Self {
+            lr,
+            lr_decay,
+            weight_decay,
+            eps,
+            maximize,
+            ..
+        } = *self;
+        let options = optim::Adagrad {
+            lr,
+            lr_decay,
+            weight_decay,
+            eps,
+            maximize,
+            step: state.step,
+        };
+        match state.slots.as_mut_slice() {
+            [sum] => optim::adagrad(options, param, grad, sum),
+            slots => Err(wrong_state(Self::NAME, slots.len())),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Adam and AdamW: steps scaled by running means of the gradient and of its square.
 //! Sources: Kingma and Ba 2014 (arXiv:1412.6980), Loshchilov and Hutter 2017 (arXiv:1711.05101), Reddi, Kale and Kumar 2018
-//! (AMSGrad); options, defaults and order of operations are those of `torch.optim.Adam` and `torch.optim.AdamW`.
+//! (AMSGrad); options and defaults are those of `torch.optim.Adam` and `torch.optim.AdamW`.
+//! The arithmetic is one pass in `gradus_tensor::optim`.
 
-use gradus_tensor::{Result, Tensor};
+use gradus_tensor::{Result, Tensor, optim};
 
-use super::element::{Real, Update, below_one, fused, not_negative};
+use super::element::{below_one, not_negative, wrong_state};
 use super::{Optim, ParamState, Rule};
 
 /// Adam; see [`AdamOptions`].
@@ -73,48 +74,6 @@ impl Default for AdamWOptions {
     }
 }
 
-/// One step of either: what is the same for all elements.
-struct Step {
-    sign: f64,
-    decay: f64,
-    shrink: f64,
-    betas: (f64, f64),
-    size: f64,
-    root: f64,
-    eps: f64,
-}
-
-impl Step {
-    fn moments<T: Real>(&self, p: T, g: T, mean: T, square: T) -> (T, T, T) {
-        let g = g * T::of(self.sign) + p * T::of(self.decay);
-        let mean = mean.lerp(g, 1.0 - self.betas.0);
-        let square = square * T::of(self.betas.1) + g * g * T::of(1.0 - self.betas.1);
-        (p * T::of(self.shrink), mean, square)
-    }
-
-    fn apply<T: Real>(&self, p: T, mean: T, square: T) -> T {
-        let denominator = square.sqrt() / T::of(self.root) + T::of(self.eps);
-        p - T::of(self.size) * (mean / denominator)
-    }
-}
-
-impl Update<2> for Step {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [mean, square]: [T; 2]) -> (T, [T; 2]) {
-        let (p, mean, square) = self.moments(p, g, mean, square);
-        (self.apply(p, mean, square), [mean, square])
-    }
-}
-
-impl Update<3> for Step {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [mean, square, largest]: [T; 3]) -> (T, [T; 3]) {
-        let (p, mean, square) = self.moments(p, g, mean, square);
-        let largest = largest.maximum(square);
-        (self.apply(p, mean, largest), [mean, square, largest])
-    }
-}
-
 impl AdamOptions {
     fn step(
         &self,
@@ -123,23 +82,29 @@ impl AdamOptions {
         grad: &Tensor,
         state: &mut ParamState,
     ) -> Result<()> {
-        let t = state.step as f64;
-        let step = Step {
-            sign: if self.maximize { -1.0 } else { 1.0 },
-            decay: if decoupled { 0.0 } else { self.weight_decay },
-            shrink: if decoupled {
-                1.0 - self.lr * self.weight_decay
-            } else {
-                1.0
-            },
-            betas: self.betas,
-            size: self.lr / (1.0 - self.betas.0.powf(t)),
-            root: (1.0 - self.betas.1.powf(t)).sqrt(),
-            eps: self.eps,
+        let Self {
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            maximize,
+            ..
+        } = *self;
+        let options = optim::Adam {
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            decoupled,
+            maximize,
+            step: state.step,
         };
-        match state.slots.len() {
-            3 => fused::<3>(param, grad, &mut state.slots, &step),
-            _ => fused::<2>(param, grad, &mut state.slots, &step),
+        match state.slots.as_mut_slice() {
+            [mean, square] => optim::adam(options, param, grad, mean, square, None),
+            [mean, square, largest] => {
+                optim::adam(options, param, grad, mean, square, Some(largest))
+            }
+            slots => Err(wrong_state(Self::NAME, slots.len())),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One fused pass over a parameter, its gradient and its state: the update of an algorithm is written once, for one element,
 //! and runs in f32 and f64. It is not parallel and knows no instruction set; the loop is plain enough for the compiler.
+//! SGD, Adam, RMSprop and Adagrad do not come here: they have kernels of their own in `gradus_tensor::optim`.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -82,21 +83,12 @@ fn fused_as<T: Real, const N: usize>(
     slots: &mut [Tensor],
     update: &impl Update<N>,
 ) -> Result<()> {
-    let wrong = || {
-        Error::value(
-            "optimizer",
-            format!(
-                "state of {} tensors where {N} are kept; load a state that fits",
-                slots.len()
-            ),
-        )
-    };
     let grad = grad.contiguous()?;
     let Some(g) = grad.as_slice::<T>() else {
         return Err(Error::dtype("optimizer", "the gradient has another dtype"));
     };
     if slots.len() != N {
-        return Err(wrong());
+        return Err(wrong_state("optimizer", slots.len()));
     }
     // Copies whatever is shared (a graph that is still alive, a state dict in hand), so that all can be written together.
     param.with_mut_slice::<T, _>(|_| ())?;
@@ -159,4 +151,12 @@ pub(super) fn not_negative(name: &str, value: f64) -> Result<(), String> {
 /// For `Rule::check`: from 0 up to, not including, 1.
 pub(super) fn below_one(name: &str, value: f64) -> Result<(), String> {
     require((0.0..1.0).contains(&value), name, value, "in [0, 1)")
+}
+
+/// For `Rule::update`: a state that is not one of this algorithm's.
+pub(super) fn wrong_state(name: &'static str, slots: usize) -> Error {
+    Error::value(
+        name,
+        format!("a state of {slots} tensors is not one it keeps; load a state that fits"),
+    )
 }

@@ -1,9 +1,10 @@
 //! RMSprop: the gradient divided by the root of its running mean square.
 //! Sources: Hinton's lecture 6 (2012); the centred form is Graves 2013 (arXiv:1308.0850); `torch.optim.RMSprop`.
+//! The arithmetic is one pass in `gradus_tensor::optim`.
 
-use gradus_tensor::{Result, Tensor};
+use gradus_tensor::{Result, Tensor, optim};
 
-use super::element::{Real, Update, below_one, fused, not_negative};
+use super::element::{below_one, not_negative, wrong_state};
 use super::{Optim, ParamState, Rule};
 
 /// RMSprop; see [`RMSpropOptions`].
@@ -42,54 +43,6 @@ impl Default for RMSpropOptions {
     }
 }
 
-/// The elements of state as one: unused ones are 0.
-struct Step<'a>(&'a RMSpropOptions);
-
-impl Step<'_> {
-    fn step<T: Real>(&self, p: T, g: T, [square, mean, buffer]: [T; 3]) -> (T, [T; 3]) {
-        let o = self.0;
-        let g = if o.maximize { -g } else { g };
-        let g = g + p * T::of(o.weight_decay);
-        let square = square * T::of(o.alpha) + g * g * T::of(1.0 - o.alpha);
-        let mean = if o.centered {
-            mean.lerp(g, 1.0 - o.alpha)
-        } else {
-            mean
-        };
-        let step = g / ((square - mean * mean).sqrt() + T::of(o.eps));
-        let buffer = buffer * T::of(o.momentum) + step;
-        (p - T::of(o.lr) * buffer, [square, mean, buffer])
-    }
-}
-
-impl Update<1> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [square]: [T; 1]) -> (T, [T; 1]) {
-        let (p, [square, ..]) = self.step(p, g, [square, T::of(0.0), T::of(0.0)]);
-        (p, [square])
-    }
-}
-
-impl Update<2> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [square, other]: [T; 2]) -> (T, [T; 2]) {
-        if self.0.centered {
-            let (p, [square, mean, _]) = self.step(p, g, [square, other, T::of(0.0)]);
-            (p, [square, mean])
-        } else {
-            let (p, [square, _, buffer]) = self.step(p, g, [square, T::of(0.0), other]);
-            (p, [square, buffer])
-        }
-    }
-}
-
-impl Update<3> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, state: [T; 3]) -> (T, [T; 3]) {
-        self.step(p, g, state)
-    }
-}
-
 impl Rule for RMSpropOptions {
     const NAME: &'static str = "RMSprop";
     const SLOTS: &'static [&'static str] = &["square_avg", "grad_avg", "momentum_buffer"];
@@ -124,10 +77,35 @@ impl Rule for RMSpropOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        match state.slots.len() {
-            1 => fused::<1>(param, grad, &mut state.slots, &Step(self)),
-            2 => fused::<2>(param, grad, &mut state.slots, &Step(self)),
-            _ => fused::<3>(param, grad, &mut state.slots, &Step(self)),
+        let Self {
+            lr,
+            alpha,
+            eps,
+            weight_decay,
+            momentum,
+            maximize,
+            centered,
+        } = *self;
+        let options = optim::RmsProp {
+            lr,
+            alpha,
+            eps,
+            weight_decay,
+            momentum,
+            maximize,
+        };
+        match (state.slots.as_mut_slice(), centered) {
+            ([square], false) => optim::rmsprop(options, param, grad, square, None, None),
+            ([square, buffer], false) => {
+                optim::rmsprop(options, param, grad, square, Some(buffer), None)
+            }
+            ([square, mean], true) => {
+                optim::rmsprop(options, param, grad, square, None, Some(mean))
+            }
+            ([square, mean, buffer], true) => {
+                optim::rmsprop(options, param, grad, square, Some(buffer), Some(mean))
+            }
+            (slots, _) => Err(wrong_state(Self::NAME, slots.len())),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Stochastic gradient descent, with momentum (Polyak) or Nesterov's. Source: `torch.optim.SGD`, whose first step starts the
-//! momentum from the gradient itself, undampened.
+//! momentum from the gradient itself, undampened. The arithmetic is one pass in `gradus_tensor::optim`.
 
-use gradus_tensor::{Result, Tensor};
+use gradus_tensor::{Result, Tensor, optim};
 
-use super::element::{Real, Update, fused, not_negative, require};
+use super::element::{not_negative, require, wrong_state};
 use super::{Optim, ParamState, Rule};
 
 /// Stochastic gradient descent; see [`SgdOptions`].
@@ -36,45 +36,6 @@ impl Default for SgdOptions {
             weight_decay: 0.0,
             maximize: false,
         }
-    }
-}
-
-/// One step; `first` is the first of this parameter.
-struct Step<'a> {
-    options: &'a SgdOptions,
-    first: bool,
-}
-
-impl Step<'_> {
-    fn gradient<T: Real>(&self, p: T, g: T) -> T {
-        let g = if self.options.maximize { -g } else { g };
-        g + p * T::of(self.options.weight_decay)
-    }
-}
-
-impl Update<0> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
-        (p - T::of(self.options.lr) * self.gradient(p, g), [])
-    }
-}
-
-impl Update<1> for Step<'_> {
-    #[inline(always)]
-    fn update<T: Real>(&self, p: T, g: T, [buffer]: [T; 1]) -> (T, [T; 1]) {
-        let o = self.options;
-        let g = self.gradient(p, g);
-        let buffer = if self.first {
-            g
-        } else {
-            buffer * T::of(o.momentum) + g * T::of(1.0 - o.dampening)
-        };
-        let step = if o.nesterov {
-            g + buffer * T::of(o.momentum)
-        } else {
-            buffer
-        };
-        (p - T::of(o.lr) * step, [buffer])
     }
 }
 
@@ -116,13 +77,28 @@ impl Rule for SgdOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        let step = Step {
-            options: self,
-            first: state.step == 1,
+        let Self {
+            lr,
+            momentum,
+            dampening,
+            nesterov,
+            weight_decay,
+            maximize,
+        } = *self;
+        let first = state.step == 1;
+        let options = optim::Sgd {
+            lr,
+            momentum,
+            dampening,
+            weight_decay,
+            nesterov,
+            maximize,
+            first,
         };
-        match state.slots.len() {
-            0 => fused::<0>(param, grad, &mut state.slots, &step),
-            _ => fused::<1>(param, grad, &mut state.slots, &step),
+        match state.slots.as_mut_slice() {
+            [] => optim::sgd(options, param, grad, None),
+            [buffer] => optim::sgd(options, param, grad, Some(buffer)),
+            slots => Err(wrong_state(Self::NAME, slots.len())),
         }
     }
 }
