@@ -146,6 +146,11 @@ impl Args {
         matches!(self.get(at, name), Some(Arg::Json(Value::Number(_))))
     }
 
+    /// Is a string given here?
+    pub fn is_string(&self, at: usize, name: &str) -> bool {
+        matches!(self.get(at, name), Some(Arg::Json(Value::String(_))))
+    }
+
     fn json(&self, at: usize, name: &str) -> Ran<Option<&Value>> {
         match self.get(at, name) {
             None => Ok(None),

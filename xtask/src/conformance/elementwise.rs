@@ -81,6 +81,12 @@ fn arithmetic(r: &mut Registry) {
     r.op("where", |a| {
         Ok(Var::where_(&a.tensor(1)?, &a.var(0)?, &a.var(2)?)?)
     });
+    r.op("masked_fill", |a| match a.is_tensor(2, "value") {
+        true => Ok(a.var(0)?.masked_fill_var(&a.tensor(1)?, &a.var(2)?)?),
+        false => Ok(a
+            .var(0)?
+            .masked_fill(&a.tensor(1)?, a.scalar(2, "value")?)?),
+    });
 }
 
 fn functions(r: &mut Registry) {

@@ -1,7 +1,7 @@
 //! Reductions, scans and sorts, by PyTorch's names.
 
-use gradus_autograd::Var;
-use gradus_tensor::{DType, Dims};
+use gradus_autograd::{Var, functional as f};
+use gradus_tensor::{Dims, Tensor};
 
 use super::args::{Args, Ran, not_applicable};
 use super::registry::{Outputs, Registry};
@@ -177,6 +177,15 @@ fn scans(r: &mut Registry) {
     r.op("logcumsumexp", |a| {
         Ok(a.var(0)?.logcumsumexp(a.dim(1, "dim")?)?)
     });
+    r.op("diff", |a| {
+        let (n, dim) = (a.i64(1, "n", 1)?, a.i64(2, "dim", -1)? as isize);
+        Ok(a.var(0)?.diff(
+            n,
+            dim,
+            a.var_opt(3, "prepend")?.as_ref(),
+            a.var_opt(4, "append")?.as_ref(),
+        )?)
+    });
 }
 
 fn orders(r: &mut Registry) {
@@ -196,6 +205,11 @@ fn orders(r: &mut Registry) {
         )?)
     });
     r.op("msort", |a| Ok(a.var(0)?.sort(0, false)?.0));
+    r.op("topk", |a| {
+        a.bool(4, "sorted", true)?; // ours always is
+        let (k, dim) = (a.usize(1, "k", 1)?, a.i64(2, "dim", -1)? as isize);
+        Ok(a.var(0)?.topk(k, dim, a.bool(3, "largest", true)?)?)
+    });
     r.op("kthvalue", |a| {
         Ok(a.var(0)?.kthvalue(
             a.usize(1, "k", 1)?,
@@ -209,5 +223,20 @@ fn orders(r: &mut Registry) {
                 .median_dim(dim as isize, a.bool(2, "keepdim", false)?)?,
         )),
         None => Ok(a.var(0)?.median()?.into()),
+    });
+    r.op("quantile", |a| {
+        let x = a.tensor(0)?;
+        let q = if a.is_tensor(1, "q") {
+            a.tensor(1)?
+        } else {
+            Tensor::full((), a.f64(1, "q", 0.5)?, x.dtype())?
+        };
+        let (q, dim) = (q, a.i64_opt(2, "dim")?.map(|d| d as isize));
+        Ok(a.var(0)?.quantile(
+            &q,
+            dim,
+            a.bool(3, "keepdim", false)?,
+            a.str(4, "interpolation", "linear")?,
+        )?)
     });
 }

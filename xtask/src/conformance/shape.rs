@@ -1,9 +1,10 @@
 //! Views, indexing, joining and creation, by PyTorch's names.
 
 use gradus_autograd::Var;
-use gradus_tensor::{DType, Tensor};
+use gradus_tensor::{DType, Index, ScatterReduce, Tensor};
+use serde_json::Value;
 
-use super::args::{Args, Ran, not_applicable};
+use super::args::{Arg, Args, Ran, not_applicable};
 use super::registry::{Outputs, Registry};
 
 pub fn register(r: &mut Registry) {
@@ -91,9 +92,32 @@ fn views(r: &mut Registry) {
             a.usize(3, "step", 0)?,
         )?)
     });
+    r.op("broadcast_tensors", |a| {
+        Ok(Var::broadcast_tensors(&refs(
+            &(0..a.positional.len())
+                .map(|i| a.var(i))
+                .collect::<Ran<Vec<_>>>()?,
+        ))?)
+    });
+}
+
+/// Borrows each.
+fn refs(vars: &[Var]) -> Vec<&Var> {
+    vars.iter().collect()
 }
 
 fn joins(r: &mut Registry) {
+    r.op("cat", |a| {
+        Ok(Var::cat(&refs(&a.vars(0)?), a.i64(1, "dim", 0)? as isize)?)
+    });
+    r.op("stack", |a| {
+        Ok(Var::stack(
+            &refs(&a.vars(0)?),
+            a.i64(1, "dim", 0)? as isize,
+        )?)
+    });
+    r.op("hstack", |a| Ok(Var::hstack(&refs(&a.vars(0)?))?));
+    r.op("vstack", |a| Ok(Var::vstack(&refs(&a.vars(0)?))?));
     r.op("split", |a| {
         Ok(a.var(0)?
             .split(a.usize(1, "split_size", 1)?, a.i64(2, "dim", 0)? as isize)?)
@@ -127,6 +151,12 @@ fn joins(r: &mut Registry) {
             x.tensor_split_at(&cuts, dim)?
         })
     });
+    r.op("meshgrid.list_of_tensors", |a| {
+        Ok(Var::meshgrid(
+            &refs(&a.vars(0)?),
+            a.str(1, "indexing", "ij")?,
+        )?)
+    });
 }
 
 fn indexing(r: &mut Registry) {
@@ -149,9 +179,90 @@ fn indexing(r: &mut Registry) {
         Ok(a.var(0)?
             .scatter_add(a.dim(1, "dim")?, &a.tensor(2)?, &a.var(3)?)?)
     });
+    r.op("index_add", |a| {
+        Ok(a.var(0)?.index_add(
+            a.dim(1, "dim")?,
+            &a.tensor(2)?,
+            &a.var(3)?,
+            a.f64(4, "alpha", 1.0)?,
+        )?)
+    });
     r.op("index_copy", |a| {
         Ok(a.var(0)?
             .index_copy(a.dim(1, "dim")?, &a.tensor(2)?, &a.var(3)?)?)
+    });
+    r.op("index_fill", |a| match a.is_tensor(3, "value") {
+        true => {
+            // A value with a gradient is copied to every place: what index_copy does with the value expanded.
+            let (x, dim, index) = (a.var(0)?, a.dim(1, "dim")?, a.tensor(2)?);
+            let mut shape: Vec<usize> = x.dims().to_vec();
+            let at = if dim < 0 {
+                shape.len() as isize + dim
+            } else {
+                dim
+            } as usize;
+            if let Some(size) = shape.get_mut(at) {
+                *size = index.numel();
+            }
+            Ok(x.index_copy(dim, &index, &a.var(3)?.broadcast_to(shape)?)?)
+        }
+        false => {
+            Ok(a.var(0)?
+                .index_fill(a.dim(1, "dim")?, &a.tensor(2)?, a.scalar(3, "value")?)?)
+        }
+    });
+    r.op("scatter_reduce.sum", |a| {
+        scatter_reduce(a, "sum", ScatterReduce::Sum)
+    });
+    r.op("scatter_reduce.mean", |a| {
+        scatter_reduce(a, "mean", ScatterReduce::Mean)
+    });
+    r.op("scatter_reduce.amax", |a| {
+        scatter_reduce(a, "amax", ScatterReduce::Amax)
+    });
+    r.op("scatter_reduce.amin", |a| {
+        scatter_reduce(a, "amin", ScatterReduce::Amin)
+    });
+    r.op("scatter_reduce.prod", |a| {
+        scatter_reduce(a, "prod", ScatterReduce::Prod)
+    });
+    r.op("__getitem__", |a| Ok(a.var(0)?.index(index(a, 1)?)?));
+    r.op("index_put", |a| {
+        Ok(a.var(0)?
+            .index_put(index(a, 1)?, &a.var(2)?, a.bool(3, "accumulate", false)?)?)
+    });
+    r.op("searchsorted", |a| {
+        let right = a.bool(9, "right", false)? || a.str(9, "side", "left")? == "right";
+        let sorter = a.tensor_opt(9, "sorter")?;
+        let sequence = a.tensor(0)?;
+        let values = if a.is_tensor(1, "input") {
+            a.tensor(1)?
+        } else {
+            Tensor::full((), a.scalar(1, "input")?, sequence.dtype())?
+        };
+        narrow(a, sequence.searchsorted(&values, right, sorter.as_ref())?)
+    });
+    r.op("bucketize", |a| {
+        let right = a.bool(9, "right", false)?;
+        let values = if a.is_tensor(0, "input") {
+            a.tensor(0)?
+        } else {
+            Tensor::full((), a.scalar(0, "input")?, DType::F64)?
+        };
+        narrow(a, values.bucketize(&a.tensor(1)?, right)?)
+    });
+    r.op("unique_consecutive", |a| {
+        let (inverse, counts) = (
+            a.bool(9, "return_inverse", false)?,
+            a.bool(9, "return_counts", false)?,
+        );
+        let all = a
+            .tensor(0)?
+            .unique_consecutive(a.i64_opt(9, "dim")?.map(|d| d as isize))?;
+        let mut out = vec![all.0];
+        out.extend(inverse.then_some(all.1));
+        out.extend(counts.then_some(all.2));
+        Ok(out)
     });
     r.op("take", |a| Ok(a.var(0)?.take(&a.tensor(1)?)?));
     r.op("take_along_dim", |a| {
@@ -180,6 +291,72 @@ fn indexing(r: &mut Registry) {
     });
 }
 
+fn scatter_reduce(a: &Args, name: &str, reduce: ScatterReduce) -> Ran<Var> {
+    if a.str(4, "reduce", name)? != name {
+        return not_applicable("another reduction");
+    }
+    Ok(a.var(0)?.scatter_reduce(
+        a.dim(1, "dim")?,
+        &a.tensor(2)?,
+        &a.var(3)?,
+        reduce,
+        a.bool(5, "include_self", true)?,
+    )?)
+}
+
+/// Positions as i64, or as i32 if asked.
+fn narrow(a: &Args, positions: Tensor) -> Ran<Tensor> {
+    let dtype = if a.bool(9, "out_int32", false)? {
+        DType::I32
+    } else {
+        DType::I64
+    };
+    Ok(positions.to_dtype(dtype)?)
+}
+
+/// What Python writes between the brackets.
+fn index(a: &Args, at: usize) -> Ran<Vec<Index>> {
+    match a.get(at, "indices") {
+        Some(Arg::Json(Value::Array(items))) => items.iter().map(index_item).collect(),
+        Some(Arg::Json(item)) => Ok(vec![index_item(item)?]),
+        Some(Arg::Tensor(t)) => Ok(vec![Index::Tensor(t.clone())]),
+        Some(Arg::List(items)) => items
+            .iter()
+            .map(|item| match item {
+                Arg::Tensor(t) => Ok(Index::Tensor(t.clone())),
+                Arg::Json(item) => index_item(item),
+                _ => not_applicable("an index is a whole number, a range or a tensor"),
+            })
+            .collect(),
+        _ => not_applicable("an index is required"),
+    }
+}
+
+fn index_item(item: &Value) -> Ran<Index> {
+    if let Some(i) = item.as_i64() {
+        return Ok(Index::At(i));
+    }
+    if let Some(slice) = item.get("slice") {
+        return Ok(Index::Slice(
+            slice[0].as_i64(),
+            slice[1].as_i64(),
+            slice[2].as_i64().unwrap_or(1),
+        ));
+    }
+    if item.get("ellipsis").is_some() {
+        return Ok(Index::Ellipsis);
+    }
+    if item.is_null() {
+        return Ok(Index::NewAxis);
+    }
+    let Some(list) = item.as_array() else {
+        return not_applicable("an index is a whole number, a range or a tensor");
+    };
+    let positions: Vec<i64> = list.iter().filter_map(Value::as_i64).collect();
+    let n = positions.len();
+    Ok(Index::Tensor(Tensor::from_vec(positions, n)?))
+}
+
 fn rearranging(r: &mut Registry) {
     r.op("flip", |a| Ok(a.var(0)?.flip(a.dims(1, "dims")?)?));
     r.op("roll", |a| {
@@ -195,7 +372,7 @@ fn rearranging(r: &mut Registry) {
     r.op("repeat", |a| {
         Ok(a.var(0)?.repeat(&a.ints(1, "repeats")?[..])?)
     });
-    r.op("tile", |a| Ok(a.var(0)?.tile(&a.ints(1, "dims")?[..])?));
+    r.op("tile", |a| Ok(a.var(0)?.tile(&a.ints(1, "dims")?)?));
     r.op("repeat_interleave", |a| {
         let dim = a.i64_opt(2, "dim")?.map(|d| d as isize);
         a.usize_opt(3, "output_size")?; // only spares PyTorch a look at the counts
