@@ -94,6 +94,9 @@ fn sums(r: &mut Registry) {
     r.op("log_softmax", |a| {
         Ok(cast(a, a.var(0)?)?.log_softmax(a.dim(1, "dim")?)?)
     });
+    r.op("nn.functional.softmin", |a| {
+        Ok(f::softmin(&cast(a, a.var(0)?)?, a.dim(1, "dim")?)?)
+    });
     r.op("norm", |a| {
         Ok(a.var(0)?.norm(
             a.f64(1, "p", 2.0)?,
