@@ -2,7 +2,7 @@
 //! It is not an optimiser: it watches one. Source: Polyak averaging as in `torch.optim.swa_utils.AveragedModel` with
 //! `get_ema_multi_avg_fn`; buffers are copied, not averaged, as there.
 
-use gradus_tensor::{DType, Error, Result};
+use gradus_tensor::{Error, Result};
 
 use crate::module::{Module, StateDict};
 
@@ -85,19 +85,23 @@ impl Ema {
     /// Takes averages back from a checkpoint.
     ///
     /// # Errors
-    /// When one that should be a float is not.
+    /// When a name is missing or of another shape; the averages are then what they were.
     pub fn load_state_dict(&mut self, state: StateDict) -> Result<()> {
-        for (name, tensor) in &state {
-            let was_float = self
-                .average
-                .get(name)
-                .is_none_or(|old| old.dtype().is_float());
-            if was_float && !tensor.dtype().is_float() && tensor.dtype() != DType::I64 {
-                return Err(Error::dtype(
-                    "Ema::load_state_dict",
-                    format!("{} is no weight", tensor.dtype()),
-                )
-                .in_layer(name.as_str()));
+        for (name, old) in &self.average {
+            match state.get(name) {
+                None => {
+                    return Err(Error::value(
+                        "Ema::load_state_dict",
+                        format!("{name} is missing"),
+                    ));
+                }
+                Some(new) if new.dims() != old.dims() => {
+                    let message = format!("it is {} here, {} there", old.shape(), new.shape());
+                    return Err(
+                        Error::shape("Ema::load_state_dict", message).in_layer(name.as_str())
+                    );
+                }
+                Some(_) => {}
             }
         }
         self.average = state;

@@ -48,6 +48,14 @@ fn mask(shape: [usize; 2], ones: &[usize]) -> Tensor {
     Tensor::from_vec(values, shape).unwrap()
 }
 
+fn listed(module: &dyn Module) -> Vec<String> {
+    module
+        .named_parameters()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
+
 #[track_caller]
 fn check(name: &str, actual: &[&Var]) {
     let all: Value = serde_json::from_str(include_str!("pytorch_layers.json")).unwrap();
@@ -176,6 +184,59 @@ fn recurrent_layers_with_states() -> Result<()> {
     check("lstm", &[&y, &h, &c]);
     let (y, (h, c)) = lstm.forward(&input(&[5, 4], 1.0), None)?;
     check("lstm_unbatched", &[&y, &h, &c]);
+
+    // A cell is one step of its layer.
+    let (cell, mut layer) = (LSTMCell::new(4, 3, true)?, LSTM::new(4, 3)?);
+    assert_eq!(
+        listed(&cell),
+        ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+    );
+    assert_eq!(
+        listed(&layer),
+        ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
+    );
+    let state = cell
+        .state_dict()
+        .into_iter()
+        .map(|(name, tensor)| (format!("{name}_l0"), tensor))
+        .collect();
+    layer.load_state_dict(&state, true)?;
+    let x = input(&[1, 2, 4], 1.0).to_dtype(DType::F32)?;
+    let (h, c) = cell.forward(&x.select(0, 0)?, None)?;
+    let (_, (layer_h, layer_c)) = layer.forward(&x, None)?;
+    assert_eq!(
+        (numbers(h.value()), numbers(c.value())),
+        (numbers(layer_h.value()), numbers(layer_c.value()))
+    );
+    let both = (h, c);
+    assert_eq!(
+        cell.forward(&x.select(0, 0)?, Some(&both))?.0.dims(),
+        [2, 3]
+    );
+    assert_eq!(
+        GRUCell::new(4, 3, true)?
+            .forward(&x.select(0, 0)?, Some(&both.0))?
+            .dims(),
+        [2, 3]
+    );
+    assert_eq!(
+        RNNCell::new(4, 3, false)?
+            .forward(&x.select(0, 0)?.select(0, 0)?, None)?
+            .dims(),
+        [3]
+    );
+    assert!(
+        GRU::with(
+            4,
+            3,
+            &RecurrentOptions {
+                num_layers: 0,
+                ..RecurrentOptions::default()
+            }
+        )
+        .is_err()
+    );
+
     let gru = filled(GRU::new(4, 3)?)?;
     let (y, h) = gru.forward(&input(&[5, 2, 4], 1.0), None)?;
     check("gru", &[&y, &h]);

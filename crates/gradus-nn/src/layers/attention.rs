@@ -175,12 +175,10 @@ impl MultiheadAttention {
             self.in_proj_bias.as_ref().map(Param::var),
         );
         let same = |a: &Var, b: &Var| {
-            a.value().shares_storage(b.value()) && a.id() == b.id() && a.dims() == b.dims()
+            let (x, y) = (a.value(), b.value());
+            a.id() == b.id() && x.shares_storage(y) && x.layout() == y.layout()
         };
-        if same(query, key)
-            && same(key, value)
-            && query.value().strides() == value.value().strides()
-        {
+        if same(query, key) && same(key, value) {
             let parts = F::linear(query, weight, bias)
                 .in_layer("in_proj")?
                 .chunk(3, -1)?; // 3 of (.., C)

@@ -1,15 +1,16 @@
 //! Recurrent layers: [`RNN`], [`LSTM`], [`GRU`], in one or both directions, one above the other. Names
 //! (`weight_ih_l0_reverse`), layouts (gates i f g o; r z n) and defaults are `torch.nn`'s.
 //!
-//! They are written with ordinary operations, step by step: T steps are a graph of T cells, so gradients of any order exist.
+//! They are written with ordinary operations, step by step: T steps are a graph of T cells (`cell.rs`), so gradients of any order
+//! exist.
 //! It is not one fused kernel for the whole sequence.
 
-use gradus_autograd::{Var, functional as F};
+use gradus_autograd::Var;
 use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
 
-use crate::init::default_uniform;
-use crate::layers::dropout::drop;
-use crate::module::{Mode, Module, Param, Part, PartMut, Path, Visit};
+use super::cell::CellWeights;
+use super::dropout::drop;
+use crate::module::{Mode, Module, Part, PartMut, Path, Visit};
 
 /// Options of a recurrent layer.
 #[derive(Clone, Debug)]
@@ -41,81 +42,6 @@ impl Default for RecurrentOptions {
     }
 }
 
-/// The parameters of one layer in one direction; G is 1, 4 or 3 gates.
-#[derive(Clone, Debug)]
-pub struct CellWeights {
-    /// (G·H, input)
-    pub weight_ih: Param,
-    /// (G·H, H)
-    pub weight_hh: Param,
-    /// (G·H) each
-    pub bias: Option<(Param, Param)>,
-}
-
-impl CellWeights {
-    fn new(gates: usize, input: usize, hidden: usize, options: &RecurrentOptions) -> Result<Self> {
-        let rows = gates.saturating_mul(hidden);
-        let draw = |shape: &[usize]| Param::new(default_uniform(shape, hidden, options.dtype)?);
-        Ok(Self {
-            weight_ih: draw(&[rows, input])?,
-            weight_hh: draw(&[rows, hidden])?,
-            bias: if options.bias {
-                Some((draw(&[rows])?, draw(&[rows])?))
-            } else {
-                None
-            },
-        })
-    }
-
-    /// What the input contributes to the gates: (B, G·H).
-    fn of_input(&self, x: &Var) -> Result<Var> {
-        F::linear(
-            x,
-            self.weight_ih.var(),
-            self.bias.as_ref().map(|(ih, _)| ih.var()),
-        )
-        .in_layer("weight_ih")
-    }
-
-    /// What the state contributes to the gates: (B, G·H).
-    fn of_state(&self, h: &Var) -> Result<Var> {
-        F::linear(
-            h,
-            self.weight_hh.var(),
-            self.bias.as_ref().map(|(_, hh)| hh.var()),
-        )
-        .in_layer("weight_hh")
-    }
-
-    fn rnn(&self, x: &Var, h: &Var, relu: bool) -> Result<Var> {
-        let sum = self.of_input(x)?.add(&self.of_state(h)?)?;
-        if relu { sum.relu() } else { sum.tanh() }
-    }
-
-    fn lstm(&self, x: &Var, (h, c): &(Var, Var)) -> Result<(Var, Var)> {
-        let gates = self.of_input(x)?.add(&self.of_state(h)?)?.chunk(4, -1)?; // 4 of (B, H)
-        let [i, f, g, o] = gates.as_slice() else {
-            return Err(Error::shape("LSTM", "the gates do not divide by 4"));
-        };
-        let c = f.sigmoid()?.mul(c)?.add(&i.sigmoid()?.mul(&g.tanh()?)?)?; // (B, H)
-        Ok((o.sigmoid()?.mul(&c.tanh()?)?, c))
-    }
-
-    fn gru(&self, x: &Var, h: &Var) -> Result<Var> {
-        let (of_x, of_h) = (
-            self.of_input(x)?.chunk(3, -1)?,
-            self.of_state(h)?.chunk(3, -1)?,
-        ); // 3 of (B, H) each
-        let ([xr, xz, xn], [hr, hz, hn]) = (of_x.as_slice(), of_h.as_slice()) else {
-            return Err(Error::shape("GRU", "the gates do not divide by 3"));
-        };
-        let r = xr.add(hr)?.sigmoid()?;
-        let z = xz.add(hz)?.sigmoid()?;
-        let n = xn.add(&r.mul(hn)?)?.tanh()?;
-        n.add(&z.mul(&h.sub(&n)?)?) // (1 - z) n + z h
-    }
-}
-
 /// What the three have in common: the parameters of all layers and directions, and the way through them.
 #[derive(Clone, Debug)]
 struct Stack {
@@ -131,6 +57,12 @@ struct Stack {
 impl Stack {
     fn new(gates: usize, input: usize, hidden: usize, options: &RecurrentOptions) -> Result<Self> {
         let directions = if options.bidirectional { 2 } else { 1 };
+        if options.num_layers == 0 {
+            return Err(Error::value(
+                "recurrent",
+                "num_layers is 0, and must be 1 or more",
+            ));
+        }
         let mut weights = Vec::new();
         for layer in 0..options.num_layers {
             let input = if layer == 0 {
@@ -139,7 +71,13 @@ impl Stack {
                 hidden.saturating_mul(directions)
             };
             for _ in 0..directions {
-                weights.push(CellWeights::new(gates, input, hidden, options)?);
+                weights.push(CellWeights::new(
+                    gates,
+                    input,
+                    hidden,
+                    options.bias,
+                    options.dtype,
+                )?);
             }
         }
         Ok(Self {
@@ -275,10 +213,12 @@ impl Visit for Stack {
             weights
                 .weight_hh
                 .visit(&mut path.enter(&format!("weight_hh_{name}")), f);
-            if let Some((ih, hh)) = &weights.bias {
-                ih.visit(&mut path.enter(&format!("bias_ih_{name}")), f);
-                hh.visit(&mut path.enter(&format!("bias_hh_{name}")), f);
-            }
+            weights
+                .bias_ih
+                .visit(&mut path.enter(&format!("bias_ih_{name}")), f);
+            weights
+                .bias_hh
+                .visit(&mut path.enter(&format!("bias_hh_{name}")), f);
         }
         self.mode.visit(&mut path.enter("mode"), f);
     }
@@ -291,10 +231,12 @@ impl Visit for Stack {
             weights
                 .weight_hh
                 .visit_mut(&mut path.enter(&format!("weight_hh_{name}")), f);
-            if let Some((ih, hh)) = &mut weights.bias {
-                ih.visit_mut(&mut path.enter(&format!("bias_ih_{name}")), f);
-                hh.visit_mut(&mut path.enter(&format!("bias_hh_{name}")), f);
-            }
+            weights
+                .bias_ih
+                .visit_mut(&mut path.enter(&format!("bias_ih_{name}")), f);
+            weights
+                .bias_hh
+                .visit_mut(&mut path.enter(&format!("bias_hh_{name}")), f);
         }
         self.mode.visit_mut(&mut path.enter("mode"), f);
     }

@@ -102,6 +102,13 @@ pub enum PartMut<'a> {
 /// These may: [`Param`], [`Buffer`], [`Mode`], every `#[derive(Module)]` type; `Option`, `Vec`, `Box`, arrays and tuples
 /// of such; and, so that settings need no attribute, plain numbers, `bool`, `char`, strings and `PhantomData`,
 /// in which the walk finds nothing. Any other type wants `#[module(skip)]`: a field is never passed over in silence.
+///
+/// ```compile_fail
+/// #[derive(gradus_nn::Module)]
+/// struct Model {
+///     layers: std::collections::HashMap<String, gradus_nn::Linear>, // error: cannot be a field of a module
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a module",
     label = "neither a part of a module nor a plain value",
