@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Result, random};
 
-use crate::engine::{Walk, on_the_way};
-use crate::mode::{enable_grad, is_grad_enabled};
+use crate::mode::is_grad_enabled;
 use crate::node::{Node, Saved, next_id};
-use crate::op::{Ctx, Op};
+use crate::op::Ctx;
+use crate::recompute::{leaf_like, recompute};
 use crate::var::Var;
 
 /// Computes `f(inputs)`, saving for the backward only `inputs`; the backward runs `f` again.
@@ -45,7 +45,7 @@ pub fn checkpoint(
     // The first run is recorded only to see which tracked values `f` uses besides its inputs: they are what was there
     // before it started. Its graph, and all that it saved, goes away here.
     let start = next_id();
-    let fresh = inputs.iter().map(stand_in).collect::<Result<Vec<Var>>>()?;
+    let fresh = inputs.iter().map(leaf_like).collect::<Result<Vec<Var>>>()?;
     let y = f(&fresh)?;
     let outside = older_than(start, &y);
     let y = y.into_value();
@@ -57,47 +57,10 @@ pub fn checkpoint(
     }
     let outside_ids: Vec<u64> = outside.iter().map(|n| n.id).collect();
     let rule = move |ctx: &Ctx, dy: Var| -> Result<Vec<Option<Var>>> {
-        let saved = ctx.inputs();
-        let inside: Vec<Var> = saved
-            .iter()
-            .flatten()
-            // A stand-in for each input, behind which the inner walk does not go.
-            .map(|v| {
-                if ctx.create_graph() {
-                    enable_grad(|| identity(v))
-                } else {
-                    stand_in(v)
-                }
-            })
-            .collect::<Result<_>>()?;
-        let y = {
+        recompute(ctx, dy, &outside_ids, |inside| {
             let _same_numbers = Replay::new(random_state);
-            enable_grad(|| f(&inside))?
-        };
-        let ids: Vec<Option<u64>> = inside
-            .iter()
-            .map(Var::id)
-            .chain(outside_ids.iter().copied().map(Some))
-            .collect();
-        let Some(node) = y.node().cloned() else {
-            return Ok(vec![None; ids.len()]);
-        };
-        let targets: HashSet<u64> = ids.iter().flatten().copied().collect();
-        let only = on_the_way(std::slice::from_ref(&node), &targets);
-        let walk = Walk {
-            create_graph: ctx.create_graph(),
-            free: !ctx.create_graph(),
-            only: Some(only),
-            capture: Some(targets),
-            stop: true,
-            ..Walk::default()
-        };
-        drop(y);
-        let mut found: BTreeMap<u64, Var> = walk.run(vec![(node, dy)])?.into_iter().collect();
-        Ok(ids
-            .iter()
-            .map(|id| id.and_then(|id| found.remove(&id)))
-            .collect())
+            f(inside)
+        })
     };
     let saved = Saved {
         inputs: inputs.iter().cloned().map(Some).collect(),
@@ -106,22 +69,6 @@ pub fn checkpoint(
     };
     let node = Node::new("checkpoint", &y, edges.into(), Some(Arc::new(saved)));
     Ok(Var::with_node(y, node))
-}
-
-/// A leaf with the same value, if `v` is tracked.
-fn stand_in(v: &Var) -> Result<Var> {
-    if v.is_tracked() {
-        Var::leaf(v.value().clone())
-    } else {
-        Ok(v.clone())
-    }
-}
-
-/// The same value with a node of its own.
-fn identity(v: &Var) -> Result<Var> {
-    Op::new("identity")
-        .inputs(&[v])
-        .record(v.value().clone(), |_, dy| Ok(dy))
 }
 
 /// The nodes `y` depends on that were there before number `start` was given, nearest ones only.

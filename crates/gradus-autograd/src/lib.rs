@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+pub mod draw;
 mod engine;
 pub mod functional;
 mod grad;
@@ -32,6 +33,7 @@ mod node;
 mod op;
 mod operators;
 mod ops;
+mod recompute;
 mod var;
 
 pub use checkpoint::checkpoint;

@@ -24,28 +24,29 @@ pub fn embedding(indices: &Tensor, weight: &Var, padding_idx: Option<usize>) -> 
             format!("padding_idx {i} in a table of {} rows", weight.dims()[0]),
         ));
     }
-    let channels = weight.dims()[1] as isize;
-    let flat = indices.flatten(0, -1)?;
-    let y = weight
-        .value()
-        .index_select(0, &flat)
-        .map_err(|e| e.in_op("embedding"))?;
-    let shape: Vec<isize> = indices
-        .dims()
-        .iter()
-        .map(|&n| n as isize)
-        .chain([channels])
-        .collect();
-    let y = y.reshape(shape)?; // (…, C)
+    let y = weight.value().embedding(indices)?; // (…, C)
+    let indices = indices.clone();
     Op::new("embedding")
         .inputs(&[weight])
         .record(y, move |ctx, dy| {
-            let rows = dy.reshape([flat.numel() as isize, channels])?;
-            let rows = match padding_idx {
-                Some(i) => rows.masked_fill(&flat.eq_scalar(i)?.unsqueeze(1)?, 0)?,
-                None => rows,
-            };
-            Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).index_add(0, &flat, &rows, 1.0)
+            table_grad(&dy, &indices, ctx.shape(0)[0], padding_idx)
+        })
+}
+
+/// The gradient of a table of `rows` rows: each row of `dy` is added to the one its index names.
+fn table_grad(dy: &Var, indices: &Tensor, rows: usize, padding_idx: Option<usize>) -> Result<Var> {
+    let dw = dy
+        .value()
+        .embedding_backward(indices, rows, padding_idx.map(|i| i as i64))?;
+    let indices = indices.clone();
+    Op::new("embedding_backward")
+        .inputs(&[dy])
+        .record(dw, move |_, d| {
+            let d = embedding(&indices, &d, None)?;
+            match padding_idx {
+                Some(i) => d.masked_fill(&indices.eq_scalar(i)?.unsqueeze(-1)?, 0),
+                None => Ok(d),
+            }
         })
 }
 

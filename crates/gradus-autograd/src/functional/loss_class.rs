@@ -1,8 +1,10 @@
 //! Losses of classification: one right class among C.
 
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{CrossEntropyOptions, DType, Error, Result, Tensor};
 
 use super::loss::Reduction;
+use crate::op::Op;
+use crate::recompute::recompute;
 use crate::var::Var;
 
 /// Optional arguments of [`cross_entropy`] and [`nll_loss`].
@@ -47,6 +49,38 @@ pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> R
     if target.dtype().is_float() {
         return cross_entropy_soft(logits, &Var::from(target), options);
     }
+    // The kernel does it all in one pass, and its gradient in another; a gradient to be differentiated again is composed.
+    let kernel = CrossEntropyOptions {
+        weight: options.weight.clone(),
+        ignore_index: options.ignore_index,
+        label_smoothing: options.label_smoothing,
+        reduction: match options.reduction {
+            Reduction::None => gradus_tensor::Reduction::None,
+            Reduction::Mean => gradus_tensor::Reduction::Mean,
+            Reduction::Sum => gradus_tensor::Reduction::Sum,
+            Reduction::BatchMean => return composed(logits, target, options),
+        },
+    };
+    let forward = logits.value().cross_entropy(target, &kernel)?;
+    let y = forward.loss.clone();
+    let (target, options) = (target.clone(), options.clone());
+    Op::new("cross_entropy")
+        .inputs(&[logits])
+        .saves(0)
+        .record(y, move |ctx, dy| {
+            if ctx.create_graph() {
+                return recompute(ctx, dy, &[], |v| composed(&v[0], &target, &options));
+            }
+            let logits = ctx.input(0)?.value();
+            let dx = dy
+                .value()
+                .cross_entropy_backward(logits, &target, &kernel, &forward)?;
+            Ok(vec![Some(Var::from(dx))])
+        })
+}
+
+/// [`cross_entropy`] of class numbers by other operations: the definition.
+fn composed(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var> {
     let classes = class_dim("cross_entropy", logits)?;
     let log_p = logits.log_softmax(classes)?;
     let chosen = negative_log("cross_entropy", &log_p, target, options)?;

@@ -13,6 +13,7 @@ mod loss;
 mod loss_class;
 mod loss_margin;
 mod norm;
+mod pool;
 
 pub use activation::*;
 pub use attention::*;
@@ -24,3 +25,4 @@ pub use loss::*;
 pub use loss_class::*;
 pub use loss_margin::*;
 pub use norm::*;
+pub use pool::*;

@@ -141,7 +141,7 @@ impl Var {
             let mut split = Vec::with_capacity(2 * dy.rank());
             for (d, &n) in dy.dims().iter().enumerate() {
                 let size = if d < lead { 1 } else { shape[d - lead] };
-                split.extend([if size == 0 { 1 } else { n / size } as isize, size as isize]);
+                split.extend([n.checked_div(size).unwrap_or(1) as isize, size as isize]);
             }
             let over: Vec<isize> = (0..dy.rank() as isize).map(|d| 2 * d).collect();
             if dy.numel() == 0 || over.is_empty() {

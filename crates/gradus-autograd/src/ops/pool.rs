@@ -104,6 +104,20 @@ impl Var {
     }
 }
 
+impl Var {
+    /// The largest of each window over the last `D` dimensions, and where it was: its row-major position among them, i64.
+    ///
+    /// # Errors
+    /// As [`Var::max_pool1d`].
+    pub fn max_pool_with_indices<const D: usize>(
+        &self,
+        params: &MaxPoolParams<D>,
+    ) -> Result<(Var, Tensor)> {
+        let (y, at) = self.value().max_pool_with_indices(params)?;
+        Ok((picked::<D>("max_pool", self, y, at.clone())?, at))
+    }
+}
+
 fn max_pool<const D: usize>(x: &Var, params: &MaxPoolParams<D>) -> Result<Var> {
     if !Op::new("max_pool").inputs(&[x]).is_tracked() {
         return Ok(Var::from(x.value().max_pool(params)?));

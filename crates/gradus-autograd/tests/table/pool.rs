@@ -40,6 +40,11 @@ pub fn cases() -> Vec<Case> {
     let two: &[(&[usize], f64, f64)] = &[(&[2, 2, 5, 4], -2.0, 2.0)];
     let three: &[(&[usize], f64, f64)] = &[(&[1, 2, 3, 2, 3], -2.0, 2.0)];
     vec![
+        Case::new("max_pool_with_indices", &[(&[1, 2, 5], -2.0, 2.0)], |v| {
+            v[0].max_pool_with_indices(&max::<1>(2, 1, 1, 1))?
+                .0
+                .square()
+        }),
         Case::new("max_pool1d", one, |v| v[0].max_pool1d(&max(3, 2, 1, 1))),
         Case::new("max_pool2d", two, |v| v[0].max_pool2d(&max(2, 1, 0, 2))),
         Case::new("max_pool2d", two, |v| v[0].max_pool2d(&max(2, 2, 0, 1))),

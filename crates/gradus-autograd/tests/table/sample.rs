@@ -60,14 +60,6 @@ impl Case {
         }
     }
 
-    /// Only the first derivative is checked.
-    pub fn once(self) -> Case {
-        Case {
-            twice: false,
-            ..self
-        }
-    }
-
     /// Computed in f32 inside: a larger step and tolerance.
     pub fn loose(self) -> Case {
         Case {

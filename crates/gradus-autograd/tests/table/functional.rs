@@ -1,0 +1,286 @@
+//! `gradus_autograd::functional`, where it is more than a method's other name.
+
+use gradus_autograd::functional::{
+    self as f, Attention, BagMode, CrossEntropy, EmbeddingBag, Reduction, TripletMargin,
+};
+use gradus_autograd::{Var, checkpoint};
+use gradus_tensor::{DType, Result, Tensor, random};
+
+use super::sample::Case;
+
+const S: f64 = 1.5;
+
+fn case(
+    name: &'static str,
+    shapes: &[&[usize]],
+    f: impl Fn(&[Var]) -> Result<Var> + Sync + 'static,
+) -> Case {
+    let inputs: Vec<(&[usize], f64, f64)> = shapes.iter().map(|&s| (s, -S, S)).collect();
+    Case::new(name, &inputs, f)
+}
+
+fn i(values: &[i64], shape: &[usize]) -> Result<Tensor> {
+    Tensor::from_slice(values, shape)
+}
+
+/// One target (±1, alternating) for each element.
+fn signs(shape: &[usize]) -> Result<Tensor> {
+    let n: usize = shape.iter().product();
+    Tensor::from_vec(
+        (0..n)
+            .map(|i| if i % 3 == 0 { -1.0 } else { 1.0 })
+            .collect(),
+        shape,
+    )
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut all = layers();
+    all.extend(losses());
+    all.extend(classes());
+    all
+}
+
+fn layers() -> Vec<Case> {
+    let bag = |mode| EmbeddingBag {
+        offsets: i(&[0, 2, 2], &[3]).ok(),
+        mode,
+        padding_idx: Some(3),
+        ..EmbeddingBag::default()
+    };
+    vec![
+        case("linear", &[&[2, 2, 3], &[4, 3], &[4]], |v| {
+            f::linear(&v[0], &v[1], Some(&v[2]))
+        }),
+        case("linear", &[&[3], &[2, 3]], |v| {
+            f::linear(&v[0], &v[1], None)
+        }),
+        case("bilinear", &[&[2, 3], &[2, 2], &[2, 3, 2], &[2]], |v| {
+            f::bilinear(&v[0], &v[1], &v[2], Some(&v[3]))
+        }),
+        case("prelu", &[&[2, 3], &[3]], |v| f::prelu(&v[0], &v[1])),
+        case("prelu", &[&[2, 3], &[1]], |v| f::prelu(&v[0], &v[1])),
+        case("glu", &[&[2, 4]], |v| f::glu(&v[0], -1)),
+        case("softmin", &[&[2, 3]], |v| f::softmin(&v[0], 1)),
+        case("gelu", &[&[2, 3]], |v| {
+            f::gelu(&v[0], true)?.add(&f::gelu(&v[0], false)?)
+        }),
+        case("dropout", &[&[2, 3]], |v| {
+            random::manual_seed(3);
+            f::dropout(&v[0].square()?, 0.4, true)
+        }),
+        case("layer_norm", &[&[2, 2, 3], &[2, 3], &[2, 3]], |v| {
+            f::layer_norm(&v[0], &[2, 3], Some(&v[1]), Some(&v[2]), 1e-5)
+        }),
+        case("rms_norm", &[&[2, 2, 3], &[3]], |v| {
+            f::rms_norm(&v[0], &[3], Some(&v[1]), None)
+        }),
+        case("group_norm", &[&[2, 4, 3], &[4], &[4]], |v| {
+            f::group_norm(&v[0], 2, Some(&v[1]), Some(&v[2]), 1e-5)
+        }),
+        case("instance_norm", &[&[2, 2, 3], &[2]], |v| {
+            f::instance_norm(&v[0], None, Some(&v[1]), None, 1e-5)
+        }),
+        case("batch_norm", &[&[3, 2, 2], &[2], &[2]], |v| {
+            f::batch_norm(&v[0], None, Some(&v[1]), Some(&v[2]), true, 1e-5)
+        }),
+        case("batch_norm", &[&[3, 2], &[2], &[2]], |v| {
+            let (mean, var) = (
+                Tensor::full([2], 0.3, DType::F64)?,
+                Tensor::full([2], 1.7, DType::F64)?,
+            );
+            f::batch_norm(
+                &v[0],
+                Some((&mean, &var)),
+                Some(&v[1]),
+                Some(&v[2]),
+                false,
+                1e-5,
+            )
+        }),
+        case("local_response_norm", &[&[2, 4, 2]], |v| {
+            f::local_response_norm(&v[0], 3, 0.5, 0.75, 1.0)
+        }),
+        case("embedding", &[&[4, 2]], |v| {
+            f::embedding(&i(&[1, 3, 1, 0], &[2, 2])?, &v[0], None)?.square()
+        }),
+        case("embedding_bag", &[&[4, 2]], move |v| {
+            f::embedding_bag(&i(&[1, 3, 1, 0], &[4])?, &v[0], &bag(BagMode::Sum))?.square()
+        }),
+        case("embedding_bag", &[&[4, 2]], move |v| {
+            f::embedding_bag(&i(&[1, 2, 1, 0], &[4])?, &v[0], &bag(BagMode::Mean))?.square()
+        }),
+        case("embedding_bag", &[&[4, 2]], move |v| {
+            f::embedding_bag(&i(&[1, 2, 1, 0], &[4])?, &v[0], &bag(BagMode::Max))?.square()
+        }),
+        case("embedding_bag", &[&[4, 2], &[2, 2]], |v| {
+            let options = EmbeddingBag {
+                mode: BagMode::Sum,
+                per_sample_weights: Some(v[1].clone()),
+                ..EmbeddingBag::default()
+            };
+            f::embedding_bag(&i(&[1, 3, 1, 0], &[2, 2])?, &v[0], &options)
+        }),
+        case(
+            "scaled_dot_product_attention",
+            &[&[2, 3, 2], &[2, 4, 2], &[2, 4, 3]],
+            |v| f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &Attention::default()),
+        ),
+        case(
+            "scaled_dot_product_attention",
+            &[&[2, 3, 2], &[1, 3, 2], &[1, 3, 2]],
+            |v| {
+                let options = Attention {
+                    is_causal: true,
+                    enable_gqa: true,
+                    scale: Some(0.7),
+                    ..Attention::default()
+                };
+                f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
+            },
+        ),
+        case("cosine_similarity", &[&[2, 3], &[1, 3]], |v| {
+            f::cosine_similarity(&v[0], &v[1], 1, 1e-8)
+        }),
+        case("pairwise_distance", &[&[2, 3], &[2, 3]], |v| {
+            f::pairwise_distance(&v[0], &v[1], 2.0, 1e-6, false)
+        }),
+        case("normalize", &[&[2, 3]], |v| {
+            f::normalize(&v[0], 2.0, 1, 1e-12)
+        }),
+        case("pixel_shuffle", &[&[1, 4, 2, 1]], |v| {
+            f::pixel_shuffle(&v[0], 2)?.square()
+        }),
+        case("pixel_unshuffle", &[&[1, 1, 4, 2]], |v| {
+            f::pixel_unshuffle(&v[0], 2)?.square()
+        }),
+        case("channel_shuffle", &[&[1, 4, 2]], |v| {
+            f::channel_shuffle(&v[0], 2)?.square()
+        }),
+        case("checkpoint", &[&[2, 3]], |v| {
+            checkpoint(|v| v[0].sin()?.mul(&v[0]), v)
+        }),
+    ]
+}
+
+fn losses() -> Vec<Case> {
+    let mut all = Vec::new();
+    for r in [Reduction::None, Reduction::Mean, Reduction::Sum] {
+        let pair: &[&[usize]] = &[&[2, 3], &[2, 3]];
+        let probabilities = |name, f: Box<dyn Fn(&[Var]) -> Result<Var> + Sync>| {
+            Case::new(name, &[(&[2, 3], 0.1, 0.9), (&[2, 3], 0.1, 0.9)], f)
+        };
+        all.extend([
+            case("mse_loss", pair, move |v| f::mse_loss(&v[0], &v[1], r)),
+            case("l1_loss", pair, move |v| f::l1_loss(&v[0], &v[1], r)),
+            case("smooth_l1_loss", pair, move |v| {
+                f::smooth_l1_loss(&v[0], &v[1], 0.7, r)
+            }),
+            case("huber_loss", pair, move |v| {
+                f::huber_loss(&v[0], &v[1], 0.7, r)
+            }),
+            case("soft_margin_loss", &[&[2, 3]], move |v| {
+                f::soft_margin_loss(&v[0], &Var::from(signs(&[2, 3])?), r)
+            }),
+            probabilities(
+                "binary_cross_entropy",
+                Box::new(move |v| {
+                    f::binary_cross_entropy(
+                        &v[0],
+                        &v[1],
+                        Some(&Var::from(Tensor::full([3], 1.5, DType::F64)?)),
+                        r,
+                    )
+                }),
+            ),
+            case("binary_cross_entropy_with_logits", pair, move |v| {
+                let weight = Var::from(Tensor::full([3], 1.5, DType::F64)?);
+                f::binary_cross_entropy_with_logits(&v[0], &v[1], None, Some(&weight), r)
+            }),
+            probabilities(
+                "kl_div",
+                Box::new(move |v| f::kl_div(&v[0], &v[1], r, false)),
+            ),
+            case("kl_div", pair, move |v| f::kl_div(&v[0], &v[1], r, true)),
+            Case::new(
+                "poisson_nll_loss",
+                &[(&[2, 3], 0.3, 2.0), (&[2, 3], 0.3, 4.0)],
+                move |v| {
+                    f::poisson_nll_loss(&v[0], &v[1], true, true, 1e-8, r)?
+                        .add(&f::poisson_nll_loss(&v[0], &v[1], false, false, 1e-8, r)?)
+                },
+            ),
+            Case::new(
+                "gaussian_nll_loss",
+                &[(&[2, 3], -S, S), (&[2, 3], -S, S), (&[2, 1], 0.5, 2.0)],
+                move |v| f::gaussian_nll_loss(&v[0], &v[1], &v[2], true, 1e-6, r),
+            ),
+            case("margin_ranking_loss", pair, move |v| {
+                f::margin_ranking_loss(&v[0], &v[1], &Var::from(signs(&[2, 3])?), 0.5, r)
+            }),
+            case("hinge_embedding_loss", &[&[2, 3]], move |v| {
+                f::hinge_embedding_loss(&v[0], &Var::from(signs(&[2, 3])?), 1.0, r)
+            }),
+            case("cosine_embedding_loss", pair, move |v| {
+                f::cosine_embedding_loss(&v[0], &v[1], &signs(&[2])?, 0.1, r)
+            }),
+            case(
+                "triplet_margin_loss",
+                &[&[2, 3], &[2, 3], &[2, 3]],
+                move |v| {
+                    f::triplet_margin_loss(
+                        &v[0],
+                        &v[1],
+                        &v[2],
+                        &TripletMargin {
+                            swap: true,
+                            reduction: r,
+                            ..TripletMargin::default()
+                        },
+                    )
+                },
+            ),
+            case("multi_margin_loss", &[&[2, 3]], move |v| {
+                f::multi_margin_loss(&v[0], &i(&[2, 0], &[2])?, 2, 1.0, None, r)
+            }),
+        ]);
+    }
+    all
+}
+
+fn classes() -> Vec<Case> {
+    let weight = || Tensor::from_slice(&[0.5, 1.5, 1.0], 3).ok();
+    let mut all = Vec::new();
+    for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
+        for label_smoothing in [0.0, 0.2] {
+            let options = CrossEntropy {
+                weight: weight(),
+                ignore_index: 1,
+                reduction,
+                label_smoothing,
+            };
+            let (a, b) = (options.clone(), options.clone());
+            all.extend([
+                case("cross_entropy", &[&[4, 3]], move |v| {
+                    f::cross_entropy(&v[0], &i(&[2, 1, 0, 2], &[4])?, &options)
+                }),
+                case("cross_entropy", &[&[2, 3, 2]], move |v| {
+                    f::cross_entropy(&v[0], &i(&[2, 1, 0, 2], &[2, 2])?, &a)
+                }),
+                case("cross_entropy_soft", &[&[2, 3], &[2, 3]], move |v| {
+                    f::cross_entropy_soft(&v[0], &v[1].softmax(1)?, &b)
+                }),
+            ]);
+        }
+        let options = CrossEntropy {
+            weight: weight(),
+            ignore_index: 1,
+            reduction,
+            label_smoothing: 0.0,
+        };
+        all.push(case("nll_loss", &[&[4, 3]], move |v| {
+            f::nll_loss(&v[0], &i(&[2, 1, 0, 2], &[4])?, &options)
+        }));
+    }
+    all
+}
