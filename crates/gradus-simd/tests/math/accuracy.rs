@@ -83,7 +83,13 @@ fn worst(f: Function, x: &[f32], exact: impl Fn(Function, &[f64]) -> Vec<f64>) -
 
 #[test]
 fn f32_over_all_exponents() {
-    let x: Vec<f32> = (0..u32::MAX).step_by(5003).map(f32::from_bits).collect();
+    // Other machines are mostly emulated when tests run, at a twentieth of the speed.
+    let step = if cfg!(target_arch = "x86_64") {
+        5003
+    } else {
+        50_021
+    };
+    let x: Vec<f32> = (0..u32::MAX).step_by(step).map(f32::from_bits).collect();
     for &f in Function::ALL {
         let (error, at) = worst(f, &x, reference);
         println!("{:9} f32: {error:.3} ULP at {at:e}", f.name());
