@@ -188,18 +188,23 @@ impl Tensor {
         if (b - a) * s.signum() < 0.0 {
             return Err(fail("the step points away from the end"));
         }
-        let count = ((b - a) / s).ceil();
+        let whole = [start, end, step]
+            .iter()
+            .all(|s| !matches!(s, Scalar::Float(_)));
+        let count = if whole {
+            let (i, j, s) = (
+                i128::from(start.to_i64()),
+                i128::from(end.to_i64()),
+                i128::from(step.to_i64()),
+            );
+            ((j - i).abs() as u128).div_ceil(s.unsigned_abs()) as f64
+        } else {
+            ((b - a) / s).ceil()
+        };
         if count > isize::MAX as f64 / 16.0 {
             return Err(fail("too many elements"));
         }
         let n = count as usize;
-        let whole = matches!(
-            (start, step),
-            (
-                Scalar::Int(_) | Scalar::Bool(_),
-                Scalar::Int(_) | Scalar::Bool(_)
-            )
-        );
         let (i0, di) = (start.to_i64(), step.to_i64());
         dispatch!(options.dtype, T => Tensor::build::<T>("arange", n, |y| {
             for (i, y) in y.iter_mut().enumerate() {

@@ -74,25 +74,6 @@ impl Layout {
         true
     }
 
-    /// Does some element appear at more than one index (a stride of 0 or an overlapping window)?
-    #[must_use]
-    pub fn may_overlap(&self) -> bool {
-        let mut dims: Vec<(usize, usize)> = self
-            .shape
-            .iter()
-            .zip(self.strides.iter())
-            .filter(|(d, _)| **d > 1)
-            .map(|(&d, &s)| (s.unsigned_abs(), d))
-            .collect();
-        dims.sort_unstable();
-        let mut reach = 0usize; // furthest distance the dimensions so far span
-        dims.iter().any(|&(s, d)| {
-            let overlap = s <= reach;
-            reach += s * (d - 1);
-            overlap
-        })
-    }
-
     /// Lowest and highest element position used; `None` when empty or when the arithmetic overflows.
     pub(crate) fn bounds(&self) -> Option<(isize, isize)> {
         let (mut low, mut high) = (
@@ -181,7 +162,7 @@ impl Layout {
         };
         let count = count.div_ceil(step.unsigned_abs()) as usize;
         let stride = if count > 1 {
-            self.strides[d] * step as isize
+            self.strides[d].wrapping_mul(step as isize)
         } else {
             self.strides[d]
         };
@@ -388,11 +369,13 @@ impl Iterator for Positions<'_> {
         for d in (0..self.index.len()).rev() {
             let stride = self.layout.strides[d];
             self.index[d] += 1;
-            self.at += stride;
+            self.at = self.at.wrapping_add(stride);
             if self.index[d] < self.layout.shape[d] {
                 break;
             }
-            self.at -= stride * self.index[d] as isize;
+            self.at = self
+                .at
+                .wrapping_sub(stride.wrapping_mul(self.index[d] as isize));
             self.index[d] = 0;
         }
         Some(here)

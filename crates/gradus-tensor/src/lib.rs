@@ -35,6 +35,7 @@ pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxP
 pub use half::{bf16, f16};
 pub use layout::Layout;
 pub use ops::nn::loss::{CrossEntropyOptions, CrossEntropyOutput, Reduction};
+pub use ops::nn::norm::{NormGradients, Normalized};
 pub use ops::nn::optim;
 pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
 pub use scalar::Scalar;

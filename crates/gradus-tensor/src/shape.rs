@@ -128,27 +128,29 @@ impl Shape {
         self.0.len()
     }
 
-    /// How many elements, or an error when the product overflows.
+    /// How many elements, or an error when the product of the sizes overflows (zeros left aside, as in NumPy: then no
+    /// product of some of the sizes overflows either).
     ///
     /// ```
     /// use gradus_tensor::Shape;
-    /// assert_eq!(Shape::from([2, 3]).numel().unwrap(), 6);
+    /// assert_eq!(Shape::from([2, 0, 3]).numel().unwrap(), 0);
     /// assert!(Shape::from([usize::MAX, 2]).numel().is_err());
-    /// assert_eq!(Shape::from([0, usize::MAX, 2]).numel().unwrap(), 0);
     /// ```
     ///
     /// # Errors
     /// The number of elements does not fit in an `isize`.
     pub fn numel(&self) -> Result<usize> {
-        if self.0.contains(&0) {
-            return Ok(0);
+        let product = self
+            .0
+            .iter()
+            .try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+        match product.filter(|&n| isize::try_from(n).is_ok()) {
+            Some(n) => Ok(if self.0.contains(&0) { 0 } else { n }),
+            None => Err(Error::shape(
+                "shape",
+                format!("{self}: the number of elements overflows"),
+            )),
         }
-        let product = self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        product
-            .filter(|&n| isize::try_from(n).is_ok())
-            .ok_or_else(|| {
-                Error::shape("shape", format!("{self}: the number of elements overflows"))
-            })
     }
 
     /// Row-major strides, in elements.
@@ -157,8 +159,7 @@ impl Shape {
         let mut step = 1isize;
         for i in (0..self.rank()).rev() {
             strides[i] = step;
-            // Wrapping is harmless: an overflowing product is only possible when some size is 0, and then nothing is read.
-            step = step.wrapping_mul(self.0[i].max(1) as isize);
+            step *= self.0[i].max(1) as isize; // no overflow: `numel` was checked
         }
         strides
     }

@@ -104,11 +104,13 @@ impl Tensor {
     /// `T` is not the tensor's dtype (convert with `to_dtype` first).
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.expect_dtype::<T>("to_vec")?;
-        let data = self.buffer().as_slice::<T>();
-        if self.is_contiguous() {
-            return Ok(data[self.layout.offset..][..self.numel()].to_vec());
-        }
-        Ok(self.layout.positions().map(|p| data[p]).collect())
+        let x = self.contiguous()?;
+        let data = x.data::<T>("to_vec")?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(data.len())
+            .map_err(|e| Error::memory("to_vec", "the elements do not fit").with_source(e))?;
+        out.extend_from_slice(data);
+        Ok(out)
     }
 
     /// The one element of a tensor with one element.

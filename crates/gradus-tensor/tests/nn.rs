@@ -197,3 +197,58 @@ fn sixteen_bit_parameters_step_in_f32() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn normalisations_match_their_definitions() -> Result<()> {
+    let x = iota(&[2, 4, 6])?.sin()?.mul_scalar(3)?;
+    let (w, b) = (iota(&[6])?.add_scalar(1)?, iota(&[6])?);
+    let out = x.layer_norm(&[6], Some(&w), Some(&b), 1e-5)?;
+    let (var, mean) = x.var_mean(-1, 0.0, true)?;
+    let expected = x.sub(&mean)?.div(&var.add_scalar(1e-5)?.sqrt()?)?;
+    assert!(
+        out.y
+            .allclose(&expected.mul(&w)?.add(&b)?, 1e-4, 1e-5, false)?
+    );
+    let grads = x
+        .ones_like()?
+        .layer_norm_backward(&x, &[6], Some(&w), &out)?;
+    assert!(
+        grads
+            .dbias
+            .unwrap()
+            .allclose(&Tensor::full(6, 8, DType::F32)?, 1e-6, 0.0, false)?
+    );
+    assert!(
+        grads
+            .dweight
+            .unwrap()
+            .allclose(&expected.sum([0, 1], false)?, 1e-4, 1e-4, false)?
+    );
+    let rms = x.rms_norm(&[4, 6], None, 1e-6)?.y;
+    assert!(rms.allclose(
+        &x.div(&x.square()?.mean([1, 2], true)?.sqrt()?)?,
+        1e-4,
+        1e-5,
+        false
+    )?);
+    let group = x.group_norm(2, None, None, 0.0)?.y.reshape([2, 2, 12])?;
+    assert!(
+        group
+            .mean(-1, false)?
+            .allclose(&Tensor::zeros((), DType::F32)?, 0.0, 1e-5, false)?
+    );
+    let (mean, var) = x.batch_norm_stats()?;
+    let y = x.batch_norm(&mean, &var.rsqrt()?, None, None)?;
+    assert!(y.var([0, 2], 0.0, false)?.allclose(
+        &Tensor::ones((), DType::F32)?,
+        1e-4,
+        0.0,
+        false
+    )?);
+    let grads = y.batch_norm_backward(&x, &mean, &var.rsqrt()?, None, true)?;
+    assert!(grads.dx.abs()?.amax(.., false)?.to_f64()? < 1e-4); // the norm of a normalised tensor cannot grow
+    assert!(
+        x.layer_norm(&[5], None, None, 1e-5).is_err() && x.group_norm(3, None, None, 0.0).is_err()
+    );
+    Ok(())
+}

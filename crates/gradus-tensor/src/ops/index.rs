@@ -274,7 +274,7 @@ impl Tensor {
         let order: Vec<isize> = dims.iter().chain(&rest).map(|&d| d as isize).collect();
         let moved = view.permute(&order)?;
         let sizes: Vec<usize> = dims.iter().map(|&d| view.dims()[d]).collect();
-        let mut at = vec![0usize; common.numel()?];
+        let mut at = crate::storage::try_vec(op, 0usize, common.numel()?)?;
         for ((_, t), &size) in advanced.iter().zip(&sizes) {
             let t = t.broadcast_to(&common)?.to_vec::<i64>()?;
             at.iter_mut()

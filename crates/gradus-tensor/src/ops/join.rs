@@ -7,6 +7,9 @@ use crate::ops::views::ReshapeTo;
 use crate::shape::{Dims, Shape, resolve_dim};
 use crate::tensor::Tensor;
 
+/// The most tensors one call splits into.
+const MOST_PIECES: usize = 1 << 22;
+
 impl Tensor {
     /// Tensors one after the other along `dim`; dtypes promote. An empty rank-1 tensor is skipped, as in PyTorch.
     ///
@@ -120,6 +123,17 @@ impl Tensor {
         Tensor::cat(&parts, 0).map_err(|e| e.in_op("vstack"))
     }
 
+    /// Refuses to make more tensors than anyone can want (a broadcast dimension may be as long as it likes).
+    fn expect_pieces(op: &'static str, count: usize) -> Result<()> {
+        if count <= MOST_PIECES {
+            return Ok(());
+        }
+        Err(Error::value(
+            op,
+            format!("{count} pieces are more than {MOST_PIECES}"),
+        ))
+    }
+
     /// Views of `size` along `dim`, the last possibly smaller.
     ///
     /// # Errors
@@ -137,6 +151,7 @@ impl Tensor {
         } else {
             n.div_ceil(size).max(1)
         };
+        Tensor::expect_pieces("split", count)?;
         (0..count)
             .map(|i| self.narrow(dim, (i * size) as i64, size.min(n - i * size)))
             .collect()
@@ -180,14 +195,8 @@ impl Tensor {
         }
         let n = self.part_size("chunk", dim)?;
         if n == 0 {
-            return if chunks > 1 << 20 {
-                Err(Error::value(
-                    "chunk",
-                    format!("{chunks} chunks of an empty dimension"),
-                ))
-            } else {
-                Ok(vec![self.clone(); chunks])
-            };
+            Tensor::expect_pieces("chunk", chunks)?;
+            return Ok(vec![self.clone(); chunks]);
         }
         self.split(n.div_ceil(chunks), dim)
     }
@@ -198,7 +207,8 @@ impl Tensor {
     /// `sections` is 0.
     pub fn tensor_split(&self, sections: usize, dim: isize) -> Result<Vec<Tensor>> {
         let n = self.part_size("tensor_split", dim)?;
-        if sections == 0 || sections > n.saturating_add(1 << 20) {
+        Tensor::expect_pieces("tensor_split", sections)?;
+        if sections == 0 {
             return Err(Error::value(
                 "tensor_split",
                 format!("{sections} sections of a dimension of size {n}"),
@@ -234,6 +244,7 @@ impl Tensor {
     /// There is no such dimension.
     pub fn unbind(&self, dim: isize) -> Result<Vec<Tensor>> {
         let n = self.part_size("unbind", dim)?;
+        Tensor::expect_pieces("unbind", n)?;
         (0..n).map(|i| self.select(dim, i as i64)).collect()
     }
 
@@ -348,7 +359,12 @@ impl Tensor {
         let dim = dim.unwrap_or(0);
         let n = x.part_size(op, dim)?;
         let counts = repeats.whole_numbers(op)?;
-        if repeats.rank() > 1 || !(counts.len() == n || counts.len() == 1) {
+        if let (&[count], true) = (&counts[..], repeats.rank() <= 1) {
+            let count = usize::try_from(count)
+                .map_err(|_| Error::value(op, format!("repeat {count} is negative")))?;
+            return x.repeat_interleave(count, dim);
+        }
+        if repeats.rank() > 1 || counts.len() != n {
             return Err(Error::shape(
                 op,
                 format!(
@@ -358,7 +374,7 @@ impl Tensor {
             ));
         }
         let count = |i: usize| {
-            let c = counts[if counts.len() == 1 { 0 } else { i }];
+            let c = counts[i];
             usize::try_from(c).map_err(|_| Error::value(op, format!("repeat {c} is negative")))
         };
         let mut total = 0usize;

@@ -7,6 +7,7 @@ pub(crate) mod copy;
 mod gather;
 mod index;
 mod join;
+mod linalg;
 mod mask;
 mod matmul;
 pub mod nn;

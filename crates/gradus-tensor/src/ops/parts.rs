@@ -180,6 +180,13 @@ impl Tensor {
         let mut shape = self.shape().clone();
         for (i, p) in pad.chunks_exact(2).enumerate() {
             let d = self.rank() - 1 - i;
+            let cut = p[0]
+                .min(0)
+                .unsigned_abs()
+                .checked_add(p[1].min(0).unsigned_abs());
+            if cut.is_none_or(|cut| cut > shape[d]) {
+                return Err(fail("more is cut off than there is"));
+            }
             let size = (shape[d] as isize)
                 .checked_add(p[0])
                 .and_then(|n| n.checked_add(p[1]));
@@ -194,14 +201,8 @@ impl Tensor {
             for (i, p) in pad.chunks_exact(2).enumerate() {
                 let d = self.rank() - 1 - i;
                 let cut = |p: isize| p.min(0).unsigned_abs();
-                let keep = self.dims()[d]
-                    .saturating_sub(cut(p[0]))
-                    .saturating_sub(cut(p[1]));
-                from = from.narrow(
-                    d as isize,
-                    cut(p[0]).min(self.dims()[d] - keep) as i64,
-                    keep,
-                )?;
+                let keep = self.dims()[d] - cut(p[0]) - cut(p[1]);
+                from = from.narrow(d as isize, cut(p[0]) as i64, keep)?;
                 to = to.narrow(d as isize, p[0].max(0) as i64, keep)?;
             }
             write_view("pad", &mut out, &to, &self.with_layout(from))?;
@@ -247,5 +248,11 @@ fn pad_index(
         };
         i.clamp(0, size - 1) as usize
     };
-    Ok((0..size + before + after).map(at).collect())
+    let mut index = crate::storage::try_vec("pad", 0usize, (size + before + after) as usize)
+        .map_err(|e| e.message().to_owned())?;
+    index
+        .iter_mut()
+        .enumerate()
+        .for_each(|(x, i)| *i = at(x as isize));
+    Ok(index)
 }

@@ -226,6 +226,12 @@ impl Tensor {
             }
         };
         let n = x.dims()[d];
+        if x.numel() == 0 && n > 1 << 24 {
+            return Err(Error::value(
+                op,
+                format!("{n} empty slices in shape {}", self.shape()),
+            ));
+        }
         // Does slice i + 1 differ from slice i?
         let differs = if n > 1 && x.numel() > 0 {
             let others: Vec<isize> = (0..x.rank() as isize)

@@ -349,7 +349,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return Ok(self.clone());
         }
-        let ten = 10f64.powi(decimals.abs());
+        let ten = 10f64.powi(decimals.saturating_abs().min(308));
         if decimals >= 0 {
             self.mul_scalar(ten)?.round_()?.div_scalar_(ten)
         } else {

@@ -325,7 +325,7 @@ impl Tensor {
         let count = (n - size) / step + 1;
         layout.shape.0[d] = count;
         layout.strides[d] = if count > 1 {
-            stride * step as isize
+            stride.wrapping_mul(step as isize)
         } else {
             stride
         };

@@ -10,6 +10,7 @@ use std::any::Any;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+pub(crate) use pool::try_vec;
 pub use pool::{PoolStats, clear as clear_pool, set_limit as set_pool_limit, stats as pool_stats};
 
 use crate::dtype::DType;

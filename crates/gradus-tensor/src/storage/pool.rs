@@ -89,9 +89,30 @@ fn largest() -> usize {
                 .parse::<usize>()
                 .ok()
         });
+        // A container may be given less than the machine has.
+        let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+            .ok()
+            .and_then(|s| s.trim().parse().ok());
         kib.and_then(|k| k.checked_mul(1024))
+            .map(|m| m.min(group.unwrap_or(usize::MAX)))
             .unwrap_or(isize::MAX as usize / 2)
     })
+}
+
+/// `n` copies of a value outside the pool, for an op's own bookkeeping: an error where `vec!` would abort.
+pub(crate) fn try_vec<T: Copy>(op: &'static str, value: T, n: usize) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    let fits = n
+        .checked_mul(size_of::<T>())
+        .is_some_and(|bytes| bytes <= largest());
+    if !fits || out.try_reserve_exact(n).is_err() {
+        return Err(Error::memory(
+            op,
+            format!("{n} indices do not fit in memory"),
+        ));
+    }
+    out.resize(n, value);
+    Ok(out)
 }
 
 /// A block of at least `bytes`, zero if asked.

@@ -4,6 +4,7 @@
 mod conv;
 mod embedding;
 pub mod loss;
+pub mod norm;
 pub mod optim;
 mod pool;
 

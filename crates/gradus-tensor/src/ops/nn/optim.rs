@@ -84,9 +84,9 @@ macro_rules! slices {
 /// use gradus_tensor::{Tensor, optim::{Sgd, sgd}};
 /// let mut w = Tensor::from_slice(&[1f32, 2.0], 2)?;
 /// let grad = Tensor::from_slice(&[10f32, -10.0], 2)?;
-/// let options = Sgd { lr: 0.1, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: true };
+/// let options = Sgd { lr: 0.5, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: true };
 /// sgd(options, &mut w, &grad, None)?;
-/// assert_eq!(w.to_vec::<f32>()?, [0.0, 3.0]);
+/// assert_eq!(w.to_vec::<f32>()?, [-4.0, 7.0]);
 /// # Ok::<(), gradus_tensor::Error>(())
 /// ```
 ///
