@@ -37,6 +37,11 @@ pub use gradus_vision as vision;
 
 pub use gradus_tensor::{Error, Result};
 
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// What most programs need.
 pub mod prelude {
     pub use gradus_autograd::{Gradients, Var, no_grad};
