@@ -19,6 +19,7 @@ mod registry;
 mod report;
 mod shape;
 mod special;
+mod train;
 mod ulp;
 
 use std::path::{Path, PathBuf};
@@ -111,6 +112,7 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
             "special" => special::run(&vectors, &registry),
             "optim" => optim::run(&vectors),
+            "train" => train::run(&vectors),
             "ulp" => ulp::run(&vectors, &registry),
             "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
