@@ -1,7 +1,10 @@
 //! Initialisers: bounds, moments and structure; the same numbers in any dtype; refusals.
 
-use gradus_nn::Linear;
 use gradus_nn::init::{self, Fan, Nonlinearity};
+use gradus_nn::{
+    BatchNorm2d, Conv2d, ConvTranspose2d, Embedding, LSTM, LayerNorm, Linear, Module,
+    MultiheadAttention, PReLU,
+};
 use gradus_tensor::random::manual_seed;
 use gradus_tensor::{DType, Result, Tensor};
 
@@ -190,4 +193,79 @@ fn nonsense_is_refused() {
     ] {
         assert!(result.is_err());
     }
+}
+
+/// Bound (or standard deviation, for normals) of every parameter of each layer, as PyTorch's `reset_parameters` has it.
+#[test]
+fn every_layer_starts_as_pytorchs_does() -> Result<()> {
+    let padded = Embedding::with_padding(400, 50, 3)?;
+    assert!(
+        numbers(&padded.weight.data().narrow(0, 3, 1)?)
+            .iter()
+            .all(|&x| x == 0.0)
+    );
+    let layers: Vec<(Box<dyn Module>, Vec<(&str, f64)>)> = vec![
+        (
+            Box::new(Linear::new(400, 50)?),
+            vec![("weight", 0.05), ("bias", 0.05)],
+        ),
+        (
+            Box::new(Conv2d::builder(16, 32, 5).groups(4).build()?),
+            vec![("weight", 0.1), ("bias", 0.1)],
+        ), // fan in 4 * 25
+        (
+            Box::new(ConvTranspose2d::builder(32, 16, 5).groups(4).build()?),
+            vec![("weight", 0.1), ("bias", 0.1)],
+        ), // counted by out / groups
+        (
+            Box::new(LSTM::new(7, 64)?),
+            vec![
+                ("weight_ih_l0", 0.125),
+                ("weight_hh_l0", 0.125),
+                ("bias_ih_l0", 0.125),
+                ("bias_hh_l0", 0.125),
+            ],
+        ),
+        (
+            Box::new(MultiheadAttention::new(64, 4)?),
+            vec![
+                ("in_proj_weight", (6.0_f64 / 256.0).sqrt()),
+                ("in_proj_bias", 0.0),
+                ("out_proj.weight", 0.125),
+                ("out_proj.bias", 0.0),
+            ],
+        ),
+    ];
+    for (layer, bounds) in layers {
+        let state = layer.state_dict();
+        assert_eq!(state.len(), bounds.len());
+        for (name, bound) in bounds {
+            let x = numbers(&state[name]);
+            let largest = x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            assert!(largest <= bound, "{name}: {largest} is beyond {bound}");
+            assert!(
+                largest >= 0.8 * bound,
+                "{name}: {largest} is far within {bound}"
+            );
+            near(moments(&x).1, bound / 3.0_f64.sqrt(), 0.15 * bound);
+        }
+    }
+    let (mean, std) = moments(&numbers(Embedding::new(400, 50)?.weight.data()));
+    near(mean, 0.0, 0.03);
+    near(std, 1.0, 0.03);
+    let ones_and_zeros: [(Box<dyn Module>, &str, &str); 2] = [
+        (Box::new(BatchNorm2d::new(3)?), "weight", "bias"),
+        (Box::new(LayerNorm::new([3])?), "weight", "bias"),
+    ];
+    for (layer, ones, zeros) in ones_and_zeros {
+        assert_eq!(
+            (
+                numbers(&layer.state_dict()[ones]),
+                numbers(&layer.state_dict()[zeros])
+            ),
+            (vec![1.0; 3], vec![0.0; 3])
+        );
+    }
+    assert_eq!(numbers(PReLU::new(2)?.weight.data()), [0.25, 0.25]);
+    Ok(())
 }

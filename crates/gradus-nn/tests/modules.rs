@@ -3,8 +3,8 @@
 use gradus_autograd::Var;
 use gradus_nn::optim::{Optimizer, SGD};
 use gradus_nn::{
-    Buffer, Dropout, Identity, Layer, Linear, Mode, Module, ModuleList, Param, Part, Path,
-    Sequential, StateDict, Visit,
+    Buffer, Dropout, Dropout2d, Identity, Layer, Linear, Mode, Module, ModuleList, Param, Part,
+    Path, Sequential, StateDict, Visit,
 };
 use gradus_tensor::{DType, Result, ResultExt, Tensor};
 
@@ -404,5 +404,48 @@ fn a_parameter_in_a_live_graph_is_copied_not_overwritten() -> Result<()> {
         [2.0, 2.0]
     );
     assert_eq!(weight.data().to_vec::<f32>()?, [5.0, 5.0]);
+    Ok(())
+}
+
+#[test]
+fn dropout_keeps_the_mean_and_drops_whole_channels() -> Result<()> {
+    gradus_tensor::random::manual_seed(5);
+    let x = Var::from(Tensor::ones([8, 64, 6, 6], DType::F32)?);
+    let y = Dropout::new(0.25).forward(&x)?.value().to_vec::<f32>()?;
+    assert!(y.iter().all(|&y| y == 0.0 || (y - 4.0 / 3.0).abs() < 1e-6));
+    assert!((y.iter().sum::<f32>() / y.len() as f32 - 1.0).abs() < 0.02);
+    let y = Dropout2d::new(0.5).forward(&x)?.value().to_vec::<f32>()?;
+    let channels: Vec<f32> = y.chunks(36).map(|channel| channel[0]).collect();
+    assert!(
+        y.chunks(36)
+            .zip(&channels)
+            .all(|(channel, first)| channel.iter().all(|y| y == first))
+    );
+    let dropped = channels.iter().filter(|&&y| y == 0.0).count();
+    assert!((200..312).contains(&dropped), "{dropped} of 512");
+
+    // The same seed drops the same; the gradient is the mask.
+    let drop = Dropout::new(0.5);
+    let run = || -> Result<_> {
+        gradus_tensor::random::manual_seed(6);
+        let x = Var::leaf(Tensor::ones([100], DType::F64)?)?;
+        let y = drop.forward(&x)?;
+        let gradients = y.sum(.., false)?.backward()?;
+        Ok((
+            y.value().to_vec::<f64>()?,
+            gradients.get(&x).unwrap().to_vec::<f64>()?,
+        ))
+    };
+    let (y, dx) = run()?;
+    assert_eq!(y, dx);
+    assert_eq!(run()?, (y, dx));
+    assert_eq!(
+        Dropout::new(1.0)
+            .forward(&x)?
+            .value()
+            .amax(.., false)?
+            .item::<f32>()?,
+        0.0
+    );
     Ok(())
 }
