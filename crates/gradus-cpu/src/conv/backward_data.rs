@@ -20,6 +20,9 @@ const BLOCK: usize = 128 * 1024;
 /// Output pixels that make a product worth its packing; smaller images are taken together.
 const PIXELS: usize = 512;
 
+/// Input channels of a group from which im2col of `dy` costs less than col2im: an element of it is used once for each.
+const CHANNELS: usize = 12;
+
 /// `dx` of checked, contiguous arguments.
 pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
     if dx.is_empty() {
@@ -40,13 +43,14 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
     }
 }
 
-/// The convolution of `dy` that gives `dx`, if the stride is 1.
+/// The convolution of `dy` that gives `dx`, if the stride is 1 and there are channels enough
+/// to use what that packs.
 fn turned(g: &Geometry) -> Option<Geometry> {
     let mut padding = [0; 3];
     for d in 0..3 {
         padding[d] = (g.dilation[d] * (g.kernel[d] - 1)).checked_sub(g.padding[d])?;
     }
-    (g.stride == [1; 3]).then_some(Geometry {
+    (g.stride == [1; 3] && g.channels >= CHANNELS).then_some(Geometry {
         channels: g.outputs,
         outputs: g.channels,
         input: g.output,

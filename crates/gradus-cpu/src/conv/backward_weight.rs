@@ -9,6 +9,7 @@ use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::geometry::Geometry;
 use super::im2col::Im2col;
+use super::weight_product;
 use crate::gemm::{dot_tile, on};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
@@ -62,6 +63,9 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     let flat = g.flattened();
     let g = &flat;
+    if weight_product::suits(g) {
+        return weight_product::run(isa, g, x, dy, dw);
+    }
     let cut = Cut::new(g);
     let blocks = cut.row_blocks * cut.output_blocks * g.groups;
     let size = dw.len();

@@ -24,8 +24,8 @@ pub(crate) struct Im2col<'a, T> {
 /// Output pixels side by side in a row of one image, and where in the input their tap (0, 0, 0) looks: coordinates may be
 /// negative, that is padding.
 #[derive(Clone, Copy, Debug, Default)]
-struct Run {
-    len: usize,
+pub(crate) struct Run {
+    pub len: usize,
     at: [isize; 3],
     /// Index of `at` in the input, of the group's first channel.
     index: isize,
@@ -33,7 +33,7 @@ struct Run {
 
 /// A row of the matrix: a tap of a channel, relative to a run's first.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+pub(crate) struct Row {
     channel: usize,
     tap: [usize; 3],
     at: [isize; 3],
@@ -98,7 +98,7 @@ unsafe fn copy<S: Isa, T: Float>(
 impl<T: Float> Im2col<'_, T> {
     /// The run that column `j` begins, of at most `most` columns.
     #[inline(always)]
-    fn run(&self, j: usize, most: usize) -> Run {
+    pub(crate) fn run(&self, j: usize, most: usize) -> Run {
         let g = self.g;
         let pixels = g.pixels();
         let [_, h, w] = g.output;
@@ -129,7 +129,7 @@ impl<T: Float> Im2col<'_, T> {
 
     /// Row `k` of the matrix.
     #[inline(always)]
-    fn row(&self, k: usize) -> Row {
+    pub(crate) fn row(&self, k: usize) -> Row {
         let g = self.g;
         let [_, kh, kw] = g.kernel;
         let t = k % g.taps();
@@ -153,7 +153,7 @@ impl<T: Float> Im2col<'_, T> {
 
     /// The row after.
     #[inline(always)]
-    fn next_row(&self, row: Row) -> Row {
+    pub(crate) fn next_row(&self, row: Row) -> Row {
         let Row {
             mut channel,
             mut tap,
@@ -170,43 +170,55 @@ impl<T: Float> Im2col<'_, T> {
         self.row_of(channel, tap)
     }
 
+    /// Which pixels of a run, `low..high`, see the input in this row and not the padding, and what the first of them sees.
+    #[inline(always)]
+    pub(crate) fn seen(&self, run: &Run, row: &Row) -> (usize, usize, usize) {
+        let [depth, height, width] = self.g.input;
+        let outside = |at: isize, size: usize| at as usize >= size;
+        if outside(run.at[0] + row.at[0], depth) || outside(run.at[1] + row.at[1], height) {
+            return (0, 0, 0);
+        }
+        let (first, stride) = (run.at[2] + row.at[2], self.g.stride[2]);
+        let (low, high) =
+            if first >= 0 && first + ((run.len - 1) * stride) as isize <= width as isize - 1 {
+                (0, run.len)
+            } else {
+                // The first pixel at or past column `c`.
+                let s = stride as isize;
+                let pixel = |c: isize| match s {
+                    1 => c - first,
+                    2 => (c - first + 1) >> 1,
+                    _ => (c - first + s - 1).div_euclid(s),
+                };
+                let low = pixel(0).clamp(0, run.len as isize);
+                (
+                    low as usize,
+                    pixel(width as isize).clamp(low, run.len as isize) as usize,
+                )
+            };
+        (
+            low,
+            high,
+            run.index
+                .wrapping_add(row.index)
+                .wrapping_add((low * stride) as isize) as usize,
+        )
+    }
+
     /// Writes a run of a row to `to`; up to a vector past it while `room` lasts.
     ///
     /// # Safety
     /// The run and the row exist, and `to` is writable for `room >= run.len` elements.
     #[inline(always)]
     unsafe fn write<S: Isa>(&self, isa: S, run: &Run, row: &Row, to: *mut T, room: usize) {
-        let [depth, height, width] = self.g.input;
-        let outside = |at: isize, size: usize| at as usize >= size;
-        // SAFETY: the caller's promise about `to`; what is read is inside the input, as its coordinates are.
+        let stride = self.g.stride[2];
+        let (low, high, start) = self.seen(run, row);
+        // SAFETY: the caller's promise about `to`; what is read is inside the input, as `seen` says.
         unsafe {
-            if outside(run.at[0] + row.at[0], depth) || outside(run.at[1] + row.at[1], height) {
-                return fill(isa, to, run.len, room);
-            }
-            let (first, stride) = (run.at[2] + row.at[2], self.g.stride[2]);
-            // Which of the run's pixels see the input and not the padding.
-            let (low, high) =
-                if first >= 0 && first + ((run.len - 1) * stride) as isize <= width as isize - 1 {
-                    (0, run.len)
-                } else {
-                    // The first pixel at or past column `c`.
-                    let s = stride as isize;
-                    let pixel = |c: isize| match s {
-                        1 => c - first,
-                        2 => (c - first + 1) >> 1,
-                        _ => (c - first + s - 1).div_euclid(s),
-                    };
-                    let low = pixel(0).clamp(0, run.len as isize) as usize;
-                    (
-                        low,
-                        pixel(width as isize).clamp(low as isize, run.len as isize) as usize,
-                    )
-                };
             if low > 0 {
                 fill(isa, to, low, room);
             }
             if low < high {
-                let start = (run.index.wrapping_add(row.index) + (low * stride) as isize) as usize;
                 debug_assert!(start + (high - low - 1) * stride < self.x.len());
                 let (from, into, n) = (self.x.as_ptr().add(start), to.add(low), high - low);
                 match stride {
@@ -251,7 +263,7 @@ impl<T: Float> Im2col<'_, T> {
         }
     }
 
-    fn check(&self, ks: &Range<usize>, cols: &Range<usize>) {
+    pub(crate) fn check(&self, ks: &Range<usize>, cols: &Range<usize>) {
         let g = self.g;
         assert!(ks.end <= g.depth() && cols.end <= g.batch * g.pixels());
         assert!(self.x.len() == g.lens().0 && self.channel + g.channels <= g.groups * g.channels);

@@ -17,6 +17,7 @@ mod im2col;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+mod weight_product;
 
 use std::borrow::Cow;
 

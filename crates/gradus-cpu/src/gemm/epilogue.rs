@@ -136,6 +136,22 @@ pub(crate) struct Scale<T> {
     pub beta: T,
 }
 
+/// `n` elements, which are all lanes more often than not.
+///
+/// # Safety
+/// As [`FloatVec::load_tail_ptr`].
+#[inline(always)]
+unsafe fn load<S: Isa, T: Float>(isa: S, p: *const T, n: usize) -> T::V<S> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n == T::V::<S>::LANES {
+            T::V::<S>::load_ptr(isa, p)
+        } else {
+            T::V::<S>::load_tail_ptr(isa, p, n, T::ZERO)
+        }
+    }
+}
+
 /// Writes a `rows × cols` tile of products (rows `stride` apart) to C at `(row, col)`:
 /// `C = epilogue(alpha·tile + beta·C)`. The tile may be C itself.
 ///
@@ -157,25 +173,30 @@ pub(crate) unsafe fn finish<S: Isa, T: Float>(
     let Scale { alpha, beta } = *black_box(scale);
     let reads = beta != T::ZERO;
     let (alpha, beta) = (T::V::<S>::splat(isa, alpha), T::V::<S>::splat(isa, beta));
-    for i in 0..rows {
-        let mut j = 0;
-        while j < cols {
-            let (at, room) = out.locate(row + i, col + j);
-            let n = lanes.min(room).min(cols - j);
+    let mut j = 0;
+    while j < cols {
+        // Where a column lies costs a division, so it is asked once for all rows.
+        let (first, room) = out.locate(row, col + j);
+        let n = lanes.min(room).min(cols - j);
+        for i in 0..rows {
+            let at = first + i * out.row_stride();
             // SAFETY: n elements from (i, j) on are inside the tile, and side by side inside C.
             unsafe {
-                let c = out.at(at);
-                let mut y =
-                    alpha * T::V::<S>::load_tail_ptr(isa, tile.add(i * stride + j), n, T::ZERO);
+                let (x, c) = (tile.add(i * stride + j), out.at(at));
+                let mut y = alpha * load::<S, T>(isa, x, n);
                 if reads {
-                    y = beta.mul_add(T::V::<S>::load_tail_ptr(isa, c, n, T::ZERO), y);
+                    y = beta.mul_add(load::<S, T>(isa, c, n), y);
                 }
                 if let Some(epilogue) = epilogue {
                     y = epilogue.apply(isa, y, row + i, col + j, at, n);
                 }
-                y.store_tail_ptr(c, n);
+                if n == lanes {
+                    y.store_ptr(c)
+                } else {
+                    y.store_tail_ptr(c, n)
+                }
             }
-            j += n;
         }
+        j += n;
     }
 }
