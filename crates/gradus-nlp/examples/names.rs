@@ -2,9 +2,10 @@
 //!
 //!     cargo run --release -p gradus-nlp --example names [FILE with one name a line]
 
+use gradus_autograd::functional::one_hot;
 use gradus_nlp::{CountBigram, Names, NeuralBigram};
-use gradus_tensor::Result;
 use gradus_tensor::random::TorchRng;
+use gradus_tensor::{DType, Result};
 
 const A_FEW: &str = "emma olivia ava isabella sophia charlotte mia amelia harper evelyn abigail emily ella elizabeth camila luna \
     sofia avery mila aria scarlett penelope layla chloe victoria madison eleanor grace nora riley zoey hannah hazel lily ellie \
@@ -32,8 +33,9 @@ fn main() -> Result<()> {
 
     let mut rng = TorchRng::manual_seed(2147483647);
     let mut network = NeuralBigram::new(names.vocabulary(), &mut rng)?;
+    let ones = one_hot(&first, names.vocabulary())?.to_dtype(DType::F32)?; // (N, V)
     for step in 0..100 {
-        let loss = network.step(&first, &second, 50.0, 0.01)?;
+        let loss = network.step(&ones, &second, 50.0, 0.01)?;
         if step % 20 == 0 || step == 99 {
             println!("by gradient descent: step {step:2}, loss {loss:.6}");
         }
