@@ -1,7 +1,7 @@
 //! Two small networks for 28 x 28 digits: the one every introduction builds, and a modern one of about the same cost.
 
 use gradus_autograd::Var;
-use gradus_nn::{Conv2d, Dropout, Layer, Linear, Module};
+use gradus_nn::{BatchNorm2d, Conv2d, Dropout, Layer, Linear, MaxPool2d, Module};
 use gradus_tensor::{Result, ResultExt};
 use gradus_train::error::invalid;
 
@@ -18,6 +18,7 @@ pub const DIGIT_MODELS: [&str; 2] = [SMALL, ARTICLE];
 #[derive(Module)]
 pub struct Article {
     conv: Conv2d,
+    pool: MaxPool2d,
     fc: Linear,
 }
 
@@ -26,6 +27,7 @@ impl Article {
     pub fn new() -> Result<Self> {
         Ok(Self {
             conv: Conv2d::new(1, 32, 3)?,
+            pool: MaxPool2d::new(2),
             fc: Linear::new(32 * 13 * 13, 10)?,
         })
     }
@@ -33,20 +35,22 @@ impl Article {
 
 impl Layer for Article {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let h = self.conv.forward(x).in_layer("conv")?; // (B, 32, 26, 26)
-        let h = halve(&h.relu()?)?; // (B, 32, 13, 13)
-        let h = h.flatten(1, -1)?; // (B, 5408)
-        self.fc.forward(&h).in_layer("fc") // (B, 10)
+        let h = self.conv.forward(x).in_layer("conv")?.relu()?; // (B, 32, 26, 26)
+        let h = self.pool.forward(&h).in_layer("pool")?; // (B, 32, 13, 13)
+        self.fc.forward(&h.flatten(1, -1)?).in_layer("fc") // (B, 5408) to (B, 10)
     }
 }
 
-/// Two blocks of convolution, ReLU and max-pool, then dropout and two dense layers.
+/// Two blocks of convolution, max-pool, batch norm and ReLU, then two dense layers, each after dropout.
 ///
 /// Input (B, 1, 28, 28), output logits (B, 10).
 #[derive(Module)]
 pub struct Small {
     conv1: Conv2d,
+    bn1: BatchNorm2d,
     conv2: Conv2d,
+    bn2: BatchNorm2d,
+    pool: MaxPool2d,
     drop: Dropout,
     fc1: Linear,
     fc2: Linear,
@@ -56,8 +60,11 @@ impl Small {
     /// With PyTorch's default initialisation, from the thread's default generator.
     pub fn new() -> Result<Self> {
         Ok(Self {
-            conv1: Conv2d::builder(1, 24, 3).padding(1).build()?,
-            conv2: Conv2d::builder(24, 48, 3).padding(1).build()?,
+            conv1: Conv2d::builder(1, 24, 3).padding(1).bias(false).build()?,
+            bn1: BatchNorm2d::new(24)?,
+            conv2: Conv2d::builder(24, 48, 3).padding(1).bias(false).build()?,
+            bn2: BatchNorm2d::new(48)?,
+            pool: MaxPool2d::new(2),
             drop: Dropout::new(0.3),
             fc1: Linear::new(48 * 7 * 7, 128)?,
             fc2: Linear::new(128, 10)?,
@@ -68,20 +75,15 @@ impl Small {
 impl Layer for Small {
     fn forward(&self, x: &Var) -> Result<Var> {
         let h = self.conv1.forward(x).in_layer("conv1")?; // (B, 24, 28, 28)
-        let h = halve(&h.relu()?)?; // (B, 24, 14, 14)
+        let h = self.pool.forward(&h).in_layer("pool")?; // (B, 24, 14, 14)
+        let h = self.bn1.forward(&h).in_layer("bn1")?.relu()?;
         let h = self.conv2.forward(&h).in_layer("conv2")?; // (B, 48, 14, 14)
-        let h = halve(&h.relu()?)?; // (B, 48, 7, 7)
+        let h = self.pool.forward(&h).in_layer("pool")?; // (B, 48, 7, 7)
+        let h = self.bn2.forward(&h).in_layer("bn2")?.relu()?;
         let h = self.drop.forward(&h.flatten(1, -1)?)?; // (B, 2352)
         let h = self.fc1.forward(&h).in_layer("fc1")?.relu()?; // (B, 128)
         self.fc2.forward(&self.drop.forward(&h)?).in_layer("fc2") // (B, 10)
     }
-}
-
-/// Max-pool 2: (B, C, H, W) to (B, C, H/2, W/2), for even H and W.
-fn halve(x: &Var) -> Result<Var> {
-    let (b, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
-    let blocks = [b, c, h / 2, 2, w / 2, 2].map(|n| n as isize);
-    x.reshape(&blocks)?.amax([3, 5], false)
 }
 
 /// A new digit network by its name.
