@@ -146,6 +146,11 @@ impl Args {
         matches!(self.get(at, name), Some(Arg::Json(Value::Number(_))))
     }
 
+    /// Does the case ask for the gradient of this argument?
+    pub fn wants_gradient(&self, at: usize, name: &str) -> bool {
+        matches!(self.get(at, name), Some(Arg::Var(_)))
+    }
+
     /// Is a string given here?
     pub fn is_string(&self, at: usize, name: &str) -> bool {
         matches!(self.get(at, name), Some(Arg::Json(Value::String(_))))

@@ -94,15 +94,16 @@ fn linear(r: &mut Registry) {
             a.var_opt(3, "bias")?.as_ref(),
         )?)
     });
+    // OpInfo gives the table first.
     r.op("nn.functional.embedding", |a| {
         Ok(f::embedding(
-            &a.tensor(0)?,
-            &a.var(1)?,
+            &a.tensor(1)?,
+            &a.var(0)?,
             a.usize_opt(2, "padding_idx")?,
         )?)
     });
     r.op("nn.functional.embedding_bag", |a| {
-        let weight = a.var(0)?; // OpInfo gives the table first
+        let weight = a.var(0)?;
         let rows = weight.dims()[0] as i64;
         let options = EmbeddingBag {
             offsets: a.tensor_opt(9, "offsets")?,

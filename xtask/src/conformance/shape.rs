@@ -193,8 +193,8 @@ fn indexing(r: &mut Registry) {
     });
     r.op("index_fill", |a| match a.is_tensor(3, "value") {
         true => {
-            // A value with a gradient is copied to every place: what index_copy does with the value expanded.
-            let (x, dim, index) = (a.var(0)?, a.dim(1, "dim")?, a.tensor(2)?);
+            // A value with a gradient is copied to every place, once: what index_copy does with the value expanded.
+            let (x, dim, index) = (a.var(0)?, a.dim(1, "dim")?, a.tensor(2)?.unique()?.0);
             let mut shape: Vec<usize> = x.dims().to_vec();
             let at = if dim < 0 {
                 shape.len() as isize + dim

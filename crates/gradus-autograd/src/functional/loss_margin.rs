@@ -154,6 +154,9 @@ pub fn multi_margin_loss(
     if !(1..=2).contains(&p) {
         return Err(Error::value(OP, format!("p is {p}; it may be 1 or 2")));
     }
+    if x.rank() == 0 {
+        return multi_margin_loss(&x.unsqueeze(0)?, target, p, margin, weight, reduction);
+    }
     let fits = match x.rank() {
         1 => target.numel() == 1,
         2 => target.dims() == &x.dims()[..1],

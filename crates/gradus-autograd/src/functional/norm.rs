@@ -95,6 +95,10 @@ pub fn group_norm(
     eps: f64,
 ) -> Result<Var> {
     let channels = channels("group_norm", x, &[weight, bias])?;
+    if x.dims()[1..].contains(&0) {
+        let message = format!("the input has shape {}: nothing to normalise", x.shape());
+        return Err(Error::shape("group_norm", message));
+    }
     if num_groups == 0 || channels % num_groups != 0 {
         return Err(Error::shape(
             "group_norm",
@@ -155,6 +159,9 @@ pub fn batch_norm(
     training: bool,
     eps: f64,
 ) -> Result<Var> {
+    if x.dims() == [0] {
+        return Ok(x.clone()); // PyTorch lets an empty vector pass, though it has no channels
+    }
     let channels = channels("batch_norm", x, &[weight, bias])?;
     let y = match running {
         Some((mean, var)) if !training => {

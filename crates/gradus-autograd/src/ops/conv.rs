@@ -1,7 +1,7 @@
 //! Convolutions. Three operations, each linear in both operands, are each other's gradients: the convolution, the gradient of its
 //! data (which is the transposed convolution) and the gradient of its weight.
 
-use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, Result};
+use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, PadMode, Result};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -173,8 +173,24 @@ fn transposed<const D: usize>(
     w: &Var,
     bias: Option<&Var>,
     params: ConvParams<D>,
-    output_padding: [usize; D],
+    mut output_padding: [usize; D],
 ) -> Result<Var> {
+    // A whole stride of output padding is one more input, of zeros: the convolution of dy then has the input's shape.
+    let mut whole = [0isize; D];
+    for i in 0..D {
+        if let (Some(q), Some(r)) = (
+            output_padding[i].checked_div(params.stride[i]),
+            output_padding[i].checked_rem(params.stride[i]),
+        ) && output_padding[i] < params.stride[i].max(params.dilation[i])
+        {
+            (whole[i], output_padding[i]) = (q as isize, r);
+        }
+    }
+    if whole != [0; D] && x.rank() == D + 2 {
+        let amounts: Vec<isize> = whole.iter().rev().flat_map(|&q| [0, q]).collect();
+        let longer = x.pad(&amounts, PadMode::Constant(0.0.into()))?;
+        return transposed(&longer, w, bias, params, output_padding);
+    }
     let y = x
         .value()
         .conv_transpose(w.value(), bias.map(Var::value), &params, output_padding)?;

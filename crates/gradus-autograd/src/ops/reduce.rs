@@ -293,11 +293,8 @@ impl Var {
                 let x = ctx.input(0)?;
                 let (_, kept) = reduced("logsumexp", x.shape(), &dims)?;
                 let y = ctx.output()?.reshape(sizes(&kept))?;
-                // Where everything is −∞, so is y, and the weights would be NaN.
-                let weight = x
-                    .sub(&y.masked_fill(&y.value().eq_scalar(f64::NEG_INFINITY)?, 0)?)?
-                    .exp()?;
-                dy.reshape(sizes(&kept))?.mul(&weight)
+                // Where everything is −∞, so is y, and the weights are NaN: there is no direction to go, PyTorch says so too.
+                dy.reshape(sizes(&kept))?.mul(&x.sub(&y)?.exp()?)
             })
     }
 }

@@ -70,40 +70,27 @@ impl Var {
                 if x.rank() == 0 {
                     return Ok(dy);
                 }
-                if ctx.create_graph() {
-                    // As written, with a matrix; no exponent is above 0 where it counts.
-                    let exponents = x
-                        .movedim(dim, -1)?
-                        .unsqueeze(-1)?
-                        .sub(&y.movedim(dim, -1)?.unsqueeze(-2)?)?;
-                    let n = exponents.dim(-1)?;
-                    let later = Tensor::ones([n, n], DType::U8)?
-                        .triu(0)?
-                        .to_dtype(DType::Bool)?;
-                    let weights = exponents
-                        .masked_fill(&later.logical_not()?, f64::NEG_INFINITY)?
-                        .exp()?;
-                    return dy
-                        .movedim(dim, -1)?
-                        .unsqueeze(-2)?
-                        .mul(&weights)?
-                        .sum(-1, false)?
-                        .movedim(-1, dim);
-                }
-                // In logarithms, positive and negative parts apart, as PyTorch does it: no matrix.
-                let part = |sign: f64| -> Result<Tensor> {
-                    let size = dy.value().mul_scalar(sign)?;
-                    let size = size
-                        .masked_fill(&size.le_scalar(0)?, 0)?
-                        .log_()?
-                        .sub_(y.value())?;
-                    size.flip(dim)?
-                        .logcumsumexp(dim)?
-                        .flip(dim)?
-                        .add(x.value())?
-                        .exp_()
+                // From the back, Sₖ = dyₖ + e^(yₖ − yₖ₊₁) Sₖ₊₁ and dxₖ = e^(xₖ − yₖ) Sₖ: y never falls, so no exponent is above 0.
+                let weight = |a: &Var, b: &Var| {
+                    let nothing = a.value().eq_scalar(f64::NEG_INFINITY)?;
+                    a.sub(b)?.masked_fill(&nothing, f64::NEG_INFINITY)?.exp()
                 };
-                part(1.0)?.sub_(&part(-1.0)?).map(Var::from)
+                let n = x.dim(dim)?;
+                let mut sums: Vec<Var> = Vec::with_capacity(n);
+                for k in (0..n as i64).rev() {
+                    let mut sum = dy.narrow(dim, k, 1)?;
+                    if let Some(later) = sums.last() {
+                        let kept = weight(&y.narrow(dim, k, 1)?, &y.narrow(dim, k + 1, 1)?)?;
+                        sum = sum.add(&kept.mul(later)?)?;
+                    }
+                    sums.push(sum);
+                }
+                if sums.is_empty() {
+                    return Ok(dy);
+                }
+                sums.reverse();
+                let sums: Vec<&Var> = sums.iter().collect();
+                weight(x, &y)?.mul(&Var::cat(&sums, dim)?)
             })
     }
 

@@ -138,7 +138,8 @@ impl Var {
             .inputs(&[self])
             .saves(0)
             .record(y, |ctx, dy| {
-                dy.mul_(&one_minus_square(ctx.input(0)?)?.neg_()?.rsqrt()?)
+                let x = ctx.input(0)?.abs()?; // by |x|, the 0 under the root is +0 on both sides
+                dy.mul_(&x.sub_scalar(1)?.mul_(&x.add_scalar(1)?)?.rsqrt()?)
             })
     }
 

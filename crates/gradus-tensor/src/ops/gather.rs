@@ -389,7 +389,18 @@ impl Tensor {
     /// Ranks differ, shapes do not broadcast, or an index is out of range.
     pub fn take_along_dim(&self, index: &Tensor, dim: impl Into<Option<isize>>) -> Result<Tensor> {
         let op = "take_along_dim";
-        let Some(dim) = dim.into() else {
+        let dim = dim.into();
+        // Negative positions count from the back here (in `gather` they are errors), as in PyTorch.
+        let size = match dim {
+            None => self.numel(),
+            Some(dim) => self
+                .dims()
+                .get(resolve_dim(op, dim, self.shape())?)
+                .map_or(1, |&n| n),
+        };
+        let wrapped = index.add_scalar(size as i64)?;
+        let index = &Tensor::where_(&index.lt_scalar(0)?, &wrapped, index)?;
+        let Some(dim) = dim else {
             return self
                 .flatten(0, -1)?
                 .gather(0, &index.flatten(0, -1)?)
