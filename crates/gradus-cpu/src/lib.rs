@@ -52,3 +52,8 @@ pub use element::{Element, FloatElement, Kind};
 pub use error::{Error, Result};
 pub use half::{bf16, f16};
 pub use view::{MAX_RANK, View, ViewMut, numel};
+
+/// The README's program, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -429,12 +429,22 @@ impl<T: Float> Kernel for Unary<T> {
                     |x| x.mul_add(scale, shift),
                 );
             }
-            UnaryOp::Logit
-            | UnaryOp::Erfinv
-            | UnaryOp::Lgamma
-            | UnaryOp::Digamma
-            | UnaryOp::Sinc
-            | UnaryOp::BitwiseNot => self.scalar(),
+            UnaryOp::Erfinv => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::erfinv::<S, T>(isa, x),
+            ),
+            UnaryOp::Lgamma => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::lgamma::<S, T>(isa, x),
+            ),
+            UnaryOp::Digamma => self.map(
+                isa,
+                #[inline(always)]
+                |x| math::digamma::<S, T>(isa, x),
+            ),
+            UnaryOp::Logit | UnaryOp::Sinc | UnaryOp::BitwiseNot => self.scalar(),
         }
     }
 }

@@ -100,7 +100,7 @@ pub fn batch_norm<T: FloatElement>(
                     w,
                     b,
                     y,
-                })
+                });
             });
         }
     });
@@ -222,7 +222,7 @@ pub fn batch_norm_backward<T: FloatElement>(
                     c1,
                     c2,
                     dx,
-                })
+                });
             });
         }
     });

@@ -150,8 +150,8 @@ pub fn group_norm_backward<T: FloatElement>(
                         rstd: r,
                         w: Param::One(one),
                     });
-                    c1 = c1 + db[i] * weight(i);
-                    c2 = c2 + dw[i] * weight(i);
+                    c1 += db[i] * weight(i);
+                    c2 += dw[i] * weight(i);
                 }
                 let (mean, rstd) = (Param::One(mu), Param::One(r));
                 let (c1, c2) = (Param::One(c1 / count), Param::One(c2 / count));

@@ -69,7 +69,7 @@ fn forward<T: FloatElement>(
                     w,
                     b,
                     y,
-                })
+                });
             });
         }
     });
@@ -141,7 +141,7 @@ fn backward<T: FloatElement>(
                     c1,
                     c2,
                     dx,
-                })
+                });
             });
             if params {
                 // SAFETY: as above.
