@@ -102,9 +102,10 @@ macro_rules! batch_norms {
                 let y = F::batch_norm(x, None, weight, bias, true, self.eps)?;
                 let batches = count(self.num_batches_tracked.as_ref())?;
                 let share = self.momentum.unwrap_or(1.0 / batches as f64);
-                let (batch_mean, batch_var) = F::batch_stats(x.value())?; // (C) each
+                let (batch_mean, batch_var) = x.value().batch_norm_stats()?; // (C) each
+                let n = (x.numel() / batch_mean.numel().max(1)) as f64;
                 follow(mean, &batch_mean, share)?;
-                follow(var, &batch_var, share)?;
+                follow(var, &batch_var.mul_scalar_(n / (n - 1.0))?, share)?; // unbiased
                 Ok(y)
             }
         }
