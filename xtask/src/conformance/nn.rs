@@ -4,9 +4,10 @@ use gradus_autograd::Var;
 use gradus_autograd::functional::{
     self as f, Attention, BagMode, CrossEntropy, EmbeddingBag, Reduction, TripletMargin,
 };
-use gradus_tensor::{ConvParams, DType, PadMode};
+use gradus_tensor::{AvgPoolParams, ConvParams, MaxPoolParams, PadMode};
+use serde_json::Value;
 
-use super::args::{Args, Ran, not_applicable, unsupported};
+use super::args::{Arg, Args, Ran, not_applicable, unsupported};
 use super::registry::{Outputs, Registry};
 
 pub fn register(r: &mut Registry) {
@@ -278,7 +279,106 @@ fn padding_mode(a: &Args, mode: &str) -> Ran<f64> {
     }
 }
 
-fn pooling(r: &mut Registry) {}
+fn pooling(r: &mut Registry) {
+    r.op("nn.functional.max_pool1d", max_pool::<1>);
+    r.op("nn.functional.max_pool2d", max_pool::<2>);
+    r.op("nn.functional.max_pool3d", max_pool::<3>);
+    r.op("nn.functional.avg_pool1d", |a| {
+        Ok(a.var(0)?.avg_pool1d(&avg_params(a)?)?)
+    });
+    r.op("nn.functional.avg_pool2d", |a| {
+        Ok(a.var(0)?.avg_pool2d(&avg_params(a)?)?)
+    });
+    r.op("nn.functional.avg_pool3d", |a| {
+        Ok(a.var(0)?.avg_pool3d(&avg_params(a)?)?)
+    });
+    r.op("nn.functional.adaptive_avg_pool1d", |a| {
+        Ok(a.var(0)?.adaptive_avg_pool1d(output_size(a)?)?)
+    });
+    r.op("nn.functional.adaptive_avg_pool2d", |a| {
+        Ok(a.var(0)?.adaptive_avg_pool2d(output_size(a)?)?)
+    });
+    r.op("nn.functional.adaptive_max_pool2d", |a| {
+        match a.bool(2, "return_indices", false)? {
+            true => unsupported("positions of an adaptive max pool"),
+            false => Ok(a.var(0)?.adaptive_max_pool2d(output_size(a)?)?),
+        }
+    });
+}
+
+/// The kernel, and the stride, which is the kernel's size unless given.
+fn window<const D: usize>(a: &Args) -> Ran<([usize; D], [usize; D])> {
+    let kernel = each(a.sizes_opt(1, "kernel_size")?, 1)?;
+    let stride = a.sizes_opt(2, "stride")?.filter(|s| !s.is_empty());
+    Ok((
+        kernel,
+        if stride.is_some() {
+            each(stride, 1)?
+        } else {
+            kernel
+        },
+    ))
+}
+
+/// `max_pool{D}d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)`.
+fn max_pool<const D: usize>(a: &Args) -> Ran<Outputs> {
+    let (kernel, stride) = window::<D>(a)?;
+    let (padding, dilation) = (
+        each(a.sizes_opt(3, "padding")?, 0)?,
+        each(a.sizes_opt(4, "dilation")?, 1)?,
+    );
+    let params = MaxPoolParams {
+        kernel,
+        stride,
+        padding,
+        dilation,
+        ceil_mode: a.bool(5, "ceil_mode", false)?,
+    };
+    let (values, positions) = a.var(0)?.max_pool_with_indices(&params)?;
+    Ok(if a.bool(6, "return_indices", false)? {
+        (values, positions).into()
+    } else {
+        values.into()
+    })
+}
+
+/// `avg_pool{D}d(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)`.
+fn avg_params<const D: usize>(a: &Args) -> Ran<AvgPoolParams<D>> {
+    let (kernel, stride) = window::<D>(a)?;
+    Ok(AvgPoolParams {
+        kernel,
+        stride,
+        padding: each(a.sizes_opt(3, "padding")?, 0)?,
+        ceil_mode: a.bool(4, "ceil_mode", false)?,
+        count_include_pad: a.bool(5, "count_include_pad", true)?,
+        divisor_override: a.i64_opt(6, "divisor_override")?,
+    })
+}
+
+/// One size for every axis, or one for each; null keeps the input's.
+fn output_size<const D: usize>(a: &Args) -> Ran<[usize; D]> {
+    let Some(Arg::Json(Value::Array(list))) = a.get(1, "output_size") else {
+        return each(a.sizes_opt(1, "output_size")?, 1);
+    };
+    let x = a.var(0)?;
+    if list.is_empty() || x.rank() < D {
+        return not_applicable("as many sizes as axes, by the array's type");
+    }
+    let kept = &x.dims()[x.rank() - D..];
+    let size = |(i, v): (usize, &Value)| match v.as_i64() {
+        None => kept.get(i).copied(),
+        Some(n) => usize::try_from(n).ok(),
+    };
+    match list
+        .iter()
+        .enumerate()
+        .map(size)
+        .collect::<Option<Vec<usize>>>()
+    {
+        Some(sizes) => each(Some(sizes), 1),
+        None => not_applicable("sizes are usizes"),
+    }
+}
 
 fn norms(r: &mut Registry) {
     r.op("nn.functional.layer_norm", |a| {
