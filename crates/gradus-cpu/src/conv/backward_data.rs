@@ -11,12 +11,15 @@ use super::depthwise;
 use super::forward;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
+use super::reference::for_each_product;
 use crate::gemm::{Epilogue, Job, MatMut, MatRef, Out, blocked};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
 /// Elements of the block of columns that a task works on: L2.
 const BLOCK: usize = 128 * 1024;
+/// One row of output pixels may need more than that, for kernels of thousands of taps, but not more than this.
+const MAX_BLOCK: usize = 16 << 20;
 /// Output pixels that make a product worth its packing; smaller images are taken together.
 const PIXELS: usize = 512;
 
@@ -35,9 +38,11 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
     } else if let Some(turned) = turned(g) {
         let mut v = scratch::buffer::<T>(w.len());
         let v = &mut *v;
-
         turn(g, w, v);
         forward::run(isa, &turned, dy, v, &Epilogue::default(), dx);
+    } else if g.taps().saturating_mul(g.output[2]) > MAX_BLOCK {
+        dx.fill(T::ZERO);
+        for_each_product(g, |i, j, k| dx[i] = dy[k].mul_add(w[j], dx[i]));
     } else {
         col2im(isa, g, dy, w, dx);
     }
@@ -152,7 +157,6 @@ fn col2im<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T])
             let cols = count * images.len();
             let mut block = scratch::buffer::<T>(channels * taps * cols);
             let block = &mut *block;
-
             let mut c = MatMut {
                 data: block,
                 rows: channels * taps,

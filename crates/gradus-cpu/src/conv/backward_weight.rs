@@ -28,7 +28,7 @@ const PARALLEL: usize = 1 << 19;
 /// How the work is cut.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
-    /// Rows of im2col a task: whole channels.
+    /// Rows of im2col a task.
     rows: usize,
     row_blocks: usize,
     output_blocks: usize,
@@ -39,7 +39,9 @@ struct Cut {
 
 impl Cut {
     fn new(g: &Geometry) -> Self {
-        let rows = (ROWS / g.taps()).clamp(1, g.channels) * g.taps();
+        // Whole channels, unless one has more taps than that.
+        let rows = (ROWS / g.taps() * g.taps()).min(g.depth());
+        let rows = if rows == 0 { ROWS } else { rows };
         let (row_blocks, output_blocks) = (g.depth().div_ceil(rows), g.outputs.div_ceil(OUTPUTS));
         let tasks = row_blocks * output_blocks * g.groups;
         let images = g.batch.div_ceil(TASKS.div_ceil(tasks)).max(1);
@@ -108,7 +110,6 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     let mut sums = scratch::buffer::<T>(cut.parts * size);
     let sums = &mut *sums;
-
     each(&SharedMut::new(sums));
     let (first, rest) = sums.split_at(size);
     dw.copy_from_slice(first);
@@ -156,7 +157,6 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
         let acc_len = outputs * rows * lanes;
         let mut space = scratch::buffer::<T>(acc_len + rows * stride + outputs * stride);
         let space = &mut *space;
-
         let (acc, space) = space.split_at_mut(acc_len);
         let (cols, copied) = space.split_at_mut(rows * stride);
         acc.fill(T::ZERO);

@@ -8,7 +8,7 @@
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::geometry::Geometry;
-use crate::gemm::{Bias, Epilogue, on};
+use crate::gemm::{Bias, Epilogue, Out, activate, on};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
@@ -119,6 +119,7 @@ pub(crate) fn forward<T: Float>(
         let range = task * group..planes.min((task + 1) * group);
         // SAFETY: the planes of different tasks do not overlap.
         let y = unsafe { y.slice(range.start * part..range.end * part) };
+        let first = range.start;
         on(
             isa,
             Forward {
@@ -126,10 +127,13 @@ pub(crate) fn forward<T: Float>(
                 x,
                 w,
                 epilogue,
-                first: range.start,
-                y,
+                first,
+                y: &mut *y,
             },
         );
+        let len = y.len();
+        let row = Out::segmented(y, 1, len, (1, len, len));
+        activate(isa, epilogue.activation, &row, (0, 0), (1, len));
     });
 }
 
@@ -156,7 +160,6 @@ impl<T: Float> Kernel for Forward<'_, T> {
         offsets(g, &plane, |_, from| at.push(from));
         let mut padded = scratch::buffer::<T>(plane.len(g));
         let padded = &mut *padded;
-
         padded.fill(T::ZERO);
         for (i, y) in self.y.chunks_exact_mut(g.outputs * g.pixels()).enumerate() {
             let index = self.first + i;
@@ -192,7 +195,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                         for v in 0..2 {
                             let from = (j + v * lanes).min(width);
                             let r = sum[v] + T::V::<S>::splat(isa, bias);
-                            let r = self.epilogue.activation.apply::<S, T>(isa, r);
+                            let r = self.epilogue.activation.relu::<S, T>(isa, r);
                             r.store_tail(&mut y[from..]);
                         }
                         j += 2 * lanes;
@@ -260,7 +263,6 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
         offsets(g, &plane, |_, from| at.push(from));
         let mut padded = scratch::buffer::<T>(plane.len(g));
         let padded = &mut *padded;
-
         for (i, dx) in self.dx.chunks_exact_mut(g.plane()).enumerate() {
             let index = self.first + i;
             padded.fill(T::ZERO);

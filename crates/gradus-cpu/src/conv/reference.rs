@@ -9,7 +9,7 @@ use super::geometry::{ConvParams, Geometry};
 use crate::Result;
 
 /// Calls `f(x, w, y)` with the indices of every product `x·w` that is part of `y`.
-fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
+pub(super) fn for_each_product(g: &Geometry, mut f: impl FnMut(usize, usize, usize)) {
     let taps = g.taps();
     for n in 0..g.batch {
         for group in 0..g.groups {

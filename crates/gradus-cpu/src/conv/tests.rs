@@ -32,7 +32,11 @@ fn case<T: Float, const D: usize>(
         let epilogue = Epilogue {
             bias: Bias::Row(&bias),
             residual,
-            activation: Activation::Relu,
+            activation: if residual.is_some() {
+                Activation::Relu
+            } else {
+                Activation::Gelu
+            },
         };
         forward::run(isa, &g, &x, &w, &epilogue, &mut got);
         let want: Vec<T> = (0..ny)

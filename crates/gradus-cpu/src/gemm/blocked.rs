@@ -11,14 +11,15 @@
 //! parallel, before them (in chunks of K that bound the memory); one that a single row or column of tiles reads is
 //! packed by the tile itself, while its cache is warm. All sizes follow from M, N, K and the ISA alone.
 //!
-//! Roofline (AVX-512, f32): a tile step does MR·NR·KC = 14·32·256 multiply-adds from L1 and reads 14·256 elements of A from
-//! L2: 64 FMAs an L2 byte... the FMA ports are the limit as long as packing (once an element) stays below 1/32 of N or M.
+//! Roofline (AVX-512, f32): a register tile does 14·32·256 multiply-adds for 14·256 elements of A from L2, 8 a byte: at 32 a
+//! cycle that is 4 bytes a cycle, and L2 gives 32 or more. The FMA ports are the limit as long as packing, one or two cycles an
+//! element, is small beside the N/32 (for A) or M/32 (for B) cycles that an element is used for.
 
 use std::marker::PhantomData;
 
 use gradus_simd::{Float, IsaName, Kernel, dispatch, dispatch_on};
 
-use super::epilogue::{Epilogue, Scale};
+use super::epilogue::{Epilogue, Scale, activate};
 use super::matrix::{MatRef, Out};
 use super::microkernel::{MacroKernel, RegisterTile};
 use super::pack::{Columns, PackA, PackB};
@@ -144,10 +145,8 @@ pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
 
     let mut packed_b = scratch::buffer::<T>(b_len);
     let packed_b = &mut *packed_b;
-
     let mut packed_a = scratch::buffer::<T>(a_len);
     let packed_a = &mut *packed_a;
-
     for jc in (0..n).step_by(nc) {
         let cols = nc.min(n - jc);
         for pc in (0..k.max(1)).step_by(chunk) {
@@ -274,10 +273,8 @@ fn compute_tile<T: Float, B: Columns<T>>(
     let b_len = if block.b.is_none() { padded * kc } else { 0 };
     let mut own_a = scratch::buffer::<T>(a_len);
     let own_a = &mut *own_a;
-
     let mut own_b = scratch::buffer::<T>(b_len);
     let own_b = &mut *own_b;
-
     for p in (0..ks.max(1)).step_by(t.kc) {
         let kc = t.kc.min(ks - p);
         let range = pc + p..pc + p + kc;
@@ -332,5 +329,14 @@ fn compute_tile<T: Float, B: Columns<T>>(
             epilogue: last.then_some(job.epilogue),
         };
         on(job.isa, kernel);
+        if last {
+            activate(
+                job.isa,
+                job.epilogue.activation,
+                job.out,
+                (ic + row, jc + col),
+                (rows, cols),
+            );
+        }
     }
 }

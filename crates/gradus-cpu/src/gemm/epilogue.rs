@@ -5,8 +5,9 @@
 
 use std::hint::black_box;
 
-use gradus_simd::{Float, FloatVec, Isa};
+use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel, Scalar, math};
 
+use super::blocked::on;
 use super::matrix::Out;
 
 /// A vector added to the product.
@@ -29,15 +30,89 @@ pub enum Activation {
     None,
     /// `max(x, 0)`; NaN stays NaN.
     Relu,
+    /// `x·Φ(x)`, by erf: PyTorch's `gelu`.
+    Gelu,
+    /// Its approximation by tanh: `gelu(approximate='tanh')`.
+    GeluTanh,
 }
 
 impl Activation {
-    /// The function of each lane.
+    /// ReLU, which is done where the bias is added. The dearer ones are [`activate`]'s.
     #[inline(always)]
-    pub(crate) fn apply<S: Isa, T: Float>(self, isa: S, x: T::V<S>) -> T::V<S> {
-        match self {
-            Self::None => x,
-            Self::Relu => x.max(T::V::<S>::zero(isa)),
+    pub(crate) fn relu<S: Isa, T: Float>(self, isa: S, x: T::V<S>) -> T::V<S> {
+        if self == Self::Relu {
+            x.max(T::V::<S>::zero(isa))
+        } else {
+            x
+        }
+    }
+}
+
+/// Applies GELU, if that is the activation, to `rows × cols` of C from `(row, col)` on, which are still in the cache.
+/// It is a pass of its own because its constants would take the registers of the loops around it.
+pub(crate) fn activate<T: Float>(
+    isa: IsaName,
+    activation: Activation,
+    out: &Out<'_, T>,
+    at: (usize, usize),
+    size: (usize, usize),
+) {
+    if matches!(activation, Activation::Gelu | Activation::GeluTanh) {
+        on(
+            isa,
+            Activate {
+                tanh: activation == Activation::GeluTanh,
+                out,
+                at,
+                size,
+            },
+        );
+    }
+}
+
+struct Activate<'a, T> {
+    tanh: bool,
+    out: &'a Out<'a, T>,
+    at: (usize, usize),
+    size: (usize, usize),
+}
+
+impl<T: Float> Kernel for Activate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        if self.tanh {
+            self.each(
+                isa,
+                #[inline(always)]
+                |x| math::gelu_tanh::<S, T>(isa, x),
+            );
+        } else {
+            self.each(
+                isa,
+                #[inline(always)]
+                |x| math::gelu::<S, T>(isa, x),
+            );
+        }
+    }
+}
+
+impl<T: Float> Activate<'_, T> {
+    #[inline(always)]
+    fn each<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>) -> T::V<S>) {
+        let (lanes, (rows, cols)) = (T::V::<S>::LANES, self.size);
+        assert!(self.at.0 + rows <= self.out.rows() && self.at.1 + cols <= self.out.cols());
+        let mut j = 0;
+        while j < cols {
+            let (first, room) = self.out.locate(self.at.0, self.at.1 + j);
+            let n = lanes.min(room).min(cols - j);
+            for i in 0..rows {
+                let c = self.out.at(first + i * self.out.row_stride());
+                // SAFETY: n elements of C side by side, inside it by the assert; this thread alone has them.
+                unsafe { f(load::<S, T>(isa, c, n)).store_tail_ptr(c, n) };
+            }
+            j += n;
         }
     }
 }
@@ -93,6 +168,12 @@ impl<'a, T: Float> Epilogue<'a, T> {
         match self.activation {
             Activation::None => y,
             Activation::Relu => y.maximum(T::ZERO),
+            Activation::Gelu => {
+                math::gelu::<Scalar, T>(Scalar, T::V::<Scalar>::splat(Scalar, y)).reduce_sum()
+            }
+            Activation::GeluTanh => {
+                math::gelu_tanh::<Scalar, T>(Scalar, T::V::<Scalar>::splat(Scalar, y)).reduce_sum()
+            }
         }
     }
 
@@ -124,7 +205,7 @@ impl<'a, T: Float> Epilogue<'a, T> {
                 y = y + T::V::<S>::load_tail_ptr(isa, residual.as_ptr().add(at), n, T::ZERO);
             }
         }
-        self.activation.apply::<S, T>(isa, y)
+        self.activation.relu::<S, T>(isa, y)
     }
 }
 

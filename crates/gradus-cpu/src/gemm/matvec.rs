@@ -8,7 +8,7 @@ use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::blocked::on;
 use super::dot::dot_tile;
-use super::epilogue::{Bias, Epilogue, Scale, finish};
+use super::epilogue::{Bias, Epilogue, Scale, activate, finish};
 use super::matrix::{MatMut, MatRef, Out};
 use crate::parallel;
 use crate::scratch;
@@ -66,7 +66,6 @@ pub(crate) fn try_run<T: Float>(
     // Four rows of A at most: made contiguous, they stay in L1 or L2.
     let mut rows = scratch::buffer::<T>(m * k);
     let rows = &mut *rows;
-
     for i in 0..m {
         for p in 0..k {
             rows[i * k + p] = a.at(i, p);
@@ -95,6 +94,7 @@ pub(crate) fn try_run<T: Float>(
         } else {
             on(isa, Axpys(job));
         }
+        activate(isa, epilogue.activation, &out, (0, cols.0), (m, cols.1));
     };
     let tasks = n.div_ceil(step);
     if n.saturating_mul(k) >= PARALLEL {
@@ -232,7 +232,6 @@ impl<T: Float> Kernel for Axpys<'_, T> {
         );
         let mut tile = scratch::buffer::<T>(m * cols);
         let tile = &mut *tile;
-
         tile.fill(T::ZERO);
         let mut p = 0;
         while p < k {

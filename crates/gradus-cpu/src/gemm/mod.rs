@@ -29,6 +29,7 @@ pub use reference::gemm as gemm_reference;
 
 pub(crate) use blocked::{Job, blocked, on};
 pub(crate) use dot::dot_tile;
+pub(crate) use epilogue::activate;
 pub(crate) use matrix::Out;
 pub(crate) use pack::Columns;
 

@@ -94,12 +94,12 @@ fn case<T: Float>(
         3 => Epilogue {
             bias: Bias::Column(&column),
             residual: None,
-            activation: Activation::Relu,
+            activation: Activation::GeluTanh,
         },
         _ => Epilogue {
             bias: Bias::None,
             residual: Some(&residual),
-            activation: Activation::Relu,
+            activation: Activation::Gelu,
         },
     };
     let start = || {
