@@ -179,23 +179,23 @@ impl<T: Float> Im2col<'_, T> {
             return (0, 0, 0);
         }
         let (first, stride) = (run.at[2] + row.at[2], self.g.stride[2]);
-        let (low, high) =
-            if first >= 0 && first + ((run.len - 1) * stride) as isize <= width as isize - 1 {
-                (0, run.len)
-            } else {
-                // The first pixel at or past column `c`.
-                let s = stride as isize;
-                let pixel = |c: isize| match s {
-                    1 => c - first,
-                    2 => (c - first + 1) >> 1,
-                    _ => (c - first + s - 1).div_euclid(s),
-                };
-                let low = pixel(0).clamp(0, run.len as isize);
-                (
-                    low as usize,
-                    pixel(width as isize).clamp(low, run.len as isize) as usize,
-                )
+        let last = ((run.len - 1) * stride) as isize;
+        let (low, high) = if first >= 0 && first + last < width as isize {
+            (0, run.len)
+        } else {
+            // The first pixel at or past column `c`.
+            let s = stride as isize;
+            let pixel = |c: isize| match s {
+                1 => c - first,
+                2 => (c - first + 1) >> 1,
+                _ => (c - first + s - 1).div_euclid(s),
             };
+            let low = pixel(0).clamp(0, run.len as isize);
+            (
+                low as usize,
+                pixel(width as isize).clamp(low, run.len as isize) as usize,
+            )
+        };
         (
             low,
             high,

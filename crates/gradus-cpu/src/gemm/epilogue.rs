@@ -272,9 +272,9 @@ pub(crate) unsafe fn finish<S: Isa, T: Float>(
                     y = epilogue.apply(isa, y, row + i, col + j, at, n);
                 }
                 if n == lanes {
-                    y.store_ptr(c)
+                    y.store_ptr(c);
                 } else {
-                    y.store_tail_ptr(c, n)
+                    y.store_tail_ptr(c, n);
                 }
             }
         }
