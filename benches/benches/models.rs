@@ -26,7 +26,8 @@ fn mnist(criterion: &mut Criterion, batch: usize) -> Result<()> {
     let mut net = article()?;
     let mut adam = Adam::new(1e-3);
     let mut step = || -> Result<()> {
-        let gradients = loss::cross_entropy(&net.forward(&x)?, &y)?.backward_once()?;
+        let gradients = loss::cross_entropy(&net.forward(&x)?, &y, &loss::CrossEntropy::default())?
+            .backward_once()?;
         adam.step(&mut net, &gradients)
     };
     step()?;

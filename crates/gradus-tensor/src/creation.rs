@@ -197,7 +197,7 @@ impl Tensor {
                 i128::from(end.to_i64()),
                 i128::from(step.to_i64()),
             );
-            ((j - i).abs() as u128).div_ceil(s.unsigned_abs()) as f64
+            (j - i).unsigned_abs().div_ceil(s.unsigned_abs()) as f64
         } else {
             ((b - a) / s).ceil()
         };

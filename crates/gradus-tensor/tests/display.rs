@@ -36,7 +36,7 @@ fn floats() {
 fn the_rest() {
     let x = Tensor::arange(0, 6, 1, DType::I64)
         .unwrap()
-        .reshape(&[2, 3])
+        .reshape([2, 3])
         .unwrap();
     assert_eq!(x.to_string(), "[[0 1 2]\n [3 4 5]] i64[2,3]");
     assert_eq!(
@@ -44,7 +44,7 @@ fn the_rest() {
         "[[0 3]\n [1 4]\n [2 5]] i64[3,2]"
     );
     assert_eq!(
-        x.reshape(&[2, 1, 3]).unwrap().to_string(),
+        x.reshape([2, 1, 3]).unwrap().to_string(),
         "[[[0 1 2]]\n\n [[3 4 5]]] i64[2,1,3]"
     );
     assert_eq!(
@@ -77,7 +77,7 @@ fn long_lines_wrap_and_large_arrays_are_summarised() {
         "[   0    1    2 ... 1997 1998 1999] i64[2000]"
     );
     assert_eq!(
-        x.reshape(&[40, 50]).unwrap().to_string(),
+        x.reshape([40, 50]).unwrap().to_string(),
         "[[   0    1    2 ...   47   48   49]\n [  50   51   52 ...   97   98   99]\n [ 100  101  102 ...  147  148  149]\n ...\n [1850 1851 1852 ... 1897 1898 1899]\n [1900 1901 1902 ... 1947 1948 1949]\n [1950 1951 1952 ... 1997 1998 1999]] i64[40,50]"
     );
     // Cheap however large: only the corners are read.

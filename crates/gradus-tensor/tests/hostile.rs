@@ -126,10 +126,11 @@ fn poke(x: &Tensor, a: i64, b: i64, c: i64) {
         x.unbind(d),
         x.split_sizes(&[u, v], f),
         x.tensor_split_at(&[a, b], f),
-    ] {
-        if let Ok(pieces) = pieces {
-            pieces.into_iter().take(3).for_each(|p| look(Ok(p)));
-        }
+    ]
+    .into_iter()
+    .flatten()
+    {
+        pieces.into_iter().take(3).for_each(|p| look(Ok(p)));
     }
     if !small {
         return;

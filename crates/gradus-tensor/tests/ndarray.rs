@@ -58,7 +58,7 @@ fn owned_arrays_move_in_with_their_strides() {
 fn views_and_copies_out() {
     let x = Tensor::arange(0, 24, 1, DType::F64)
         .unwrap()
-        .reshape(&[2, 3, 4])
+        .reshape([2, 3, 4])
         .unwrap();
     let views = [
         x.clone(),

@@ -101,7 +101,7 @@ fn bits(folder: &Path, file: &str) -> Vec<(String, Vec<u64>)> {
     }
     all.push((
         "rng".into(),
-        vec![c.rng.seed, c.rng.offset as u64, c.progress.step],
+        vec![c.rng.seed, c.rng.offset, c.progress.step],
     ));
     all
 }

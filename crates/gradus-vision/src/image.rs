@@ -169,7 +169,7 @@ impl Image {
     /// The image as a tensor, f32 [C, H, W].
     pub fn to_tensor(&self) -> Result<Tensor> {
         let shape = [self.channels, self.height, self.width];
-        Ok(Tensor::from_slice(&self.pixels, shape)?)
+        Tensor::from_slice(&self.pixels, shape)
     }
 }
 

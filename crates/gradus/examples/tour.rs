@@ -30,7 +30,11 @@ fn main() -> Result<()> {
         .then(Linear::new(16, 2)?);
     let mut optimizer = SGD::new(0.5);
     for step in 0..200 {
-        let loss = loss::cross_entropy(&model.forward(&Var::from(x.clone()))?, &y)?;
+        let loss = loss::cross_entropy(
+            &model.forward(&Var::from(x.clone()))?,
+            &y,
+            &loss::CrossEntropy::default(),
+        )?;
         if step % 50 == 0 {
             println!("step {step}: loss {:.4}", loss.item::<f32>()?);
         }

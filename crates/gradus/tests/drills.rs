@@ -134,7 +134,7 @@ fn killed_at_100_random_moments_while_saving() {
                 }
                 continue;
             }
-            let status = ended.map_or_else(|| child.wait().unwrap(), |status| status);
+            let status = ended.unwrap_or_else(|| child.wait().unwrap());
             assert!(status.success(), "run {runs}: {}", failure(child));
             break;
         }

@@ -168,7 +168,7 @@ fn arguments(
             );
         }
         "softmax" | "log_softmax" | "cumsum" | "cummax" | "sort" => {
-            keyword("dim", json!(case.dim.unwrap_or(-1)))
+            keyword("dim", json!(case.dim.unwrap_or(-1)));
         }
         _ if over_rows => {
             if let Some(dim) = case.dim {

@@ -1,6 +1,7 @@
 //! Whole training runs against PyTorch's: six small nets from the same weights; the first gradients, the loss at every step and
 //! the weights at the end. Sizes are read from the tensors; the kinds of layers and optimisers are those the manifest describes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use gradus_autograd::{Gradients, Var};
@@ -389,7 +390,12 @@ fn difference(
         )));
     }
     let (got, expected) = (numbers(got)?, numbers(expected)?);
-    let far = |(a, e): &(f64, f64)| !((a - e).abs() <= atol + rtol * e.abs());
+    let far = |(a, e): &(f64, f64)| {
+        (a - e)
+            .abs()
+            .partial_cmp(&(atol + rtol * e.abs()))
+            .is_none_or(Ordering::is_gt)
+    };
     Ok(got
         .into_iter()
         .zip(expected)

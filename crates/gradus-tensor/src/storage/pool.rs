@@ -94,8 +94,9 @@ fn largest() -> usize {
             .ok()
             .and_then(|s| s.trim().parse().ok());
         kib.and_then(|k| k.checked_mul(1024))
-            .map(|m| m.min(group.unwrap_or(usize::MAX)))
-            .unwrap_or(isize::MAX as usize / 2)
+            .map_or(isize::MAX as usize / 2, |m| {
+                m.min(group.unwrap_or(usize::MAX))
+            })
     })
 }
 
