@@ -54,7 +54,8 @@ fn layouts(criterion: &mut Criterion) {
         });
     }
     group.throughput(Throughput::Bytes(8 * data.len() as u64));
-    let x = View::new(&data, 0, &shape, &[1, rows as isize]).expect("in bounds");
+    let transposed = [1, rows as isize];
+    let x = View::new(&data, 0, &shape, &transposed).expect("in bounds");
     group.bench_function(format!("transpose/{}", data.len()), |bench| {
         bench.iter(|| copy::copy(black_box(x), &mut y).expect("equal lengths"));
     });

@@ -24,7 +24,7 @@ fn layer(criterion: &mut Criterion) {
     group.bench_function(format!("layer_norm/{rows}x{n}"), |b| {
         b.iter(|| {
             layer_norm(black_box(x), n, affine, 1e-5, &mut y, &mut mean, &mut rstd)
-                .expect("the shapes fit")
+                .expect("the shapes fit");
         });
     });
     group.throughput(Throughput::Bytes(12 * data.len() as u64));

@@ -28,7 +28,7 @@ fn reductions(criterion: &mut Criterion) {
             });
             group.bench_function(format!("var_{name}/{rows}x{cols}"), |b| {
                 b.iter(|| {
-                    reduce::var(black_box(x), axes, 1.0, None, &mut y).expect("the shapes fit")
+                    reduce::var(black_box(x), axes, 1.0, None, &mut y).expect("the shapes fit");
                 });
             });
         }

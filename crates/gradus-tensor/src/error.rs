@@ -196,12 +196,17 @@ impl From<gradus_cpu::Error> for Error {
         use gradus_cpu::Error as E;
         match e {
             E::Shape { op, message } => Error::shape(op, message),
-            E::Unsupported { op, dtype } => Error::dtype(
-                op,
-                format!(
-                    "not defined for {dtype}; convert with to_dtype first (DType::F32 for a real result)"
-                ),
-            ),
+            E::Unsupported { op, dtype } => {
+                let other = if matches!(dtype, "f16" | "bf16" | "f32" | "f64") {
+                    "I64"
+                } else {
+                    "F32"
+                };
+                Error::dtype(
+                    op,
+                    format!("not defined for {dtype}; convert with to_dtype(DType::{other}) first"),
+                )
+            }
             E::DivisionByZero { op } => Error::value(op, "whole numbers divided by zero"),
             E::Index { op, index, size } => Error::index(
                 op,

@@ -238,7 +238,7 @@ proptest! {
             let _ = (Tensor::where_(x, y, y), x.masked_fill(y, 1), x.masked_select(y), x.masked_scatter(y, x));
             let _ = (x.gather(dim, y), x.scatter(dim, y, x), x.scatter_add(dim, y, x), x.take_along_dim(y, dim), x.index(y), x.put(y, x, true));
             let _ = (x.searchsorted(y, true, None), x.bucketize(y, false), x.quantile(y, dim, true, "linear"));
-            let _ = (x.embedding(y), x.cross_entropy(y, &Default::default()), x.softmax_backward(y, dim));
+            let _ = (x.embedding(y), x.cross_entropy(y, &gradus_tensor::CrossEntropyOptions::default()), x.softmax_backward(y, dim));
             let _ = (x.lerp(y, x), x.addcmul(y, y, 2), x.dist(y, 2.0), Tensor::meshgrid(&[x, y], "ij"));
         }
     }
@@ -300,6 +300,6 @@ fn messages_name_the_op_the_shapes_and_the_way_out() {
     );
     assert_eq!(
         text(f(&[3]).bitwise_not()),
-        "bitwise_not: not defined for f32; convert with to_dtype first"
+        "bitwise_not: not defined for f32; convert with to_dtype(DType::I64) first"
     );
 }

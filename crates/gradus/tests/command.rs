@@ -92,9 +92,7 @@ fn a_bad_instruction_set_is_a_clear_error() {
 fn draw(path: &Path, digit: usize, dark_on_light: bool) -> usize {
     use gradus_vision::datasets::{ImageSet, Split};
     let set = ImageSet::embedded_mnist(Split::Test).unwrap();
-    let index = (0..set.len())
-        .find(|&i| set.label(i) == Some(digit))
-        .unwrap();
+    let index = (0..2000).find(|&i| set.label(i) == Some(digit)).unwrap();
     let (side, margin) = (180, 40);
     let large = set.image(index).unwrap().resize(side, side).unwrap();
     let width = side + 2 * margin;
