@@ -39,7 +39,7 @@ fn pools(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("pool");
         group.throughput(Throughput::Bytes((4 * (dx.len() + n)) as u64));
         group.bench_function(format!("avg_{name}_fwd"), |bench| {
-            bench.iter(|| avg_pool(x, &avg, &mut y))
+            bench.iter(|| avg_pool(x, &avg, &mut y));
         });
         group.bench_function(format!("avg_{name}_bwd"), |bench| {
             bench.iter(|| avg_pool_backward(view(&y, &y_shape), &avg, &shape, &mut dx));
@@ -48,7 +48,7 @@ fn pools(criterion: &mut Criterion) {
             bench.iter(|| adaptive_avg_pool(x, [1, 1], &mut y[..shape[0] * shape[1]]));
         });
         group.bench_function(format!("max_{name}_values"), |bench| {
-            bench.iter(|| max_pool(x, &max, &mut y, None))
+            bench.iter(|| max_pool(x, &max, &mut y, None));
         });
         group.throughput(Throughput::Bytes((4 * (dx.len() + n) + 8 * n) as u64));
         group.bench_function(format!("max_{name}_fwd"), |bench| {

@@ -104,7 +104,9 @@ fn draw(path: &Path, digit: usize, dark_on_light: bool) -> usize {
         }
     }
     if dark_on_light {
-        pixels.iter_mut().for_each(|p| *p = 255 - *p);
+        for p in &mut pixels {
+            *p = 255 - *p;
+        }
     }
     let file = std::fs::File::create(path).unwrap();
     let mut encoder = png::Encoder::new(file, width as u32, width as u32);
