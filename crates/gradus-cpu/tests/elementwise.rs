@@ -152,9 +152,14 @@ fn close_sum(got: f64, want: f64, a: f64, b: f64, eps: f64) -> bool {
     close(got, want, eps) || (got - want).abs() <= eps * (a.abs() + b.abs())
 }
 
-/// x − tanh(x) cancels near 0, in PyTorch too.
+/// How large the terms are that cancel in the result: x − tanh(x) near 0, and the reflections of lgamma and digamma near
+/// their zeros.
 fn slack(op: UnaryOp, x: f64) -> f64 {
-    if op == UnaryOp::Tanhshrink { x } else { 0.0 }
+    match op {
+        UnaryOp::Tanhshrink => x,
+        UnaryOp::Lgamma | UnaryOp::Digamma => 1.0 + x * x,
+        _ => 0.0,
+    }
 }
 
 #[test]
