@@ -43,7 +43,7 @@ struct Bytes {
     classes: Vec<String>,
 }
 
-/// Labelled grey images. A batch is images f32 [B, 1, H, W] (or what the transforms make of them) and labels i64 [B].
+/// Labelled grey images. A batch is images f32 `[B, 1, H, W]` (or what the transforms make of them) and labels i64 `[B]`.
 #[derive(Clone)]
 pub struct ImageSet {
     bytes: Arc<Bytes>,
@@ -65,7 +65,7 @@ impl std::fmt::Debug for ImageSet {
 }
 
 impl ImageSet {
-    /// A set from IDX images [N, H, W] and labels [N].
+    /// A set from IDX images `[N, H, W]` and labels `[N]`.
     ///
     /// Errors when their numbers differ or a label has no class.
     pub fn from_idx(images: Idx, labels: Idx, classes: &[&str]) -> Result<Self> {
