@@ -159,7 +159,8 @@ impl Shape {
         let mut step = 1isize;
         for i in (0..self.rank()).rev() {
             strides[i] = step;
-            step *= self.0[i].max(1) as isize; // no overflow: `numel` was checked
+            // A broadcast view may count more elements than memory: then no strides are the row-major ones.
+            step = step.saturating_mul(self.0[i].max(1) as isize);
         }
         strides
     }

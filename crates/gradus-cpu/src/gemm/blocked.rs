@@ -1,10 +1,12 @@
 //! The five loops around the micro-kernel (Van Zee & van de Geijn, *BLIS*, 2015), cut into tasks.
 //!
-//!     for jc in N by NC            a stripe of columns whose packed B is bounded
-//!       for pc in K by KC          B[pc, jc] is packed: panels of NR columns
-//!         for ic in M by MC        A[ic, pc] is packed: panels of MR rows, a block in L2
-//!           for jr in NC by NR     a panel of B in L1
-//!             for ir in MC by MR   the micro-kernel: MR × NR of C in registers, KC steps
+//! ```text
+//! for jc in N by NC            a stripe of columns whose packed B is bounded
+//!   for pc in K by KC          B[pc, jc] is packed: panels of NR columns
+//!     for ic in M by MC        A[ic, pc] is packed: panels of MR rows, a block in L2
+//!       for jr in NC by NR     a panel of B in L1
+//!         for ir in MC by MR   the micro-kernel: MR × NR of C in registers, KC steps
+//! ```
 //!
 //! The tasks are tiles of C. A tile's loop over `pc` runs inside the task, so K is never split between threads and each
 //! element is summed in the same order however many there are. An operand that several tiles read is packed once, in
