@@ -2,7 +2,7 @@
 //!
 //! What it is: plain functions over slices and strided [`View`]s. Inputs are views (any strides, zero and negative
 //! ones included), outputs are contiguous slices in row-major order of the output's shape. Eight element types
-//! ([`Element`]): `bool`, `u8`, `i32`, `i64`, [`f16`], [`bf16`], `f32`, `f64`.
+//! ([`Element`]): `bool`, `u8`, `i32`, `i64`, [`struct@f16`], [`bf16`], `f32`, `f64`.
 //!
 //! What it is not: a tensor library. It owns no memory, knows no broadcasting rules (a broadcast operand is a view
 //! with stride 0), no type promotion and no gradients' graph; `gradus-tensor` and `gradus-autograd` are the floors

@@ -3,7 +3,7 @@
 //! What it is: `f32` and `f64`, PyTorch's layout (B, C, …) and (O, C / groups, …), stride, zero padding, dilation and groups.
 //! Read `im2col` for how a convolution becomes a product without its matrix ever being stored, [`conv`] for the forward pass,
 //! `backward_data` (which is the transposed convolution) and `backward_weight` for the gradients, `depthwise` for what is no
-//! product, and [`reference`] for the loop nest that all must equal.
+//! product, and `reference` for the loop nest that all must equal.
 //! What it is not: Winograd or FFT; nothing here changes the products that are summed.
 //!
 //! Results are the same, bit for bit, for any number of threads.

@@ -1,9 +1,9 @@
 //! Matrix products: `C = act(alpha·A·B + beta·C + bias + residual)`.
 //!
 //! What it is: our GEMM, BLIS's five loops written once over an ISA, for `f32` and `f64`, any strides of A and B, with an
-//! epilogue that adds bias and residual and applies an activation before a tile leaves the cache. Read [`blocked`] for the
+//! epilogue that adds bias and residual and applies an activation before a tile leaves the cache. Read `blocked` for the
 //! loops, `microkernel` for the innermost one, `pack` for how layouts disappear, `matvec` for products with one row, and
-//! [`reference`] for what all of it must equal.
+//! `reference` for what all of it must equal.
 //! What it is not: a BLAS. There is one entry, no triangular or symmetric kinds, and C is row-major.
 //!
 //! Results are the same, bit for bit, for any number of threads.

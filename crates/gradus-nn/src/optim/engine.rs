@@ -69,7 +69,7 @@ pub struct ParamState {
     /// The tensors, in the same order.
     pub slots: Vec<Tensor>,
     /// The numbers, in the order of [`Rule::NUMBERS`]. PyTorch keeps them in f32 whatever the model's dtype, so here too
-    /// each is rounded to f32 when it is stored ([`single`]).
+    /// each is rounded to f32 when it is stored (`single`).
     pub numbers: Vec<f64>,
 }
 

@@ -147,7 +147,7 @@ impl Rows {
 }
 
 impl Tensor {
-    /// −ln softmax(x)[target], averaged: logits `(N, C)`, `(C)` or `(N, C, ..)`, target of class numbers `(N)`, `()` or
+    /// −ln softmax(x)`[target]`, averaged: logits `(N, C)`, `(C)` or `(N, C, ..)`, target of class numbers `(N)`, `()` or
     /// `(N, ..)`.
     ///
     /// ```
