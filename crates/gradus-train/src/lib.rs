@@ -1,13 +1,16 @@
 //! Training: data sets and loaders, the training loop, metrics, checkpoints that resume bit for bit, and reports.
 //!
 //! ```no_run
-//! # use gradus_tensor::{Result, Tensor};
+//! # use gradus_tensor::{DType, Result, Tensor};
 //! # use gradus_train::{Dataset, Dice};
 //! # struct Digits;
 //! # impl Dataset for Digits {
 //! #     type Batch = (Tensor, Tensor);
-//! #     fn len(&self) -> usize { 0 }
-//! #     fn batch(&self, _: &[usize], _: Dice) -> Result<Self::Batch> { unimplemented!() }
+//! #     fn len(&self) -> usize { 64 }
+//! #     fn batch(&self, indices: &[usize], _: Dice) -> Result<Self::Batch> {
+//! #         let b = indices.len();
+//! #         Ok((Tensor::zeros([b, 1, 28, 28], DType::F32)?, Tensor::zeros([b], DType::I64)?))
+//! #     }
 //! # }
 //! # fn main() -> Result<()> {
 //! use gradus_nn::optim::Adam;
