@@ -9,22 +9,7 @@ use crate::var::Var;
 /// # Errors
 /// If the sizes do not fit.
 pub fn linear(x: &Var, weight: &Var, bias: Option<&Var>) -> Result<Var> {
-    if !(1..=2).contains(&weight.rank()) || x.rank() == 0 || x.dims().last() != weight.dims().last()
-    {
-        return Err(Error::shape(
-            "linear",
-            format!(
-                "input {} and weight {}: the last size of the input must be the last of the weight",
-                x.shape(),
-                weight.shape()
-            ),
-        ));
-    }
-    let y = x.matmul(&weight.t()?)?;
-    match bias {
-        Some(bias) => y.add(bias),
-        None => Ok(y),
-    }
+    x.linear(weight, bias)
 }
 
 /// `x1ᵀ W x2 + b`: x1 (…, in1), x2 (…, in2), weight (out, in1, in2), bias (out), to (…, out).

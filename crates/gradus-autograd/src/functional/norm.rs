@@ -1,7 +1,9 @@
 //! Normalisations: mean 0 and variance 1 over some dimensions, then a scale and a shift.
 
-use gradus_tensor::{Error, Result, Tensor};
+use gradus_tensor::{DType, Error, NormGradients, Normalized, Result, Tensor};
 
+use crate::op::Op;
+use crate::recompute::recompute;
 use crate::var::Var;
 
 /// `(x − mean)/√(var + eps)` over `dims`, var divided by n.
@@ -48,6 +50,58 @@ fn last_dims(
     Ok((1..=shape.len() as isize).rev().map(|d| -d).collect())
 }
 
+/// A normalisation with fused kernels: `backward` gives all gradients at once, `composed` says the same by other
+/// operations, for gradients that are to be differentiated again.
+fn fused(
+    op: &'static str,
+    inputs: (&Var, Option<&Var>, Option<&Var>),
+    y: Tensor,
+    backward: impl Fn(&Tensor, &Tensor, Option<&Tensor>) -> Result<NormGradients>
+    + Send
+    + Sync
+    + 'static,
+    composed: impl Fn(&Var, Option<&Var>, Option<&Var>) -> Result<Var> + Send + Sync + 'static,
+) -> Result<Var> {
+    let (x, weight, bias) = inputs;
+    let (has_weight, has_bias) = (weight.is_some(), bias.is_some());
+    let inputs: Vec<&Var> = [x].into_iter().chain(weight).chain(bias).collect();
+    Op::new(op)
+        .inputs(&inputs)
+        .saves(0)
+        .saves(1)
+        .saves(2)
+        .record(y, move |ctx, dy| {
+            if ctx.create_graph() {
+                return recompute(ctx, dy, &[], |v| {
+                    composed(
+                        &v[0],
+                        has_weight.then(|| &v[1]),
+                        has_bias.then(|| &v[v.len() - 1]),
+                    )
+                });
+            }
+            let weight = if has_weight {
+                Some(ctx.input(1)?.value())
+            } else {
+                None
+            };
+            let g = backward(dy.value(), ctx.input(0)?.value(), weight)?;
+            let mut grads = vec![Some(Var::from(g.dx))];
+            if has_weight {
+                grads.push(g.dweight.map(Var::from));
+            }
+            if has_bias {
+                grads.push(g.dbias.map(Var::from));
+            }
+            Ok(grads)
+        })
+}
+
+/// The kernels take operands of one dtype, and something to work on.
+fn kernel_takes(x: &Var, others: &[Option<&Var>]) -> bool {
+    x.numel() > 0 && others.iter().flatten().all(|v| v.dtype() == x.dtype())
+}
+
 /// Over the last dimensions, which have the sizes of `normalized_shape` (eps 1e-5).
 ///
 /// # Errors
@@ -60,7 +114,29 @@ pub fn layer_norm(
     eps: f64,
 ) -> Result<Var> {
     let dims = last_dims("layer_norm", x, normalized_shape, &[weight, bias])?;
-    affine(standardize(x, &dims, eps)?, weight, bias)
+    if !kernel_takes(x, &[weight, bias]) {
+        return affine(standardize(x, &dims, eps)?, weight, bias);
+    }
+    let shape = normalized_shape.to_vec();
+    let mut forward =
+        x.value()
+            .layer_norm(&shape, weight.map(Var::value), bias.map(Var::value), eps)?;
+    let y = take_output(&mut forward)?;
+    fused(
+        "layer_norm",
+        (x, weight, bias),
+        y,
+        move |dy, x, w| dy.layer_norm_backward(x, &shape, w, &forward),
+        move |x, w, b| affine(standardize(x, &dims, eps)?, w, b),
+    )
+}
+
+/// The result, leaving only the statistics: the backward does not need it.
+fn take_output(forward: &mut Normalized) -> Result<Tensor> {
+    Ok(std::mem::replace(
+        &mut forward.y,
+        Tensor::zeros([0], forward.rstd.dtype())?,
+    ))
 }
 
 /// Divided by the root mean square over the last dimensions, then scaled (`eps` `None`: the dtype's epsilon).
@@ -74,13 +150,32 @@ pub fn rms_norm(
     eps: Option<f64>,
 ) -> Result<Var> {
     let dims = last_dims("rms_norm", x, normalized_shape, &[weight])?;
-    let eps = eps.unwrap_or(if x.dtype() == gradus_tensor::DType::F64 {
+    let eps = eps.unwrap_or(if x.dtype() == DType::F64 {
         f64::EPSILON
     } else {
         f64::from(f32::EPSILON)
     });
-    let scale = x.square()?.mean(dims, true)?.add_scalar(eps)?.rsqrt()?;
-    affine(x.mul(&scale)?, weight, None)
+    let composed = move |x: &Var, w: Option<&Var>, _: Option<&Var>| {
+        let scale = x
+            .square()?
+            .mean(&dims[..], true)?
+            .add_scalar(eps)?
+            .rsqrt()?;
+        affine(x.mul(&scale)?, w, None)
+    };
+    if !kernel_takes(x, &[weight]) {
+        return composed(x, weight, None);
+    }
+    let shape = normalized_shape.to_vec();
+    let mut forward = x.value().rms_norm(&shape, weight.map(Var::value), eps)?;
+    let y = take_output(&mut forward)?;
+    fused(
+        "rms_norm",
+        (x, weight, None),
+        y,
+        move |dy, x, w| dy.rms_norm_backward(x, &shape, w, &forward),
+        composed,
+    )
 }
 
 /// Over groups of channels of each sample: x (B, C, …), weight and bias (C) (eps 1e-5).
@@ -105,15 +200,34 @@ pub fn group_norm(
             format!("{channels} channels do not divide into {num_groups} groups"),
         ));
     }
-    let (batch, groups) = (x.dims()[0] as isize, num_groups as isize);
-    let per_group = if x.numel() == 0 {
-        0
-    } else {
-        x.numel() as isize / (batch * groups)
+    let composed = move |x: &Var, w: Option<&Var>, b: Option<&Var>| {
+        let (batch, groups) = (x.dims()[0] as isize, num_groups as isize);
+        let per_group = if x.numel() == 0 {
+            0
+        } else {
+            x.numel() as isize / (batch * groups)
+        };
+        let grouped = x.reshape([batch, groups, per_group])?; // (B, G, C/G · …)
+        scaled(
+            standardize(&grouped, &[-1], eps)?.reshape(crate::ops::sizes(x.dims()))?,
+            w,
+            b,
+        )
     };
-    let grouped = x.reshape([batch, groups, per_group])?; // (B, G, C/G · …)
-    let y = standardize(&grouped, &[-1], eps)?.reshape(super::super::ops::sizes(x.dims()))?;
-    scaled(y, weight, bias)
+    if !kernel_takes(x, &[weight, bias]) {
+        return composed(x, weight, bias);
+    }
+    let mut forward = x.value().group_norm(
+        num_groups,
+        weight.map(Var::value),
+        bias.map(Var::value),
+        eps,
+    )?;
+    let y = take_output(&mut forward)?;
+    let backward = move |dy: &Tensor, x: &Tensor, w: Option<&Tensor>| {
+        dy.group_norm_backward(x, num_groups, w, &forward)
+    };
+    fused("group_norm", (x, weight, bias), y, backward, composed)
 }
 
 /// Over each channel of each sample: x (B, C, …), weight and bias (C) (eps 1e-5). With `running` mean and variance,
@@ -159,11 +273,12 @@ pub fn batch_norm(
     training: bool,
     eps: f64,
 ) -> Result<Var> {
+    const OP: &str = "batch_norm";
     if x.dims() == [0] {
         return Ok(x.clone()); // PyTorch lets an empty vector pass, though it has no channels
     }
-    let channels = channels("batch_norm", x, &[weight, bias])?;
-    let y = match running {
+    let channels = channels(OP, x, &[weight, bias])?;
+    let fixed = match running {
         Some((mean, var)) if !training => {
             if mean.dims() != [channels] || var.dims() != [channels] {
                 let message = format!(
@@ -171,24 +286,54 @@ pub fn batch_norm(
                     mean.shape(),
                     var.shape()
                 );
-                return Err(Error::shape("batch_norm", message));
+                return Err(Error::shape(OP, message));
             }
-            let mean = per_channel(&Var::from(mean), x.rank())?;
-            let scale = per_channel(&Var::from(var.add_scalar(eps)?.rsqrt_()?), x.rank())?;
-            x.sub(&mean)?.mul(&scale)?
+            Some((mean.clone(), var.add_scalar(eps)?.rsqrt_()?))
         }
-        _ => {
-            if training && x.numel() <= channels {
-                let message = format!(
-                    "{}: training takes more than 1 element for each channel",
-                    x.shape()
-                );
-                return Err(Error::shape("batch_norm", message));
-            }
-            standardize(x, &all_but_channels(x), eps)?
+        _ if training && x.numel() <= channels => {
+            let message = format!(
+                "{}: training takes more than 1 element for each channel",
+                x.shape()
+            );
+            return Err(Error::shape(OP, message));
         }
+        _ => None,
     };
-    scaled(y, weight, bias)
+    let frozen = fixed.clone();
+    let composed = move |x: &Var, w: Option<&Var>, b: Option<&Var>| {
+        let y = match &frozen {
+            Some((mean, rstd)) => {
+                let mean = per_channel(&Var::from(mean), x.rank())?;
+                x.sub(&mean)?
+                    .mul(&per_channel(&Var::from(rstd), x.rank())?)?
+            }
+            None => standardize(x, &all_but_channels(x), eps)?,
+        };
+        scaled(y, w, b)
+    };
+    if !kernel_takes(x, &[weight, bias]) {
+        return composed(x, weight, bias);
+    }
+    let of_batch = fixed.is_none();
+    let (mean, rstd) = if let Some(fixed) = fixed {
+        fixed
+    } else {
+        let (mean, var) = x.value().batch_norm_stats()?;
+        (mean, var.add_scalar_(eps)?.rsqrt_()?)
+    };
+    let dtype = if x.dtype() == DType::F64 {
+        DType::F64
+    } else {
+        DType::F32
+    };
+    let (mean, rstd) = (mean.to_dtype(dtype)?, rstd.to_dtype(dtype)?);
+    let y = x
+        .value()
+        .batch_norm(&mean, &rstd, weight.map(Var::value), bias.map(Var::value))?;
+    let backward = move |dy: &Tensor, x: &Tensor, w: Option<&Tensor>| {
+        dy.batch_norm_backward(x, &mean, &rstd, w, of_batch)
+    };
+    fused(OP, (x, weight, bias), y, backward, composed)
 }
 
 /// Mean and unbiased variance of each channel of the batch: what running statistics are updated with.

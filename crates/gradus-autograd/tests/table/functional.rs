@@ -55,6 +55,9 @@ fn layers() -> Vec<Case> {
         case("linear", &[&[3], &[2, 3]], |v| {
             f::linear(&v[0], &v[1], None)
         }),
+        case("linear", &[&[2, 3], &[3]], |v| {
+            f::linear(&v[0], &v[1], None)
+        }),
         case("bilinear", &[&[2, 3], &[2, 2], &[2, 3, 2], &[2]], |v| {
             f::bilinear(&v[0], &v[1], &v[2], Some(&v[3]))
         }),
