@@ -15,15 +15,19 @@ mod device;
 mod display;
 mod dtype;
 mod error;
+mod file;
 mod layout;
 mod ndarray;
 pub mod ops;
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
 pub mod random;
 pub mod safetensors;
 mod scalar;
 mod shape;
 mod storage;
 mod tensor;
+pub mod weights;
 
 pub use atomic_file::atomic_write;
 pub use device::{Device, Options};

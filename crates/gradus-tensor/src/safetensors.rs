@@ -22,6 +22,7 @@ use ::safetensors::{Dtype, SafeTensors as Header};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::file::{Bytes, read};
 use crate::tensor::Tensor;
 
 pub use save::{save, to_bytes};
@@ -74,23 +75,6 @@ pub struct SafeTensors {
     bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
     infos: BTreeMap<String, TensorInfo>,
     metadata: Metadata,
-}
-
-/// The file's contents.
-enum Bytes {
-    Owned(Vec<u8>),
-    #[cfg(feature = "mmap")]
-    Mapped(memmap2::Mmap),
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Bytes::Owned(bytes) => bytes,
-            #[cfg(feature = "mmap")]
-            Bytes::Mapped(map) => map,
-        }
-    }
 }
 
 impl SafeTensors {
@@ -219,27 +203,6 @@ impl std::fmt::Debug for SafeTensors {
 
 /// The name under which errors appear.
 const OP: &str = "safetensors";
-
-/// A regular file's contents: mapped when it can be, else read.
-fn read(path: &Path) -> std::io::Result<Bytes> {
-    let file = std::fs::File::open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    #[cfg(feature = "mmap")]
-    if meta.len() > 0 {
-        // SAFETY: the map is read-only and private; a file changed underneath by another program is excluded in the module's
-        // documentation, as for every program that maps files.
-        if let Ok(map) = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) } {
-            return Ok(Bytes::Mapped(map));
-        }
-    }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(usize::try_from(meta.len()).unwrap_or(usize::MAX))?;
-    std::io::Read::read_to_end(&mut &file, &mut bytes)?;
-    Ok(Bytes::Owned(bytes))
-}
 
 /// The format's element types that Gradus has.
 fn known(dtype: Dtype) -> Option<DType> {
