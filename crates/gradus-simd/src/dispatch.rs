@@ -1,12 +1,13 @@
 //! Run-time choice of the instruction set.
 //!
-//! What it is: detection once per process, `GRADUS_ISA` to force a lower one, and the `#[target_feature]` functions in
-//! which a kernel is instantiated and inlined. What it is not: a per-function multiversioning macro: a [`Kernel`] is a
-//! plain struct with a generic `run`.
+//! What it is: detection once per process, `GRADUS_ISA` to force a lower one (or [`with_isa`] for a while), and the
+//! `#[target_feature]` functions in which a kernel is instantiated and inlined. What it is not: a per-function
+//! multiversioning macro: a [`Kernel`] is a plain struct with a generic `run`.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::backend::scalar::Scalar;
 use crate::isa::Isa;
@@ -137,11 +138,59 @@ pub fn init() -> Result<IsaName, IsaError> {
     choice().clone()
 }
 
-/// The instruction set [`dispatch`] uses: that of `GRADUS_ISA` if it is good, else the highest available.
+/// What [`dispatch`] uses now: an [`IsaName`] plus one, 0 before it was asked for the first time.
+static CURRENT: AtomicU8 = AtomicU8::new(0);
+
+/// The instruction set [`dispatch`] uses: that of `GRADUS_ISA` if it is good, else the highest available; inside
+/// [`with_isa`], the one given there.
 #[inline]
 pub fn current() -> IsaName {
-    static CURRENT: OnceLock<IsaName> = OnceLock::new();
-    *CURRENT.get_or_init(|| choice().clone().unwrap_or_else(|_| best()))
+    match CURRENT.load(Ordering::Relaxed) {
+        1 => IsaName::Scalar,
+        2 => IsaName::Avx2,
+        3 => IsaName::Avx512,
+        4 => IsaName::Neon,
+        _ => first_choice(),
+    }
+}
+
+#[cold]
+fn first_choice() -> IsaName {
+    let isa = choice().clone().unwrap_or_else(|_| best());
+    // If another thread was faster, what it stored stays.
+    let stored = CURRENT.compare_exchange(0, isa as u8 + 1, Ordering::Relaxed, Ordering::Relaxed);
+    if stored.is_ok() { isa } else { current() }
+}
+
+/// Runs `f` while every [`dispatch`] of the process, on any thread, uses `isa`: how tests and benches compare whole
+/// kernels between instruction sets. Calls take turns, so a call inside another one would wait for ever. Work that other
+/// threads do meanwhile runs on `isa` too, which is as right and perhaps slower.
+///
+/// ```
+/// use gradus_simd::{IsaName, current, with_isa};
+/// let before = current();
+/// assert_eq!(with_isa(IsaName::Scalar, current), Ok(IsaName::Scalar));
+/// assert_eq!(current(), before);
+/// ```
+///
+/// # Errors
+/// If the processor lacks it; `f` is then not called.
+pub fn with_isa<R>(isa: IsaName, f: impl FnOnce() -> R) -> Result<R, UnavailableIsa> {
+    static TURN: Mutex<()> = Mutex::new(());
+    struct Restore(IsaName);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.store(self.0 as u8 + 1, Ordering::Relaxed);
+        }
+    }
+    if !available().contains(&isa) {
+        return Err(UnavailableIsa(isa));
+    }
+    // A turn that ended in a panic has still restored what was.
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _restore = Restore(current());
+    CURRENT.store(isa as u8 + 1, Ordering::Relaxed);
+    Ok(f())
 }
 
 fn choice() -> &'static Result<IsaName, IsaError> {
@@ -170,19 +219,20 @@ fn parse(name: &str) -> Result<IsaName, IsaError> {
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match current() {
-        // SAFETY: `current` gives only instruction sets that were detected.
+        // SAFETY: the token was detected.
         #[cfg(target_arch = "x86_64")]
         IsaName::Avx512 if let Some(isa) = Avx512::new() => unsafe { run_avx512(isa, kernel) },
-        // SAFETY: as above.
+        // SAFETY: the token was detected.
         #[cfg(target_arch = "x86_64")]
         IsaName::Avx2 if let Some(isa) = Avx2::new() => unsafe { run_avx2(isa, kernel) },
         #[cfg(target_arch = "aarch64")]
         IsaName::Neon => kernel.run(Neon::new()),
+        // `current` gives only what is available: this is the scalar one.
         _ => kernel.run(Scalar),
     }
 }
 
-/// Runs the kernel on the given instruction set: how tests and benches reach every path.
+/// Runs the kernel on the given instruction set, for callers that choose it once for several kernels, and for tests.
 ///
 /// # Errors
 /// If the processor lacks it.

@@ -20,6 +20,7 @@ pub use backend::neon::Neon;
 pub use backend::scalar::Scalar;
 pub use dispatch::{
     IsaError, IsaName, Kernel, UnavailableIsa, available, current, dispatch, dispatch_on, init,
+    with_isa,
 };
 pub use float::Float;
 pub use isa::{FloatVec, IntVec, Isa, MaskVec};

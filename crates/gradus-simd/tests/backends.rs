@@ -202,13 +202,15 @@ impl<T: Float> Kernel for Slices<'_, T> {
 }
 
 fn tails<T: Float>() {
-    let a: Vec<T> = (0..300).map(|i| T::from_f64(f64::from(i))).collect();
-    let b: Vec<T> = (0..300)
+    let a: Vec<T> = (0..400).map(|i| T::from_f64(f64::from(i))).collect();
+    let b: Vec<T> = (0..400)
         .map(|i| T::from_f64(f64::from(i % 7) - 3.0))
         .collect();
+    let boundary = a.as_ptr().align_offset(64);
     for &isa in available() {
         for n in 0..=257 {
-            for skip in [0, 1, 3] {
+            for offset in [0, 1, 3] {
+                let skip = boundary + offset;
                 let guard = T::from_f64(-99.0);
                 let mut y = vec![guard; n + skip + 1];
                 let sum = dispatch_on(
@@ -223,7 +225,11 @@ fn tails<T: Float>() {
                 let mut want = 0.0;
                 for i in skip..skip + n {
                     let y_i = a[i].to_f64() - a[i].to_f64() * b[i].to_f64();
-                    assert_eq!(y[i].to_f64(), y_i, "{isa} length {n} offset {skip} at {i}");
+                    assert_eq!(
+                        y[i].to_f64(),
+                        y_i,
+                        "{isa} length {n} offset {offset} at {i}"
+                    );
                     want += y_i;
                 }
                 assert_eq!(sum.to_f64(), want, "{isa} length {n}");
@@ -243,8 +249,35 @@ fn slice_helpers_for_every_tail_length() {
 }
 
 #[test]
+fn an_isa_can_be_forced_for_a_while() {
+    use gradus_simd::{current, dispatch, with_isa};
+    struct Name;
+    impl Kernel for Name {
+        type Output = &'static str;
+        #[inline(always)]
+        fn run<S: Isa>(self, _: S) -> &'static str {
+            S::NAME
+        }
+    }
+    for &isa in available() {
+        let seen = with_isa(isa, || {
+            // On other threads too.
+            let other = std::thread::spawn(|| dispatch(Name)).join().unwrap();
+            (current(), dispatch(Name), other)
+        });
+        assert_eq!(seen, Ok((isa, isa.as_str(), isa.as_str())));
+        // A panic inside leaves things as they were, and the next turn works.
+        assert!(std::panic::catch_unwind(|| with_isa(isa, || panic!("on purpose"))).is_err());
+    }
+    let best = *available().last().unwrap();
+    assert_eq!(with_isa(best, || ()), Ok(()));
+    // Nobody else in this binary forces one, so this is what the environment chose.
+    assert_eq!(current(), gradus_simd::init().unwrap_or(best));
+}
+
+#[test]
 fn the_choice_of_isa_is_checked() {
-    use gradus_simd::{IsaName, UnavailableIsa, current};
+    use gradus_simd::{IsaName, UnavailableIsa, current, with_isa};
     assert_eq!(available()[0], IsaName::Scalar);
     assert!(available().contains(&current()));
     assert!(
@@ -261,5 +294,6 @@ fn the_choice_of_isa_is_checked() {
     };
     let error = dispatch_on(missing, Reductions::<f32>(std::marker::PhantomData)).unwrap_err();
     assert_eq!(error, UnavailableIsa(missing));
+    assert_eq!(with_isa(missing, || ()), Err(UnavailableIsa(missing)));
     assert!(error.to_string().contains("available: scalar"));
 }

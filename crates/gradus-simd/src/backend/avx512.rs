@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 use std::ops::{BitAnd, BitOr, BitXor, Neg, Not};
 
-use super::operators;
+use super::{methods, operators};
 use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
 
 /// The token of AVX-512 F, BW, DQ and VL (with AVX2 and FMA, which come with them).
@@ -196,50 +196,20 @@ macro_rules! vectors {
                 unsafe { $storeu(y.as_mut_ptr(), self.0) };
                 y
             }
-            #[inline(always)]
-            fn mul_add(self, b: Self, c: Self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $fmadd(self.0, b.0, c.0) })
-            }
-            #[inline(always)]
-            fn neg_mul_add(self, b: Self, c: Self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $fnmadd(self.0, b.0, c.0) })
-            }
-            #[inline(always)]
-            fn mul_sub(self, b: Self, c: Self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $fmsub(self.0, b.0, c.0) })
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $sqrt(self.0) })
+            methods! {
+                Self: mul_add(b, c) = $fmadd, neg_mul_add(b, c) = $fnmadd, mul_sub(b, c) = $fmsub, sqrt() = $sqrt,
+                    floor() = $round::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>,
+                    ceil() = $round::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>,
+                    trunc() = $round::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>,
+                    round_ties_even() = $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>;
+                $mvec: eq(o) = $cmp::<_CMP_EQ_OQ>, ne(o) = $cmp::<_CMP_NEQ_UQ>, lt(o) = $cmp::<_CMP_LT_OQ>,
+                    le(o) = $cmp::<_CMP_LE_OQ>;
+                $ivec: to_bits() = $cast_to_int, to_int_round() = $to_int;
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $andnot($set1(-0.0), self.0) })
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $round::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(self.0) })
-            }
-            #[inline(always)]
-            fn ceil(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $round::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(self.0) })
-            }
-            #[inline(always)]
-            fn trunc(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $round::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(self.0) })
-            }
-            #[inline(always)]
-            fn round_ties_even(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
             }
             #[inline(always)]
             fn min(self, o: Self) -> Self {
@@ -267,44 +237,14 @@ macro_rules! vectors {
                 }
             }
             #[inline(always)]
-            fn eq(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmp::<_CMP_EQ_OQ>(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn ne(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmp::<_CMP_NEQ_UQ>(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn lt(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmp::<_CMP_LT_OQ>(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn le(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmp::<_CMP_LE_OQ>(self.0, o.0) })
-            }
-            #[inline(always)]
             fn select(mask: $mvec, a: Self, b: Self) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $blend(mask.0, b.0, a.0) })
             }
             #[inline(always)]
-            fn to_bits(self) -> $ivec {
-                // SAFETY: see above.
-                $ivec(unsafe { $cast_to_int(self.0) })
-            }
-            #[inline(always)]
             fn from_bits(bits: $ivec) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $cast_from_int(bits.0) })
-            }
-            #[inline(always)]
-            fn to_int_round(self) -> $ivec {
-                // SAFETY: see above.
-                $ivec(unsafe { $to_int(self.0) })
             }
             #[inline(always)]
             fn from_int(i: $ivec) -> Self {
@@ -331,6 +271,7 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 unsafe { _mm512_storeu_si512(p.cast(), self.0) }
             }
+            methods!($mvec: eq(o) = $cmpeq, gt(o) = $cmpgt;);
             #[inline(always)]
             fn shl(self, n: u32) -> Self {
                 // SAFETY: see above.
@@ -345,16 +286,6 @@ macro_rules! vectors {
             fn shr_logical(self, n: u32) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $srl(self.0, _mm_cvtsi32_si128(n as i32)) })
-            }
-            #[inline(always)]
-            fn eq(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmpeq(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn gt(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $cmpgt(self.0, o.0) })
             }
             #[inline(always)]
             fn select(mask: $mvec, a: Self, b: Self) -> Self {

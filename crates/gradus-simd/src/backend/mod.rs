@@ -25,3 +25,18 @@ macro_rules! operators {
 }
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use operators;
+
+/// Methods of a vector newtype that are one intrinsic each, by what they give: `methods!(Self: sqrt() = _mm256_sqrt_ps, …;
+/// M32x8: eq(o) = …;)`. The vectors named are the arguments after `self`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! methods {
+    ($($out:ident: $($method:ident($($arg:ident),*) = $intrinsic:expr),+;)+) => {$($(
+        #[inline(always)]
+        fn $method(self $(, $arg: Self)*) -> $out {
+            // SAFETY: a value of this type exists only where its token did, so the instruction exists.
+            $out(unsafe { $intrinsic(self.0 $(, $arg.0)*) })
+        }
+    )+)+};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use methods;

@@ -8,7 +8,7 @@
 use std::arch::aarch64::*;
 use std::ops::{Neg, Not};
 
-use super::operators;
+use super::{methods, operators};
 use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
 
 /// The token of NEON.
@@ -172,6 +172,12 @@ macro_rules! vectors {
                 unsafe { $fstore(y.as_mut_ptr(), self.0) };
                 y
             }
+            methods! {
+                Self: sqrt() = $sqrt, abs() = $abs, floor() = $floor, ceil() = $ceil, trunc() = $trunc,
+                    round_ties_even() = $round;
+                $mvec: eq(o) = $eq, lt(o) = $lt, le(o) = $le;
+                $ivec: to_bits() = $f_to_i, to_int_round() = $to_int;
+            }
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
                 // SAFETY: see above.
@@ -186,36 +192,6 @@ macro_rules! vectors {
             fn mul_sub(self, b: Self, c: Self) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $fma($neg(c.0), self.0, b.0) })
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $sqrt(self.0) })
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $abs(self.0) })
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $floor(self.0) })
-            }
-            #[inline(always)]
-            fn ceil(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $ceil(self.0) })
-            }
-            #[inline(always)]
-            fn trunc(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $trunc(self.0) })
-            }
-            #[inline(always)]
-            fn round_ties_even(self) -> Self {
-                // SAFETY: see above.
-                Self(unsafe { $round(self.0) })
             }
             #[inline(always)]
             fn min(self, o: Self) -> Self {
@@ -236,23 +212,8 @@ macro_rules! vectors {
                 Self(unsafe { $select($i_to_u($idup($int::MIN)), sign.0, self.0) })
             }
             #[inline(always)]
-            fn eq(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $eq(self.0, o.0) })
-            }
-            #[inline(always)]
             fn ne(self, o: Self) -> $mvec {
                 !self.eq(o)
-            }
-            #[inline(always)]
-            fn lt(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $lt(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn le(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $le(self.0, o.0) })
             }
             #[inline(always)]
             fn select(mask: $mvec, a: Self, b: Self) -> Self {
@@ -260,19 +221,9 @@ macro_rules! vectors {
                 Self(unsafe { $select(mask.0, a.0, b.0) })
             }
             #[inline(always)]
-            fn to_bits(self) -> $ivec {
-                // SAFETY: see above.
-                $ivec(unsafe { $f_to_i(self.0) })
-            }
-            #[inline(always)]
             fn from_bits(bits: $ivec) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $i_to_f(bits.0) })
-            }
-            #[inline(always)]
-            fn to_int_round(self) -> $ivec {
-                // SAFETY: see above.
-                $ivec(unsafe { $to_int(self.0) })
             }
             #[inline(always)]
             fn from_int(i: $ivec) -> Self {
@@ -299,6 +250,7 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 unsafe { $istore(p, self.0) }
             }
+            methods!($mvec: eq(o) = $ieq, gt(o) = $igt;);
             #[inline(always)]
             fn shl(self, n: u32) -> Self {
                 // SAFETY: see above.
@@ -314,16 +266,6 @@ macro_rules! vectors {
             fn shr_logical(self, n: u32) -> Self {
                 // SAFETY: see above.
                 Self(unsafe { $u_to_i($shlu($i_to_u(self.0), $idup(-(n as $int)))) })
-            }
-            #[inline(always)]
-            fn eq(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $ieq(self.0, o.0) })
-            }
-            #[inline(always)]
-            fn gt(self, o: Self) -> $mvec {
-                // SAFETY: see above.
-                $mvec(unsafe { $igt(self.0, o.0) })
             }
             #[inline(always)]
             fn select(mask: $mvec, a: Self, b: Self) -> Self {

@@ -1,6 +1,6 @@
-//! What the accuracy tests share: a kernel per function, ULP distances, and a reader for the reference vectors.
+//! What the tests of the maths share: a kernel per function, arguments, ULP distances, a reader for the reference vectors.
 
-use gradus_simd::{Float, Isa, IsaName, Kernel, dispatch_on, map, math};
+use gradus_simd::{Float, Isa, IsaName, Kernel, dispatch_on, map, math, zip_map};
 
 macro_rules! functions {
     ($($variant:ident => $function:ident),* $(,)?) => {
@@ -68,6 +68,36 @@ pub fn apply<T: Float>(isa: IsaName, f: Function, x: &[T]) -> Vec<T> {
     y
 }
 
+/// `z = pow(x, y)`, or `atan2`.
+pub struct Two<'a, T>(pub bool, pub &'a [T], pub &'a [T], pub &'a mut [T]);
+
+impl<T: Float> Kernel for Two<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let Self(is_pow, x, y, z) = self;
+        if is_pow {
+            zip_map::<S, T>(
+                isa,
+                x,
+                y,
+                z,
+                #[inline(always)]
+                |x, y| math::pow::<S, T>(isa, x, y),
+            );
+        } else {
+            zip_map::<S, T>(
+                isa,
+                x,
+                y,
+                z,
+                #[inline(always)]
+                |x, y| math::atan2::<S, T>(isa, x, y),
+            );
+        }
+    }
+}
+
 /// The error of `got` in units of the last place of the exact value `hi + lo`, a double-double.
 pub fn ulps<T: Float>(got: T, hi: f64, lo: f64) -> f64 {
     let got = got.to_f64();
@@ -95,6 +125,44 @@ pub fn ulps<T: Float>(got: T, hi: f64, lo: f64) -> f64 {
     let shift = T::MANTISSA_BITS as i32 - exponent;
     let power = |n: i32| f64::from_bits(((n + 1023) as u64) << 52);
     ((got - hi) - lo).abs() * power(shift / 2) * power(shift - shift / 2)
+}
+
+/// Bits, with one NaN for all.
+pub fn bits<T: Float>(y: &[T]) -> Vec<u64> {
+    y.iter()
+        .map(|y| {
+            if y.is_nan() {
+                u64::MAX
+            } else {
+                y.to_f64().to_bits()
+            }
+        })
+        .collect()
+}
+
+/// Arguments over all exponents, both signs.
+pub fn spread<T: Float>(n: u64) -> Vec<T> {
+    let width = if T::MANTISSA_BITS == 23 { 32 } else { 64 };
+    (0..n)
+        .map(|i| {
+            let bits = i
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .rotate_left(17)
+                .wrapping_mul(0xBF58_476D_1CE4_E5B9)
+                >> (64 - width);
+            let x = if width == 32 {
+                f64::from(f32::from_bits(bits as u32))
+            } else {
+                f64::from_bits(bits)
+            };
+            // half of them where the functions bend
+            T::from_f64(if i % 2 == 0 {
+                x
+            } else {
+                (bits % 2_000_003) as f64 / 50_000.0 - 20.0
+            })
+        })
+        .collect()
 }
 
 /// Reads one tensor's bytes out of a safetensors file: enough of a parser for the reference vectors.
