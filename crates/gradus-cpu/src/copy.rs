@@ -4,7 +4,8 @@
 //! lines, of source and destination, stay in L1.
 
 use crate::parallel::{GRAIN, SharedMut, for_each, for_each_chunk, for_each_chunk_mut};
-use crate::view::{MAX_RANK, Walk};
+use crate::view::MAX_RANK;
+use crate::walk::Walk;
 use crate::{Element, Error, Result, View, ViewMut, error::check_len};
 
 /// Elements on a side of a tile of a transpose.
@@ -91,7 +92,7 @@ fn transpose<T: Element>(data: &[T], origin: isize, walk: &Walk<1>, dim: usize, 
                         // SAFETY: rows of different items, and of different (i, j0), do not overlap.
                         let out = unsafe { y.slice(start..start + TILE.min(cols - j0)) };
                         let at = from + i as isize * row_step + j0 as isize * col_step;
-                        crate::view::gather(data, at, col_step, out);
+                        crate::walk::gather(data, at, col_step, out);
                     }
                 }
             }

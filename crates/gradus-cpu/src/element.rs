@@ -91,15 +91,15 @@ pub trait FloatElement: Element<Acc = <Self as FloatElement>::Compute, Sum = Sel
     fn narrow(x: Self::Compute) -> Self;
 }
 
-macro_rules! integer {
-    ($t:ident, $kind:ident) => {
+macro_rules! number {
+    ($t:ident, $kind:ident, Acc = $acc:ty, Sum = $sum:ty, $zero:literal, $one:literal) => {
         impl Element for $t {
-            type Acc = i64;
-            type Sum = i64;
+            type Acc = $acc;
+            type Sum = $sum;
             const KIND: Kind = Kind::$kind;
             const NAME: &'static str = stringify!($t);
-            const ZERO: Self = 0;
-            const ONE: Self = 1;
+            const ZERO: Self = $zero;
+            const ONE: Self = $one;
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
@@ -127,9 +127,11 @@ macro_rules! integer {
         }
     };
 }
-integer!(u8, U8);
-integer!(i32, I32);
-integer!(i64, I64);
+number!(u8, U8, Acc = i64, Sum = i64, 0, 1);
+number!(i32, I32, Acc = i64, Sum = i64, 0, 1);
+number!(i64, I64, Acc = i64, Sum = i64, 0, 1);
+number!(f32, F32, Acc = f32, Sum = f32, 0.0, 1.0);
+number!(f64, F64, Acc = f64, Sum = f64, 0.0, 1.0);
 
 impl Element for bool {
     type Acc = i64;
@@ -165,40 +167,7 @@ impl Element for bool {
 }
 
 macro_rules! native_float {
-    ($t:ident, $kind:ident) => {
-        impl Element for $t {
-            type Acc = Self;
-            type Sum = Self;
-            const KIND: Kind = Kind::$kind;
-            const NAME: &'static str = stringify!($t);
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                self as f64
-            }
-            #[inline(always)]
-            fn to_f32(self) -> f32 {
-                self as f32
-            }
-            #[inline(always)]
-            fn to_i64(self) -> i64 {
-                self as i64
-            }
-            #[inline(always)]
-            fn from_f64(x: f64) -> Self {
-                x as Self
-            }
-            #[inline(always)]
-            fn from_f32(x: f32) -> Self {
-                x as Self
-            }
-            #[inline(always)]
-            fn from_i64(x: i64) -> Self {
-                x as Self
-            }
-        }
-
+    ($t:ident) => {
         impl FloatElement for $t {
             type Compute = Self;
             const NATIVE: bool = true;
@@ -221,8 +190,8 @@ macro_rules! native_float {
         }
     };
 }
-native_float!(f32, F32);
-native_float!(f64, F64);
+native_float!(f32);
+native_float!(f64);
 
 macro_rules! half_float {
     ($t:ident, $kind:ident) => {

@@ -8,11 +8,15 @@
 //! with stride 0), no type promotion and no gradients' graph; `gradus-tensor` and `gradus-autograd` are the floors
 //! above.
 //!
-//! Three rules hold everywhere:
+//! Four rules hold everywhere:
 //! * **Nothing panics on bad sizes, indices or dtypes**: every public function checks and returns [`Error`].
 //! * **Results do not depend on the number of threads**, bit for bit: work is split by sizes alone ([`parallel`]).
 //! * **Results do not depend on strides**, bit for bit: strided operands are staged through a small buffer in L1
 //!   and take the same kernel.
+//! * **Results do not depend on the instruction set**, bit for bit (NaN payloads aside), but for two families whose sums
+//!   run along the vectors: matrix products of at most four rows, or one column, whose right side has contiguous columns,
+//!   and the gradients of a convolution by weight and bias. Of those, a sum of k products differs by k·ε·Σ|aᵢ·bᵢ| at
+//!   most. `tests/isa` holds every kernel to this, for every tail length, on a boundary and off it.
 //!
 //! ```
 //! use gradus_cpu::{View, elementwise::{BinaryOp, binary}};
@@ -47,6 +51,7 @@ mod scratch;
 pub mod softmax;
 mod source;
 mod view;
+mod walk;
 
 pub use element::{Element, FloatElement, Kind};
 pub use error::{Error, Result};

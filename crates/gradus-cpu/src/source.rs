@@ -4,7 +4,7 @@
 //! for contiguous blocks serves every layout. Large transposed operands are first copied in tiles.
 
 use crate::copy::{copy, transposed_dim};
-use crate::view::Walk;
+use crate::walk::Walk;
 use crate::{Element, Result, View};
 
 /// Elements in a staging buffer: 4 KiB of `f32`.

@@ -28,7 +28,7 @@ pub use geometry::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams};
 
 use crate::error::check_len;
 use crate::gemm::{Bias, Epilogue};
-use crate::view::gather;
+use crate::walk::gather;
 use crate::{Error, Result, View};
 
 /// `y = act(conv(x, weight) + bias + residual)`: `x` (B, C, …), `weight` (O, C / groups, …), `y` (B, O, …) row-major.

@@ -245,12 +245,13 @@ pub(crate) fn binary<I: Int>(op: BinaryOp, a: I, b: I) -> Option<I> {
             }
         }
         BinaryOp::ShiftRight => {
-            let n = b.to_i64();
-            a.shr(if (0..I::BITS).contains(&n) {
-                n as u32
+            if (0..I::BITS).contains(&b.to_i64()) {
+                a.shr(b.to_i64() as u32)
+            } else if a < I::ZERO {
+                I::ZERO.wsub(I::ONE)
             } else {
-                I::BITS as u32 - 1
-            })
+                I::ZERO
+            }
         }
         BinaryOp::ReluBackward => {
             if b <= I::ZERO {

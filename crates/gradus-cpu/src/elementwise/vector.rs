@@ -55,6 +55,13 @@ fn choose<S: Isa, T: Float>(
     T::V::<S>::select(mask, a, b)
 }
 
+/// The loop of one operation. (In a closure that is not inlined, SIMD would be compiled without the instructions.)
+macro_rules! map {
+    ($kernel:ident, $isa:ident, |$($x:ident),+| $y:expr) => {
+        $kernel.map($isa, #[inline(always)] |$($x),+| $y)
+    };
+}
+
 impl<T: Float> Unary<T> {
     #[inline(always)]
     fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>) -> T::V<S>) {
@@ -91,177 +98,55 @@ impl<T: Float> Kernel for Unary<T> {
         let k = Constants(isa);
         let (zero, one) = (k.c::<T>(0.0), k.c::<T>(1.0));
         match self.op {
-            UnaryOp::Neg => self.map(
-                isa,
-                #[inline(always)]
-                |x| -x,
-            ),
+            UnaryOp::Neg => map!(self, isa, |x| -x),
             UnaryOp::Abs => self.map(isa, FloatVec::abs),
-            UnaryOp::Sign => self.map(
-                isa,
-                #[inline(always)]
-                |x| choose::<S, T>(x.gt(zero), one, choose::<S, T>(x.lt(zero), -one, zero)),
-            ),
-            UnaryOp::Square => self.map(
-                isa,
-                #[inline(always)]
-                |x| x * x,
-            ),
-            UnaryOp::Reciprocal => self.map(
-                isa,
-                #[inline(always)]
-                |x| one / x,
-            ),
+            UnaryOp::Sign => {
+                map!(self, isa, |x| choose::<S, T>(
+                    x.gt(zero),
+                    one,
+                    choose::<S, T>(x.lt(zero), -one, zero)
+                ));
+            }
+            UnaryOp::Square => map!(self, isa, |x| x * x),
+            UnaryOp::Reciprocal => map!(self, isa, |x| one / x),
             UnaryOp::Sqrt => self.map(isa, FloatVec::sqrt),
-            UnaryOp::Rsqrt => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::rsqrt::<S, T>(isa, x),
-            ),
-            UnaryOp::Exp => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::exp::<S, T>(isa, x),
-            ),
-            UnaryOp::Exp2 => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::exp2::<S, T>(isa, x),
-            ),
-            UnaryOp::Expm1 => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::expm1::<S, T>(isa, x),
-            ),
-            UnaryOp::Log => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::ln::<S, T>(isa, x),
-            ),
-            UnaryOp::Log1p => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::log1p::<S, T>(isa, x),
-            ),
-            UnaryOp::Log2 => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::log2::<S, T>(isa, x),
-            ),
-            UnaryOp::Log10 => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::log10::<S, T>(isa, x),
-            ),
-            UnaryOp::Sin => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::sin::<S, T>(isa, x),
-            ),
-            UnaryOp::Cos => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::cos::<S, T>(isa, x),
-            ),
-            UnaryOp::Tan => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::tan::<S, T>(isa, x),
-            ),
-            UnaryOp::Asin => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::asin::<S, T>(isa, x),
-            ),
-            UnaryOp::Acos => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::acos::<S, T>(isa, x),
-            ),
-            UnaryOp::Atan => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::atan::<S, T>(isa, x),
-            ),
-            UnaryOp::Sinh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::sinh::<S, T>(isa, x),
-            ),
-            UnaryOp::Cosh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::cosh::<S, T>(isa, x),
-            ),
-            UnaryOp::Tanh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::tanh::<S, T>(isa, x),
-            ),
-            UnaryOp::Asinh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::asinh::<S, T>(isa, x),
-            ),
-            UnaryOp::Acosh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::acosh::<S, T>(isa, x),
-            ),
-            UnaryOp::Atanh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::atanh::<S, T>(isa, x),
-            ),
-            UnaryOp::Erf => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::erf::<S, T>(isa, x),
-            ),
-            UnaryOp::Erfc => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::erfc::<S, T>(isa, x),
-            ),
-            UnaryOp::Sigmoid => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::sigmoid::<S, T>(isa, x),
-            ),
-            UnaryOp::LogSigmoid => self.map(
-                isa,
-                #[inline(always)]
-                |x| -math::softplus::<S, T>(isa, -x),
-            ),
+            UnaryOp::Rsqrt => map!(self, isa, |x| math::rsqrt::<S, T>(isa, x)),
+            UnaryOp::Exp => map!(self, isa, |x| math::exp::<S, T>(isa, x)),
+            UnaryOp::Exp2 => map!(self, isa, |x| math::exp2::<S, T>(isa, x)),
+            UnaryOp::Expm1 => map!(self, isa, |x| math::expm1::<S, T>(isa, x)),
+            UnaryOp::Log => map!(self, isa, |x| math::ln::<S, T>(isa, x)),
+            UnaryOp::Log1p => map!(self, isa, |x| math::log1p::<S, T>(isa, x)),
+            UnaryOp::Log2 => map!(self, isa, |x| math::log2::<S, T>(isa, x)),
+            UnaryOp::Log10 => map!(self, isa, |x| math::log10::<S, T>(isa, x)),
+            UnaryOp::Sin => map!(self, isa, |x| math::sin::<S, T>(isa, x)),
+            UnaryOp::Cos => map!(self, isa, |x| math::cos::<S, T>(isa, x)),
+            UnaryOp::Tan => map!(self, isa, |x| math::tan::<S, T>(isa, x)),
+            UnaryOp::Asin => map!(self, isa, |x| math::asin::<S, T>(isa, x)),
+            UnaryOp::Acos => map!(self, isa, |x| math::acos::<S, T>(isa, x)),
+            UnaryOp::Atan => map!(self, isa, |x| math::atan::<S, T>(isa, x)),
+            UnaryOp::Sinh => map!(self, isa, |x| math::sinh::<S, T>(isa, x)),
+            UnaryOp::Cosh => map!(self, isa, |x| math::cosh::<S, T>(isa, x)),
+            UnaryOp::Tanh => map!(self, isa, |x| math::tanh::<S, T>(isa, x)),
+            UnaryOp::Asinh => map!(self, isa, |x| math::asinh::<S, T>(isa, x)),
+            UnaryOp::Acosh => map!(self, isa, |x| math::acosh::<S, T>(isa, x)),
+            UnaryOp::Atanh => map!(self, isa, |x| math::atanh::<S, T>(isa, x)),
+            UnaryOp::Erf => map!(self, isa, |x| math::erf::<S, T>(isa, x)),
+            UnaryOp::Erfc => map!(self, isa, |x| math::erfc::<S, T>(isa, x)),
+            UnaryOp::Sigmoid => map!(self, isa, |x| math::sigmoid::<S, T>(isa, x)),
+            UnaryOp::LogSigmoid => map!(self, isa, |x| -math::softplus::<S, T>(isa, -x)),
             UnaryOp::Floor => self.map(isa, FloatVec::floor),
             UnaryOp::Ceil => self.map(isa, FloatVec::ceil),
             UnaryOp::Round => self.map(isa, FloatVec::round_ties_even),
             UnaryOp::Trunc => self.map(isa, FloatVec::trunc),
-            UnaryOp::Frac => self.map(
-                isa,
-                #[inline(always)]
-                |x| x - x.trunc(),
-            ),
-            UnaryOp::Relu => self.map(
-                isa,
-                #[inline(always)]
-                |x| x.max(zero),
-            ),
+            UnaryOp::Frac => map!(self, isa, |x| x - x.trunc()),
+            UnaryOp::Relu => map!(self, isa, |x| x.max(zero)),
             UnaryOp::Relu6 => {
                 let six = k.c::<T>(6.0);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| x.max(zero).min(six),
-                );
+                map!(self, isa, |x| x.max(zero).min(six));
             }
             UnaryOp::LeakyRelu(slope) => {
                 let slope = k.c::<T>(slope);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| choose::<S, T>(x.gt(zero), x, slope * x),
-                );
+                map!(self, isa, |x| choose::<S, T>(x.gt(zero), x, slope * x));
             }
             UnaryOp::Elu(_) | UnaryOp::Selu | UnaryOp::Celu(_) => {
                 // scale·x above 0, slope·(e^(x/alpha) − 1) below.
@@ -271,105 +156,53 @@ impl<T: Float> Kernel for Unary<T> {
                     _ => (scalar::SELU.0, scalar::SELU.1, 1.0),
                 };
                 let (scale, slope, alpha) = (k.c::<T>(scale), k.c::<T>(slope), k.c::<T>(alpha));
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| {
-                        choose::<S, T>(
-                            x.gt(zero),
-                            scale * x,
-                            slope * math::expm1::<S, T>(isa, x / alpha),
-                        )
-                    },
-                );
+                map!(self, isa, |x| {
+                    choose::<S, T>(
+                        x.gt(zero),
+                        scale * x,
+                        slope * math::expm1::<S, T>(isa, x / alpha),
+                    )
+                });
             }
-            UnaryOp::Gelu => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::gelu::<S, T>(isa, x),
-            ),
-            UnaryOp::GeluTanh => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::gelu_tanh::<S, T>(isa, x),
-            ),
-            UnaryOp::Silu => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::silu::<S, T>(isa, x),
-            ),
-            UnaryOp::Mish => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::mish::<S, T>(isa, x),
-            ),
+            UnaryOp::Gelu => map!(self, isa, |x| math::gelu::<S, T>(isa, x)),
+            UnaryOp::GeluTanh => map!(self, isa, |x| math::gelu_tanh::<S, T>(isa, x)),
+            UnaryOp::Silu => map!(self, isa, |x| math::silu::<S, T>(isa, x)),
+            UnaryOp::Mish => map!(self, isa, |x| math::mish::<S, T>(isa, x)),
             UnaryOp::Softplus { beta, threshold } => {
                 let (beta, threshold) = (k.c::<T>(beta), k.c::<T>(threshold));
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| {
-                        let z = x * beta;
-                        choose::<S, T>(z.gt(threshold), x, math::softplus::<S, T>(isa, z) / beta)
-                    },
-                );
+                map!(self, isa, |x| {
+                    let z = x * beta;
+                    choose::<S, T>(z.gt(threshold), x, math::softplus::<S, T>(isa, z) / beta)
+                });
             }
-            UnaryOp::Softsign => self.map(
-                isa,
-                #[inline(always)]
-                |x| x / (one + x.abs()),
-            ),
+            UnaryOp::Softsign => map!(self, isa, |x| x / (one + x.abs())),
             UnaryOp::Hardswish | UnaryOp::Hardsigmoid => {
                 let (three, six) = (k.c::<T>(3.0), k.c::<T>(6.0));
                 let swish = self.op == UnaryOp::Hardswish;
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| {
-                        let gate = (x + three).max(zero).min(six);
-                        (if swish { x * gate } else { gate }) / six
-                    },
-                );
+                map!(self, isa, |x| {
+                    let gate = (x + three).max(zero).min(six);
+                    (if swish { x * gate } else { gate }) / six
+                });
             }
             UnaryOp::Hardshrink(lambda) => {
                 let lambda = k.c::<T>(lambda);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| choose::<S, T>(x.abs().le(lambda), zero, x),
-                );
+                map!(self, isa, |x| choose::<S, T>(x.abs().le(lambda), zero, x));
             }
             UnaryOp::Softshrink(lambda) => {
                 let lambda = k.c::<T>(lambda);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| {
-                        let low = choose::<S, T>(x.lt(-lambda), x + lambda, x * zero);
-                        choose::<S, T>(x.gt(lambda), x - lambda, low)
-                    },
-                );
+                map!(self, isa, |x| {
+                    let low = choose::<S, T>(x.lt(-lambda), x + lambda, x * zero);
+                    choose::<S, T>(x.gt(lambda), x - lambda, low)
+                });
             }
-            UnaryOp::Tanhshrink => self.map(
-                isa,
-                #[inline(always)]
-                |x| x - math::tanh::<S, T>(isa, x),
-            ),
+            UnaryOp::Tanhshrink => map!(self, isa, |x| x - math::tanh::<S, T>(isa, x)),
             UnaryOp::Threshold { threshold, value } => {
                 let (threshold, value) = (k.c::<T>(threshold), k.c::<T>(value));
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| choose::<S, T>(x.le(threshold), value, x),
-                );
+                map!(self, isa, |x| choose::<S, T>(x.le(threshold), value, x));
             }
             UnaryOp::Clamp { min, max } => {
                 let (low, high) = (k.c::<T>(min), k.c::<T>(max));
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| x.max(low).min(high),
-                );
+                map!(self, isa, |x| x.max(low).min(high));
             }
             UnaryOp::NanToNum {
                 nan,
@@ -378,72 +211,36 @@ impl<T: Float> Kernel for Unary<T> {
             } => {
                 let (nan, posinf, neginf) = (k.c::<T>(nan), k.c::<T>(posinf), k.c::<T>(neginf));
                 let infinity = k.c::<T>(f64::INFINITY);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| {
-                        let x = choose::<S, T>(x.is_nan(), nan, x);
-                        choose::<S, T>(
-                            x.eq(infinity),
-                            posinf,
-                            choose::<S, T>(x.eq(-infinity), neginf, x),
-                        )
-                    },
-                );
+                map!(self, isa, |x| {
+                    let x = choose::<S, T>(x.is_nan(), nan, x);
+                    choose::<S, T>(
+                        x.eq(infinity),
+                        posinf,
+                        choose::<S, T>(x.eq(-infinity), neginf, x),
+                    )
+                });
             }
             UnaryOp::PowScalar(exponent) => {
                 let e = k.c::<T>(exponent);
                 if exponent == 2.0 {
-                    self.map(
-                        isa,
-                        #[inline(always)]
-                        |x| x * x,
-                    );
+                    map!(self, isa, |x| x * x);
                 } else if exponent == 3.0 {
-                    self.map(
-                        isa,
-                        #[inline(always)]
-                        |x| x * x * x,
-                    );
+                    map!(self, isa, |x| x * x * x);
                 } else if exponent == 0.5 {
                     self.map(isa, FloatVec::sqrt);
                 } else if exponent == -1.0 {
-                    self.map(
-                        isa,
-                        #[inline(always)]
-                        |x| one / x,
-                    );
+                    map!(self, isa, |x| one / x);
                 } else {
-                    self.map(
-                        isa,
-                        #[inline(always)]
-                        |x| math::pow::<S, T>(isa, x, e),
-                    );
+                    map!(self, isa, |x| math::pow::<S, T>(isa, x, e));
                 }
             }
             UnaryOp::Affine { scale, shift } => {
                 let (scale, shift) = (k.c::<T>(scale), k.c::<T>(shift));
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |x| x.mul_add(scale, shift),
-                );
+                map!(self, isa, |x| x.mul_add(scale, shift));
             }
-            UnaryOp::Erfinv => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::erfinv::<S, T>(isa, x),
-            ),
-            UnaryOp::Lgamma => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::lgamma::<S, T>(isa, x),
-            ),
-            UnaryOp::Digamma => self.map(
-                isa,
-                #[inline(always)]
-                |x| math::digamma::<S, T>(isa, x),
-            ),
+            UnaryOp::Erfinv => map!(self, isa, |x| math::erfinv::<S, T>(isa, x)),
+            UnaryOp::Lgamma => map!(self, isa, |x| math::lgamma::<S, T>(isa, x)),
+            UnaryOp::Digamma => map!(self, isa, |x| math::digamma::<S, T>(isa, x)),
             UnaryOp::Logit | UnaryOp::Sinc | UnaryOp::BitwiseNot => self.scalar(),
         }
     }
@@ -484,118 +281,62 @@ impl<T: Float> Kernel for Binary<T> {
         let k = Constants(isa);
         let (zero, half, one) = (k.c::<T>(0.0), k.c::<T>(0.5), k.c::<T>(1.0));
         match self.op {
-            BinaryOp::Add => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a + b,
-            ),
-            BinaryOp::Sub => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a - b,
-            ),
-            BinaryOp::Mul => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a * b,
-            ),
-            BinaryOp::Div => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a / b,
-            ),
-            BinaryOp::TruncDiv => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| (a / b).trunc(),
-            ),
-            BinaryOp::Pow => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| math::pow::<S, T>(isa, a, b),
-            ),
-            BinaryOp::Atan2 => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| math::atan2::<S, T>(isa, a, b),
-            ),
+            BinaryOp::Add => map!(self, isa, |a, b| a + b),
+            BinaryOp::Sub => map!(self, isa, |a, b| a - b),
+            BinaryOp::Mul => map!(self, isa, |a, b| a * b),
+            BinaryOp::Div => map!(self, isa, |a, b| a / b),
+            BinaryOp::TruncDiv => map!(self, isa, |a, b| (a / b).trunc()),
+            BinaryOp::Pow => map!(self, isa, |a, b| math::pow::<S, T>(isa, a, b)),
+            BinaryOp::Atan2 => map!(self, isa, |a, b| math::atan2::<S, T>(isa, a, b)),
             BinaryOp::Maximum => self.map(isa, FloatVec::max),
             BinaryOp::Minimum => self.map(isa, FloatVec::min),
-            BinaryOp::Fmax => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| choose::<S, T>(b.is_nan(), a, choose::<S, T>(a.is_nan(), b, a.max(b))),
-            ),
-            BinaryOp::Fmin => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| choose::<S, T>(b.is_nan(), a, choose::<S, T>(a.is_nan(), b, a.min(b))),
-            ),
-            BinaryOp::Xlogy => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| {
-                    let y = choose::<S, T>(a.eq(zero), zero, a * math::ln::<S, T>(isa, b));
-                    choose::<S, T>(b.is_nan(), b, y)
-                },
-            ),
-            BinaryOp::Xlog1py => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| {
-                    let y = choose::<S, T>(a.eq(zero), zero, a * math::log1p::<S, T>(isa, b));
-                    choose::<S, T>(b.is_nan(), b, y)
-                },
-            ),
+            BinaryOp::Fmax => {
+                map!(self, isa, |a, b| choose::<S, T>(
+                    b.is_nan(),
+                    a,
+                    choose::<S, T>(a.is_nan(), b, a.max(b))
+                ));
+            }
+            BinaryOp::Fmin => {
+                map!(self, isa, |a, b| choose::<S, T>(
+                    b.is_nan(),
+                    a,
+                    choose::<S, T>(a.is_nan(), b, a.min(b))
+                ));
+            }
+            BinaryOp::Xlogy => map!(self, isa, |a, b| {
+                let y = choose::<S, T>(a.eq(zero), zero, a * math::ln::<S, T>(isa, b));
+                choose::<S, T>(b.is_nan(), b, y)
+            }),
+            BinaryOp::Xlog1py => map!(self, isa, |a, b| {
+                let y = choose::<S, T>(a.eq(zero), zero, a * math::log1p::<S, T>(isa, b));
+                choose::<S, T>(b.is_nan(), b, y)
+            }),
             BinaryOp::LogAddExp => {
                 let infinity = k.c::<T>(f64::INFINITY);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |a, b| {
-                        let d = -(a - b).abs();
-                        let y = a.max(b) + math::log1p::<S, T>(isa, math::exp::<S, T>(isa, d));
-                        // Equal infinities would give NaN in the difference.
-                        choose::<S, T>(a.eq(b) & a.abs().eq(infinity), a, y)
-                    },
-                );
+                map!(self, isa, |a, b| {
+                    let d = -(a - b).abs();
+                    let y = a.max(b) + math::log1p::<S, T>(isa, math::exp::<S, T>(isa, d));
+                    // Equal infinities would give NaN in the difference.
+                    choose::<S, T>(a.eq(b) & a.abs().eq(infinity), a, y)
+                });
             }
             BinaryOp::Copysign => self.map(isa, FloatVec::copysign),
-            BinaryOp::Heaviside => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| {
-                    let y = choose::<S, T>(a.gt(zero), one, choose::<S, T>(a.lt(zero), zero, a));
-                    choose::<S, T>(a.eq(zero), b, y)
-                },
-            ),
-            BinaryOp::TanhBackward => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a * b.neg_mul_add(b, one),
-            ),
-            BinaryOp::SigmoidBackward => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| a * b * (one - b),
-            ),
-            BinaryOp::ReluBackward => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| choose::<S, T>(b.le(zero), zero, a),
-            ),
+            BinaryOp::Heaviside => map!(self, isa, |a, b| {
+                let y = choose::<S, T>(a.gt(zero), one, choose::<S, T>(a.lt(zero), zero, a));
+                choose::<S, T>(a.eq(zero), b, y)
+            }),
+            BinaryOp::TanhBackward => map!(self, isa, |a, b| a * b.neg_mul_add(b, one)),
+            BinaryOp::SigmoidBackward => map!(self, isa, |a, b| a * b * (one - b)),
+            BinaryOp::ReluBackward => map!(self, isa, |a, b| choose::<S, T>(b.le(zero), zero, a)),
             BinaryOp::GeluBackward => {
                 let root = k.c::<T>(-std::f64::consts::FRAC_1_SQRT_2);
                 let density = k.c::<T>(0.398_942_280_401_432_7); // 1/√(2π)
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |a, b| {
-                        let phi = half * math::erfc::<S, T>(isa, b * root);
-                        let d = density * math::exp::<S, T>(isa, -(half * b * b));
-                        a * b.mul_add(d, phi)
-                    },
-                );
+                map!(self, isa, |a, b| {
+                    let phi = half * math::erfc::<S, T>(isa, b * root);
+                    let d = density * math::exp::<S, T>(isa, -(half * b * b));
+                    a * b.mul_add(d, phi)
+                });
             }
             BinaryOp::GeluTanhBackward => {
                 let (c, cubic) = (
@@ -603,25 +344,17 @@ impl<T: Float> Kernel for Binary<T> {
                     k.c::<T>(scalar::GELU_TANH.1),
                 );
                 let three = k.c::<T>(3.0);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |a, b| {
-                        let t = cubic * b * b;
-                        let s = math::sigmoid::<S, T>(isa, c * b * (one + t));
-                        let slope = c * three.mul_add(t, one);
-                        a * (b * s * (one - s)).mul_add(slope, s)
-                    },
-                );
+                map!(self, isa, |a, b| {
+                    let t = cubic * b * b;
+                    let s = math::sigmoid::<S, T>(isa, c * b * (one + t));
+                    let slope = c * three.mul_add(t, one);
+                    a * (b * s * (one - s)).mul_add(slope, s)
+                });
             }
-            BinaryOp::SiluBackward => self.map(
-                isa,
-                #[inline(always)]
-                |a, b| {
-                    let s = math::sigmoid::<S, T>(isa, b);
-                    a * s * b.mul_add(one - s, one)
-                },
-            ),
+            BinaryOp::SiluBackward => map!(self, isa, |a, b| {
+                let s = math::sigmoid::<S, T>(isa, b);
+                a * s * b.mul_add(one - s, one)
+            }),
             BinaryOp::FloorDiv
             | BinaryOp::Remainder
             | BinaryOp::Fmod
@@ -663,35 +396,19 @@ impl<T: Float> Kernel for Ternary<T> {
         let k = Constants(isa);
         let (half, one) = (k.c::<T>(0.5), k.c::<T>(1.0));
         match self.op {
-            TernaryOp::Lerp => self.map(
-                isa,
-                #[inline(always)]
-                |a, b, c| {
-                    let d = b - a;
-                    choose::<S, T>(c.abs().lt(half), c.mul_add(d, a), d.neg_mul_add(one - c, b))
-                },
-            ),
+            TernaryOp::Lerp => map!(self, isa, |a, b, c| {
+                let d = b - a;
+                choose::<S, T>(c.abs().lt(half), c.mul_add(d, a), d.neg_mul_add(one - c, b))
+            }),
             TernaryOp::Addcmul(value) => {
                 let value = k.c::<T>(value);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |a, b, c| (value * b).mul_add(c, a),
-                );
+                map!(self, isa, |a, b, c| (value * b).mul_add(c, a));
             }
             TernaryOp::Addcdiv(value) => {
                 let value = k.c::<T>(value);
-                self.map(
-                    isa,
-                    #[inline(always)]
-                    |a, b, c| a + value * b / c,
-                );
+                map!(self, isa, |a, b, c| a + value * b / c);
             }
-            TernaryOp::Clamp => self.map(
-                isa,
-                #[inline(always)]
-                |a, b, c| a.max(b).min(c),
-            ),
+            TernaryOp::Clamp => map!(self, isa, |a, b, c| a.max(b).min(c)),
         }
     }
 }

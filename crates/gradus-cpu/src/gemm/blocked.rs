@@ -19,7 +19,7 @@
 
 use std::marker::PhantomData;
 
-use gradus_simd::{Float, IsaName, Kernel, dispatch, dispatch_on};
+use gradus_simd::{Float, IsaName, Kernel, dispatch_on};
 
 use super::epilogue::{Epilogue, Scale, activate};
 use super::matrix::{MatRef, Out};
@@ -40,11 +40,9 @@ const PARALLEL: usize = 1 << 20;
 /// Multiply-adds that make a tile worth cutting in two.
 const TASK: usize = 1 << 20;
 
-/// Runs a kernel on an ISA that is known to be available.
+/// Runs a kernel on an ISA that is known to be available. A product asks for its ISA once: packing and micro-kernel must
+/// agree on it.
 pub(crate) fn on<K: Kernel>(isa: IsaName, kernel: K) -> K::Output {
-    if isa == gradus_simd::current() {
-        return dispatch(kernel);
-    }
     dispatch_on(isa, kernel).expect("the caller chose an available instruction set")
 }
 
