@@ -33,6 +33,9 @@ pub fn run(
             None => Verdict::Unsupported("not registered".into()),
             Some(entry) => judge(case, entry, &tensors, many_terms)?,
         };
+        if verdict == Verdict::Passed {
+            report.checked(&case.op, case.grads.len(), case.error.is_some());
+        }
         report.add(&case.op, &case.id, verdict);
     }
     Ok(report)

@@ -10,6 +10,7 @@ mod args;
 mod bad_files;
 mod cases;
 mod compare;
+mod coverage;
 mod elementwise;
 mod layouts;
 mod linalg;
@@ -42,6 +43,9 @@ pub struct Options {
     /// Also write the full report here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write the table of operations here; for a whole run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["op", "names"])]
+    markdown: Option<PathBuf>,
     /// Only these ops (of the op families)
     #[arg(long, value_name = "NAME")]
     op: Vec<String>,
@@ -77,9 +81,17 @@ pub fn main(options: &Options) -> Result<bool, String> {
         of_ops(FileReport::ops_passing),
         of_ops(|r| r.ops.len()),
     );
+    let write = |path: &Path, text: Vec<u8>| {
+        std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+    };
     if let Some(path) = &options.json {
-        let json = serde_json::to_vec_pretty(&reports).map_err(|e| e.to_string())?;
-        std::fs::write(path, json).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        write(
+            path,
+            serde_json::to_vec_pretty(&reports).map_err(|e| e.to_string())?,
+        )?;
+    }
+    if let Some(path) = &options.markdown {
+        write(path, coverage::markdown(&reports).into_bytes())?;
     }
     Ok(sum(|r| r.failed) == 0)
 }

@@ -29,6 +29,10 @@ pub struct OpCount {
     pub failed: usize,
     pub unsupported: usize,
     pub not_applicable: usize,
+    /// Gradients compared in cases that passed.
+    pub gradients: usize,
+    /// Cases among those passed that had to be refused.
+    pub refusals: usize,
 }
 
 /// Counts and remarks of one file.
@@ -81,6 +85,13 @@ impl FileReport {
                 self.not_applicable_cases.push(remark(why));
             }
         }
+    }
+
+    /// What a case of `op` that passed consisted of.
+    pub fn checked(&mut self, op: &str, gradients: usize, refusal: bool) {
+        let count = self.ops.entry(op.to_string()).or_default();
+        count.gradients += gradients;
+        count.refusals += usize::from(refusal);
     }
 
     /// Ops whose every case passed or does not apply.
