@@ -17,11 +17,12 @@
 //! ```
 
 pub use gradus_autograd::functional::{
-    CrossEntropy, Reduction, TripletMargin, binary_cross_entropy, binary_cross_entropy_with_logits,
-    cosine_embedding_loss, cross_entropy, cross_entropy_soft, gaussian_nll_loss,
-    hinge_embedding_loss, huber_loss, kl_div, l1_loss, margin_ranking_loss, mse_loss,
-    multi_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
-    triplet_margin_loss,
+    CrossEntropy, Ctc, Reduction, TripletMargin, binary_cross_entropy,
+    binary_cross_entropy_with_logits, cosine_embedding_loss, cross_entropy, cross_entropy_soft,
+    ctc_loss, gaussian_nll_loss, hinge_embedding_loss, huber_loss, kl_div, l1_loss,
+    margin_ranking_loss, mse_loss, multi_margin_loss, multilabel_margin_loss,
+    multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
+    triplet_margin_loss, triplet_margin_with_distance_loss,
 };
 
 use gradus_autograd::Var;
@@ -222,4 +223,83 @@ losses! {
         options: TripletMargin = TripletMargin::default(),
     }
     (s, anchor: &Var, positive: &Var, negative: &Var) triplet_margin_loss(anchor, positive, negative, &s.options);
+
+    /// How far the right class is from being above each other one by a margin: (B, C) or (C), classes (B) or one.
+    MultiMarginLoss {
+        /// Power of each distance, 1 or 2 (1).
+        p: u32 = 1,
+        /// The margin (1).
+        margin: f64 = 1.0,
+        /// A weight for each class: (C).
+        weight: Option<Tensor> = None,
+        /// Mean, sum or none.
+        reduction: Reduction = Reduction::Mean,
+    }
+    (s, x: &Var, target: &Tensor) multi_margin_loss(x, target, s.p, s.margin, s.weight.as_ref(), s.reduction);
+
+    /// How far each right label is from being above each wrong one by 1: (B, C) or (C), labels of that shape ended by -1.
+    MultiLabelMarginLoss {
+        /// Mean, sum or none.
+        reduction: Reduction = Reduction::Mean,
+    }
+    (s, x: &Var, target: &Tensor) multilabel_margin_loss(x, target, s.reduction);
+
+    /// Cross-entropy of each class for itself, the mean over classes: (B, C) or (C) against truths 0 and 1 of that shape.
+    MultiLabelSoftMarginLoss {
+        /// A weight for each class: (C).
+        weight: Option<Tensor> = None,
+        /// Mean, sum or none.
+        reduction: Reduction = Reduction::Mean,
+    }
+    (s, x: &Var, target: &Var) multilabel_soft_margin_loss(x, target, s.weight.as_ref(), s.reduction);
+
+    /// Connectionist temporal classification: log-probabilities (T, B, C), targets (B, S) or end to end, and the length of each.
+    CTCLoss {
+        /// Blank, reduction and what an impossible target costs.
+        options: Ctc = Ctc::default(),
+    }
+    (s, log_probs: &Var, targets: &Tensor, input_lengths: &[usize], target_lengths: &[usize])
+        ctc_loss(log_probs, targets, input_lengths, target_lengths, &s.options);
+}
+
+/// [`TripletMarginLoss`] with a distance of one's own.
+#[derive(Clone, Debug)]
+pub struct TripletMarginWithDistanceLoss<D> {
+    /// The distance between two inputs, one for each sample.
+    pub distance: D,
+    /// The margin (1).
+    pub margin: f64,
+    /// The negative's distance to the positive counts where it is smaller (no).
+    pub swap: bool,
+    /// Mean, sum or none.
+    pub reduction: Reduction,
+}
+
+impl<D: Fn(&Var, &Var) -> Result<Var>> TripletMarginWithDistanceLoss<D> {
+    /// With this distance and PyTorch's defaults.
+    pub fn new(distance: D) -> Self {
+        Self {
+            distance,
+            margin: 1.0,
+            swap: false,
+            reduction: Reduction::Mean,
+        }
+    }
+
+    /// The loss of these operands.
+    ///
+    /// # Errors
+    /// The distance's, or when the margin is not above 0.
+    pub fn forward(&self, anchor: &Var, positive: &Var, negative: &Var) -> Result<Var> {
+        let (margin, swap) = (self.margin, self.swap);
+        triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            &self.distance,
+            margin,
+            swap,
+            self.reduction,
+        )
+    }
 }

@@ -1,260 +1,12 @@
-//! Layers against values computed by PyTorch in f64 (`pytorch_layers.json`): masks, both directions, initial states, running
-//! statistics, padding. Parameters and inputs are sines and cosines, so nothing but results had to be stored.
+//! Layers against values computed by PyTorch in f64: running statistics, padding, distances, losses; and what layers refuse.
 
 mod common;
 
-use common::{distance, numbers};
+use common::{check, filled, input};
 use gradus_autograd::Var;
+use gradus_nn::loss::*;
 use gradus_nn::*;
 use gradus_tensor::{DType, Result, Tensor};
-use serde_json::Value;
-
-/// Element `k` of the parameter `name` is `0.4 sin(0.7 k + s)` with a phase from the name; variances are above 1.
-fn filled<M: Module>(mut module: M) -> Result<M> {
-    module.to_dtype(DType::F64)?;
-    let mut state = module.state_dict();
-    for (name, tensor) in &mut state {
-        if name.ends_with("num_batches_tracked") {
-            continue;
-        }
-        let phase = (name.bytes().map(usize::from).sum::<usize>() % 97) as f64;
-        let wave = |k: usize| (0.7 * k as f64 + phase).sin() * 0.4;
-        let value = |k: usize| {
-            if name.ends_with("running_var") {
-                1.0 + wave(k).abs()
-            } else {
-                wave(k)
-            }
-        };
-        *tensor = Tensor::from_vec(
-            (0..tensor.numel()).map(value).collect::<Vec<f64>>(),
-            tensor.shape(),
-        )?;
-    }
-    module.load_state_dict(&state, true)?;
-    Ok(module)
-}
-
-fn input(shape: &[usize], phase: f64) -> Var {
-    let n = shape.iter().product();
-    let values: Vec<f64> = (0..n).map(|k| (k as f64 * 0.9 + phase).cos()).collect();
-    Var::from(Tensor::from_vec(values, shape).unwrap())
-}
-
-fn mask(shape: [usize; 2], ones: &[usize]) -> Tensor {
-    let values: Vec<bool> = (0..shape[0] * shape[1])
-        .map(|i| ones.contains(&i))
-        .collect();
-    Tensor::from_vec(values, shape).unwrap()
-}
-
-fn listed(module: &dyn Module) -> Vec<String> {
-    module
-        .named_parameters()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect()
-}
-
-#[track_caller]
-fn check(name: &str, actual: &[&Var]) {
-    let all: Value = serde_json::from_str(include_str!("pytorch_layers.json")).unwrap();
-    let expected = all[name].as_array().unwrap();
-    assert_eq!(actual.len(), expected.len(), "{name}");
-    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-        let shape: Vec<usize> = common::list(&expected["shape"])
-            .into_iter()
-            .map(|d| d as usize)
-            .collect();
-        assert_eq!(actual.dims(), shape, "{name}: output {i}");
-        let far = distance(
-            &numbers(actual.value()),
-            &common::list(&expected["v"]),
-            1e-10,
-            1e-12,
-        );
-        assert!(far <= 1.0, "{name}: output {i} is {far} tolerances away");
-    }
-}
-
-#[test]
-fn attention_and_its_masks() -> Result<()> {
-    let mut attention = filled(MultiheadAttention::with(6, 2, 0.3, true)?)?;
-    attention.eval();
-    let (q, k, v) = (
-        input(&[4, 2, 6], 0.3),
-        input(&[3, 2, 6], 0.5),
-        input(&[3, 2, 6], 0.8),
-    );
-    let (y, weights) = attention.forward_with_weights(&q, &k, &v, AttentionMask::default())?;
-    check("mha_cross", &[&y, &weights]);
-    let (attn, padding) = (mask([4, 3], &[1, 5, 9]), mask([2, 3], &[2, 4]));
-    let masks = AttentionMask {
-        attn_mask: Some(&attn),
-        key_padding_mask: Some(&padding),
-        is_causal: false,
-    };
-    check("mha_masks", &[&attention.forward(&q, &k, &v, masks)?]);
-    let alone = input(&[3, 2, 6], 1.0).select(1, 0)?;
-    check(
-        "mha_unbatched",
-        &[&attention.forward(&alone, &alone, &alone, AttentionMask::default())?],
-    );
-
-    // A mask for each head, and one of numbers, say the same.
-    let per_head = attn.unsqueeze(0)?.broadcast_to([4, 4, 3])?;
-    let as_numbers = Tensor::zeros([4, 3], DType::F64)?.masked_fill(&attn, f64::NEG_INFINITY)?;
-    for other in [&per_head, &as_numbers] {
-        let masks = AttentionMask {
-            attn_mask: Some(other),
-            ..masks
-        };
-        check("mha_masks", &[&attention.forward(&q, &k, &v, masks)?]);
-    }
-    assert!(
-        attention
-            .forward(&q, &k, &input(&[5, 2, 6], 0.0), AttentionMask::default())
-            .is_err()
-    );
-    assert!(
-        attention
-            .forward(&q, &k, &input(&[3, 2, 5], 0.0), AttentionMask::default())
-            .is_err()
-    );
-    assert!(MultiheadAttention::new(6, 4).is_err() && MultiheadAttention::new(6, 0).is_err());
-    Ok(())
-}
-
-#[test]
-fn transformer_layers_in_both_orders() -> Result<()> {
-    for norm_first in [false, true] {
-        let encoder = TransformerOptions {
-            dim_feedforward: 8,
-            dropout: 0.0,
-            activation: FeedForward::GELU,
-            batch_first: true,
-            norm_first,
-            ..TransformerOptions::default()
-        };
-        let layer = filled(TransformerEncoderLayer::new(6, 2, &encoder)?)?;
-        let name = |stem: &str| format!("{stem}_{}", u8::from(norm_first));
-        check(
-            &name("encoder"),
-            &[&layer.forward(&input(&[2, 3, 6], 1.0), AttentionMask::default())?],
-        );
-
-        let decoder = TransformerOptions {
-            activation: FeedForward::ReLU,
-            batch_first: false,
-            ..encoder
-        };
-        let layer = filled(TransformerDecoderLayer::new(6, 2, &decoder)?)?;
-        let (x, memory) = (input(&[3, 2, 6], 1.0), input(&[4, 2, 6], 2.0));
-        let y = layer.forward(
-            &x,
-            &memory,
-            AttentionMask::causal(),
-            AttentionMask::default(),
-        )?;
-        check(&name("decoder"), &[&y]);
-    }
-    Ok(())
-}
-
-#[test]
-fn recurrent_layers_with_states() -> Result<()> {
-    let both = RecurrentOptions {
-        num_layers: 2,
-        bidirectional: true,
-        ..RecurrentOptions::default()
-    };
-    let rnn = filled(RNN::with(4, 3, &both)?.relu())?;
-    let (y, h) = rnn.forward(&input(&[5, 2, 4], 1.0), Some(&input(&[4, 2, 3], 0.2)))?;
-    check("rnn", &[&y, &h]);
-    let lstm = filled(LSTM::with(
-        4,
-        3,
-        &RecurrentOptions {
-            batch_first: true,
-            ..both
-        },
-    )?)?;
-    let state = (input(&[4, 2, 3], 0.2), input(&[4, 2, 3], 0.7));
-    let (y, (h, c)) = lstm.forward(&input(&[2, 5, 4], 1.0), Some((&state.0, &state.1)))?;
-    check("lstm", &[&y, &h, &c]);
-    let (y, (h, c)) = lstm.forward(&input(&[5, 4], 1.0), None)?;
-    check("lstm_unbatched", &[&y, &h, &c]);
-
-    // A cell is one step of its layer.
-    let (cell, mut layer) = (LSTMCell::new(4, 3, true)?, LSTM::new(4, 3)?);
-    assert_eq!(
-        listed(&cell),
-        ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
-    );
-    assert_eq!(
-        listed(&layer),
-        ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
-    );
-    let state = cell
-        .state_dict()
-        .into_iter()
-        .map(|(name, tensor)| (format!("{name}_l0"), tensor))
-        .collect();
-    layer.load_state_dict(&state, true)?;
-    let x = input(&[1, 2, 4], 1.0).to_dtype(DType::F32)?;
-    let (h, c) = cell.forward(&x.select(0, 0)?, None)?;
-    let (_, (layer_h, layer_c)) = layer.forward(&x, None)?;
-    assert_eq!(
-        (numbers(h.value()), numbers(c.value())),
-        (numbers(layer_h.value()), numbers(layer_c.value()))
-    );
-    let both = (h, c);
-    assert_eq!(
-        cell.forward(&x.select(0, 0)?, Some(&both))?.0.dims(),
-        [2, 3]
-    );
-    assert_eq!(
-        GRUCell::new(4, 3, true)?
-            .forward(&x.select(0, 0)?, Some(&both.0))?
-            .dims(),
-        [2, 3]
-    );
-    assert_eq!(
-        RNNCell::new(4, 3, false)?
-            .forward(&x.select(0, 0)?.select(0, 0)?, None)?
-            .dims(),
-        [3]
-    );
-    assert!(
-        GRU::with(
-            4,
-            3,
-            &RecurrentOptions {
-                num_layers: 0,
-                ..RecurrentOptions::default()
-            }
-        )
-        .is_err()
-    );
-
-    let gru = filled(GRU::new(4, 3)?)?;
-    let (y, h) = gru.forward(&input(&[5, 2, 4], 1.0), None)?;
-    check("gru", &[&y, &h]);
-
-    assert!(
-        gru.forward(&input(&[5, 2, 3], 1.0), None)
-            .unwrap_err()
-            .layer()
-            .starts_with("l0")
-    );
-    assert!(gru.forward(&input(&[5], 1.0), None).is_err());
-    assert!(gru.forward(&input(&[0, 2, 4], 1.0), None).is_err());
-    assert!(
-        gru.forward(&input(&[5, 2, 4], 1.0), Some(&input(&[2, 2, 3], 0.0)))
-            .is_err()
-    );
-    Ok(())
-}
 
 #[test]
 fn batch_norms_and_their_statistics() -> Result<()> {
@@ -385,4 +137,264 @@ fn nonsense_is_refused() {
     );
     assert!(GLU { dim: 2 }.forward(&x).is_err());
     assert!(Linear::builder(2, 2).dtype(DType::I64).build().is_err());
+}
+
+#[test]
+fn instance_norms_and_their_statistics() -> Result<()> {
+    let options = InstanceNormOptions {
+        momentum: 0.3,
+        affine: true,
+        track_running_stats: true,
+        ..InstanceNormOptions::default()
+    };
+    let mut norm = filled(InstanceNorm1d::with(3, options)?)?;
+    let a = norm.forward(&input(&[2, 3, 4], 1.0))?;
+    let b = norm.forward(&input(&[3, 4], 2.0))?;
+    norm.eval();
+    let c = norm.forward(&input(&[2, 3, 4], 3.0))?;
+    let state = norm.state_dict();
+    let (mean, var) = (&state["running_mean"], &state["running_var"]);
+    check(
+        "instance_norm_running",
+        &[&a, &b, &c, &Var::from(mean), &Var::from(var)],
+    );
+    let norm = InstanceNorm3d::new(3, false)?;
+    check(
+        "instance_norm_3d",
+        &[&norm.forward(&input(&[2, 3, 2, 2, 2], 1.0))?],
+    );
+    assert!(norm.forward(&input(&[2, 4, 2, 2, 2], 1.0)).is_err());
+    let norm = LocalResponseNorm {
+        size: 3,
+        alpha: 0.1,
+        beta: 0.6,
+        k: 2.0,
+    };
+    check(
+        "local_response_norm",
+        &[&norm.forward(&input(&[2, 5, 3], 1.0))?],
+    );
+    Ok(())
+}
+
+#[test]
+fn distances_pools_pads_and_shuffles() -> Result<()> {
+    let (a, b) = (input(&[2, 3], 1.0), input(&[2, 3], 2.0));
+    let cosine = CosineSimilarity {
+        dim: -1,
+        ..CosineSimilarity::default()
+    };
+    check("cosine_similarity", &[&cosine.forward(&a, &b)?]);
+    let distance = PairwiseDistance {
+        p: 3.0,
+        keepdim: true,
+        ..PairwiseDistance::default()
+    };
+    check("pairwise_distance", &[&distance.forward(&a, &b)?]);
+
+    let x = input(&[1, 2, 4, 4, 4], 1.0);
+    check(
+        "pools_3d",
+        &[
+            &MaxPool3d::new(2).stride(1).padding(1).forward(&x)?,
+            &AvgPool3d::new(3).stride(2).padding(1).forward(&x)?,
+            &AdaptiveAvgPool3d::new(3).forward(&x)?,
+            &AdaptiveMaxPool3d::new([1, 2, 3]).forward(&x)?,
+        ],
+    );
+    let (y, at) = MaxPool2d::new(2).forward_with_indices(&input(&[1, 2, 4, 4], 1.0))?;
+    check(
+        "max_pool_indices",
+        &[&y, &Var::from(at.to_dtype(DType::F64)?)],
+    );
+
+    let x = input(&[1, 2, 3, 4], 1.0);
+    check(
+        "pads",
+        &[
+            &ReflectionPad2d::new([1, 2, 2, 0]).forward(&x)?,
+            &ReplicationPad2d::new(1).forward(&x)?,
+            &CircularPad2d::new([3, 1, 0, 2]).forward(&x)?,
+            &ConstantPad2d::new([-1, 1, 0, 2], 0.5).forward(&x)?,
+            &ZeroPad2d::new(1).forward(&x)?,
+            &ReflectionPad1d::new(1).forward(&input(&[2, 4], 1.0))?,
+            &ReplicationPad3d::new(1).forward(&input(&[1, 2, 2, 2], 1.0))?,
+        ],
+    );
+    assert!(ZeroPad2d::new(1).forward(&input(&[3, 4], 1.0)).is_err());
+
+    let x = input(&[2, 8, 2, 4], 1.0);
+    check(
+        "shuffles",
+        &[
+            &PixelShuffle { upscale_factor: 2 }.forward(&x)?,
+            &PixelUnshuffle {
+                downscale_factor: 2,
+            }
+            .forward(&x)?,
+            &ChannelShuffle { groups: 4 }.forward(&x)?,
+            &Softmax2d.forward(&x)?,
+        ],
+    );
+    Ok(())
+}
+
+#[test]
+fn tables_and_bags() -> Result<()> {
+    let mut table = Embedding::with_padding(5, 3, 2)?;
+    (table.max_norm, table.scale_grad_by_freq) = (Some(0.5), true);
+    let mut table = filled(table)?;
+    let ids = Tensor::from_slice(&[1_i64, 2, 4, 1, 0, 1], [2, 3])?;
+    let y = table.forward(&ids)?;
+    let gradients = y.square()?.sum(.., false)?.backward()?;
+    let dw = Var::from(gradients.get(table.weight.var()).unwrap());
+    table.renorm(&ids)?; // PyTorch has changed its table by now
+    check("embedding_options", &[&y, &dw, table.weight.var()]);
+    assert!(table.renorm(&Tensor::from_slice(&[5_i64], 1)?).is_err());
+
+    let ids = Tensor::from_slice(&[1_i64, 2, 4, 5, 4, 3], 6)?;
+    for (name, mode) in [
+        ("sum", BagMode::Sum),
+        ("mean", BagMode::Mean),
+        ("max", BagMode::Max),
+    ] {
+        let mut bag = filled(EmbeddingBag::new(6, 3)?)?;
+        (bag.mode, bag.padding_idx) = (mode, Some(1));
+        let starts = Tensor::from_slice(&[0_i64, 2, 2], 3)?;
+        let y = bag.forward(&ids, Some(&starts), None)?;
+        let gradients = y.square()?.sum(.., false)?.backward()?;
+        let dw = Var::from(gradients.get(bag.weight.var()).unwrap());
+        check(&format!("embedding_bag_{name}"), &[&y, &dw]);
+    }
+    let mut bag = filled(EmbeddingBag::new(6, 3)?)?;
+    (bag.mode, bag.include_last_offset) = (BagMode::Sum, true);
+    let ends = Tensor::from_slice(&[0_i64, 2, 6], 3)?;
+    let weights = input(&[6], 0.3);
+    check(
+        "embedding_bag_weighted",
+        &[&bag.forward(&ids, Some(&ends), Some(&weights))?],
+    );
+    Ok(())
+}
+
+/// A loss and its gradient for `x`.
+fn with_gradient(name: &str, x: &Var, loss: &Var) -> Result<()> {
+    let gradients = loss.sum(.., false)?.backward()?;
+    let dx = Var::from(gradients.get(x).unwrap());
+    check(name, &[loss, &dx]);
+    Ok(())
+}
+
+#[test]
+fn losses_of_several_labels() -> Result<()> {
+    let x = Var::leaf(input(&[3, 4], 1.0).into_value())?;
+    let weight = Some(Tensor::from_slice(&[0.5, 1.0, 2.0, 0.25], 4)?);
+    let criterion = MultiMarginLoss {
+        p: 2,
+        margin: 0.7,
+        weight: weight.clone(),
+        reduction: Reduction::None,
+    };
+    let classes = Tensor::from_slice(&[0_i64, 3, 2], 3)?;
+    with_gradient("multi_margin", &x, &criterion.forward(&x, &classes)?)?;
+
+    let criterion = MultiLabelMarginLoss {
+        reduction: Reduction::None,
+    };
+    let labels = Tensor::from_slice(&[3_i64, 0, -1, 1, -1, 2, 0, 1, 0, 1, 2, 3], [3, 4])?;
+    with_gradient("multilabel_margin", &x, &criterion.forward(&x, &labels)?)?;
+    let beyond = labels.add_scalar(1)?;
+    assert!(criterion.forward(&x, &beyond).is_err());
+
+    let criterion = MultiLabelSoftMarginLoss {
+        weight,
+        ..MultiLabelSoftMarginLoss::default()
+    };
+    let truth = input(&[3, 4], 2.0).value().gt_scalar(0)?;
+    let truth = Var::from(truth.to_dtype(DType::F64)?);
+    with_gradient("multilabel_soft", &x, &criterion.forward(&x, &truth)?)?;
+
+    let taxi = |p: &Var, q: &Var| p.sub(q)?.abs()?.sum(-1, false);
+    let criterion = TripletMarginWithDistanceLoss {
+        margin: 2.0,
+        swap: true,
+        ..TripletMarginWithDistanceLoss::new(taxi)
+    };
+    let (p, n) = (input(&[3, 4], 1.5), input(&[3, 4], 2.5));
+    with_gradient("triplet_distance", &x, &criterion.forward(&x, &p, &n)?)
+}
+
+#[test]
+fn ctc() -> Result<()> {
+    let x = Var::leaf(input(&[6, 3, 4], 0.4).into_value())?; // (T, B, C)
+    let log_probs = x.log_softmax(-1)?;
+    let targets = Tensor::from_slice(&[1_i64, 1, 3, 2, 0, 0, 3, 2, 1], [3, 3])?;
+    for (name, reduction) in [
+        ("none", Reduction::None),
+        ("mean", Reduction::Mean),
+        ("sum", Reduction::Sum),
+    ] {
+        let options = Ctc {
+            reduction,
+            zero_infinity: true,
+            ..Ctc::default()
+        };
+        let loss = CTCLoss { options }.forward(&log_probs, &targets, &[6, 4, 2], &[3, 1, 3])?;
+        with_gradient(&format!("ctc_{name}"), &x, &loss)?;
+    }
+    let options = Ctc {
+        blank: 2,
+        reduction: Reduction::None,
+        zero_infinity: false,
+    };
+    let joined = Tensor::from_slice(&[1_i64, 0, 3, 3], 4)?;
+    let loss = CTCLoss { options }.forward(&log_probs, &joined, &[6, 6, 2], &[1, 3, 0])?;
+    with_gradient("ctc_joined", &x, &loss)?;
+    let short = ctc_loss(
+        &log_probs,
+        &targets,
+        &[6, 4, 2],
+        &[3, 1, 3],
+        &Ctc::default(),
+    )?;
+    assert_eq!(short.item::<f64>()?, f64::INFINITY);
+    assert!(ctc_loss(&log_probs, &targets, &[7, 4, 2], &[3, 1, 3], &options).is_err());
+    assert!(ctc_loss(&log_probs, &joined, &[6, 4, 2], &[3, 1, 3], &options).is_err());
+    Ok(())
+}
+
+#[test]
+fn what_only_training_does() -> Result<()> {
+    gradus_tensor::random::manual_seed(3);
+    let x = input(&[4, 50, 6], 0.2);
+    let mut drop = Dropout1d::new(0.5);
+    let y = drop.forward(&x)?.value().to_vec::<f64>()?;
+    let whole = |row: &[f64]| row.iter().all(|&y| y == 0.0) || row.iter().all(|&y| y != 0.0);
+    assert!(y.chunks(6).all(whole), "channels are dropped whole");
+    let dropped = y.chunks(6).filter(|row| row[0] == 0.0).count();
+    assert!((70..130).contains(&dropped), "{dropped} of 200");
+    drop.eval();
+    assert_eq!(
+        drop.forward(&x)?.value().to_vec::<f64>()?,
+        x.value().to_vec::<f64>()?
+    );
+
+    // SELU's fixed point: mean 0 and variance 1 stay.
+    let noise =
+        gradus_tensor::random::with_default(|rng| Tensor::randn([20_000], DType::F64, rng))?;
+    let y = AlphaDropout::new(0.2)
+        .forward(&Var::from(noise))?
+        .into_value();
+    assert!(y.mean(.., false)?.item::<f64>()?.abs() < 0.05);
+    assert!((y.var(.., 1.0, false)?.item::<f64>()? - 1.0).abs() < 0.05);
+    assert!(Dropout3d::new(0.5).forward(&x).is_err());
+
+    let mut slopes = RReLU::default();
+    let minus = Var::from(Tensor::full([100], -1.0, DType::F64)?);
+    let y = slopes.forward(&minus)?.value().to_vec::<f64>()?;
+    assert!(y.iter().all(|y| (-1.0 / 3.0..=-0.125).contains(y)) && y[0] != y[1]);
+    slopes.eval();
+    let y = slopes.forward(&minus)?.value().to_vec::<f64>()?;
+    assert!(y.iter().all(|y| (y + 11.0 / 48.0).abs() < 1e-12));
+    Ok(())
 }

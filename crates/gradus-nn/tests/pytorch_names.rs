@@ -34,6 +34,21 @@ fn every_layer_has_pytorchs_names_and_shapes() -> Result<()> {
         track_running_stats: false,
         ..BatchNormOptions::default()
     };
+    let kv = AttentionOptions {
+        kdim: Some(5),
+        vdim: Some(4),
+        add_bias_kv: true,
+        ..AttentionOptions::default()
+    };
+    let projected = RecurrentOptions {
+        proj_size: 2,
+        ..RecurrentOptions::default()
+    };
+    let running = InstanceNormOptions {
+        affine: true,
+        track_running_stats: true,
+        ..InstanceNormOptions::default()
+    };
     let layers: Vec<(&str, Box<dyn Module>)> = vec![
         ("Linear", Box::new(Linear::new(3, 2)?)),
         ("Bilinear", Box::new(Bilinear::new(2, 3, 4, true)?)),
@@ -89,6 +104,20 @@ fn every_layer_has_pytorchs_names_and_shapes() -> Result<()> {
             "TransformerEncoder",
             Box::new(TransformerEncoder::new(6, 2, 2, &transformer)?),
         ),
+        (
+            "MultiheadAttention_kv",
+            Box::new(MultiheadAttention::with_options(6, 2, &kv)?),
+        ),
+        ("LSTM_proj", Box::new(LSTM::with(3, 4, &projected)?)),
+        (
+            "InstanceNorm2d_running",
+            Box::new(InstanceNorm2d::with(3, running)?),
+        ),
+        (
+            "Transformer",
+            Box::new(Transformer::new(6, 2, 1, 1, &transformer)?),
+        ),
+        ("EmbeddingBag", Box::new(EmbeddingBag::new(7, 3)?)),
     ];
     let mut expected: BTreeMap<&str, Vec<(String, Vec<usize>)>> = BTreeMap::new();
     for line in include_str!("pytorch_names.txt")

@@ -50,6 +50,73 @@ fn table_grad(dy: &Var, indices: &Tensor, rows: usize, padding_idx: Option<usize
         })
 }
 
+/// [`embedding`] whose gradient divides each row's by how often the row is named: PyTorch's `scale_grad_by_freq`.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional::embedding_scale_grad_by_freq};
+/// # use gradus_tensor::{DType, Tensor};
+/// let table = Var::leaf(Tensor::zeros([2, 1], DType::F32)?)?; // (V, C)
+/// let y = embedding_scale_grad_by_freq(&Tensor::from_slice(&[1i64, 1, 0], 3)?, &table, None)?;
+/// let dy = y.sum(.., false)?.backward()?;
+/// assert_eq!(dy.get(&table).unwrap().to_vec::<f32>()?, [1.0, 1.0]); // not 2 for row 1
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`embedding`].
+pub fn embedding_scale_grad_by_freq(
+    indices: &Tensor,
+    weight: &Var,
+    padding_idx: Option<usize>,
+) -> Result<Var> {
+    let y = embedding(indices, &weight.detach(), padding_idx)?.into_value(); // (…, C)
+    let flat = indices.to_dtype(DType::I64)?.flatten(0, -1)?;
+    let ones = Tensor::ones(flat.shape(), y.dtype())?;
+    let counts = Tensor::zeros(weight.dims()[0], y.dtype())?.index_add(0, &flat, &ones, 1)?; // (V)
+    let share = counts.index_select(0, &flat)?.reciprocal_()?;
+    let share = Var::from(share.reshape(indices.shape())?.unsqueeze(-1)?); // (…, 1)
+    let indices = indices.clone();
+    Op::new("embedding")
+        .inputs(&[weight])
+        .record(y, move |ctx, dy| {
+            table_grad(&dy.mul(&share)?, &indices, ctx.shape(0)[0], padding_idx)
+        })
+}
+
+/// The table with the rows that `indices` name shortened to `max_norm` where their p-norm is above it: what PyTorch's `max_norm`
+/// does to the table before a look-up.
+///
+/// ```
+/// # use gradus_autograd::functional::embedding_renorm;
+/// # use gradus_tensor::Tensor;
+/// let table = Tensor::from_slice(&[3f64, 4.0, 3.0, 4.0], [2, 2])?;
+/// let table = embedding_renorm(&table, &Tensor::from_slice(&[1i64], 1)?, 1.0, 2.0)?;
+/// let y = table.to_vec::<f64>()?;
+/// assert!(y[..2] == [3.0, 4.0] && (y[2] - 0.6).abs() < 1e-6 && (y[3] - 0.8).abs() < 1e-6);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the table is not a matrix or an index is out of range.
+pub fn embedding_renorm(
+    table: &Tensor,
+    indices: &Tensor,
+    max_norm: f64,
+    norm_type: f64,
+) -> Result<Tensor> {
+    let flat = indices.flatten(0, -1)?;
+    let rows = table
+        .embedding(&flat)
+        .map_err(|e| e.in_op("embedding_renorm"))?;
+    let norm = rows.norm(norm_type, -1, true)?; // (N, 1)
+    let scale = norm
+        .add_scalar(1e-7)?
+        .reciprocal_()?
+        .mul_scalar_(max_norm)?;
+    let scale = scale.masked_fill(&norm.le_scalar(max_norm)?, 1)?;
+    table.index_copy(0, &flat, &rows.mul(&scale)?)
+}
+
 /// How [`embedding_bag`] joins the rows of a bag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BagMode {

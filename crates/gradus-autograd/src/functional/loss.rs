@@ -1,6 +1,6 @@
 //! Losses between values of one shape: regression, probabilities, distributions.
 
-use gradus_tensor::{Error, Result, Tensor};
+use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -54,12 +54,14 @@ impl std::str::FromStr for Reduction {
 
 /// `(x − target)²`.
 pub fn mse_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
-    reduction.apply(&x.sub(target)?.square()?)
+    let d = x.sub(target).in_op("mse_loss")?;
+    reduction.apply(&d.square()?)
 }
 
 /// `|x − target|`.
 pub fn l1_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
-    reduction.apply(&x.sub(target)?.abs()?)
+    let d = x.sub(target).in_op("l1_loss")?;
+    reduction.apply(&d.abs()?)
 }
 
 /// `d²/(2 beta)` where `|d| < beta`, else `|d| − beta/2`, of `d = x − target` (beta 1).
@@ -135,7 +137,17 @@ pub fn binary_cross_entropy(
     {
         return Err(Error::value(
             "binary_cross_entropy",
-            "an input is not in 0..=1; for logits use binary_cross_entropy_with_logits",
+            format!(
+                "inputs from {} to {} are not probabilities in 0..=1; for logits use binary_cross_entropy_with_logits",
+                x.value()
+                    .amin(.., false)?
+                    .to_dtype(DType::F64)?
+                    .item::<f64>()?,
+                x.value()
+                    .amax(.., false)?
+                    .to_dtype(DType::F64)?
+                    .item::<f64>()?
+            ),
         ));
     }
     let losses = probability_loss(x, target)?;

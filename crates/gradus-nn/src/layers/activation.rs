@@ -5,7 +5,7 @@ use gradus_autograd::{Var, functional as F};
 use gradus_tensor::{DType, Result, Tensor};
 
 use crate::layer::Layer;
-use crate::module::{Module, Param};
+use crate::module::{Mode, Module, Param};
 
 /// Activations without arguments.
 macro_rules! plain {
@@ -127,6 +127,39 @@ with_arguments! {
         /// 0.
         value: f64 = 0.0
     } => |s, x| x.threshold(s.threshold, s.value);
+}
+
+/// `x` above 0; below, `x` times a slope drawn for each element in training, and the mean slope in evaluation (Xu et al. 2015).
+#[derive(Clone, Copy, Debug, Module)]
+pub struct RReLU {
+    /// 1/8.
+    pub lower: f64,
+    /// 1/3.
+    pub upper: f64,
+    mode: Mode,
+}
+
+impl RReLU {
+    /// With slopes between these two.
+    pub fn new(lower: f64, upper: f64) -> Self {
+        Self {
+            lower,
+            upper,
+            mode: Mode::Training,
+        }
+    }
+}
+
+impl Default for RReLU {
+    fn default() -> Self {
+        Self::new(1.0 / 8.0, 1.0 / 3.0)
+    }
+}
+
+impl Layer for RReLU {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        F::rrelu(x, self.lower, self.upper, self.mode.is_training())
+    }
 }
 
 /// `x` above 0, a learned slope below: one for all, or one for each channel (dimension 1).

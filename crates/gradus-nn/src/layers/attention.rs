@@ -1,14 +1,14 @@
-//! Multi-head attention. Parameter names, layout (q, k, v one above the other in `in_proj_weight`), defaults and
-//! initialisation are `torch.nn.MultiheadAttention`'s. It is not a fused kernel: the scores (B, nh, T, S) are formed.
+//! Multi-head attention as a layer. Parameter names, layout (q, k, v one above the other in `in_proj_weight`), defaults and
+//! initialisation are `torch.nn.MultiheadAttention`'s; the arithmetic is `functional::multi_head_attention_forward`.
 //! Source: Vaswani et al. 2017 (arXiv:1706.03762).
 
-use gradus_autograd::{Var, functional as F};
-use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
+use gradus_autograd::Var;
+use gradus_autograd::functional::{InProjection, MultiHeadAttention, multi_head_attention_forward};
+use gradus_tensor::{DType, Error, Result, Tensor};
 
 use crate::init;
-use crate::layer::Layer;
 use crate::layers::Linear;
-use crate::layers::dropout::drop;
+use crate::layers::dropout::check_p;
 use crate::module::{Mode, Module, Param};
 
 /// What a query may not see.
@@ -16,7 +16,7 @@ use crate::module::{Mode, Module, Param};
 pub struct AttentionMask<'a> {
     /// (T, S), (B, T, S), or (B · nh, T, S): true where a query may not look (bool), or numbers added to the scores.
     pub attn_mask: Option<&'a Tensor>,
-    /// (B, S): true where a key is padding.
+    /// (B, S): true where a key is padding, or numbers added to its scores.
     pub key_padding_mask: Option<&'a Tensor>,
     /// A query sees itself and what came before it.
     pub is_causal: bool,
@@ -28,6 +28,39 @@ impl AttentionMask<'_> {
         Self {
             is_causal: true,
             ..Self::default()
+        }
+    }
+}
+
+/// Options of a [`MultiheadAttention`]; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionOptions {
+    /// Of the weights of attention (0).
+    pub dropout: f64,
+    /// With biases (it is).
+    pub bias: bool,
+    /// With a learned key and value beside those given (no).
+    pub add_bias_kv: bool,
+    /// With a key and value of zeros beside those given (no).
+    pub add_zero_attn: bool,
+    /// Width of the keys (`None`: that of the queries).
+    pub kdim: Option<usize>,
+    /// Width of the values (`None`: that of the queries).
+    pub vdim: Option<usize>,
+    /// (B, T, C) rather than (T, B, C) (no).
+    pub batch_first: bool,
+}
+
+impl Default for AttentionOptions {
+    fn default() -> Self {
+        Self {
+            dropout: 0.0,
+            bias: true,
+            add_bias_kv: false,
+            add_zero_attn: false,
+            kdim: None,
+            vdim: None,
+            batch_first: false,
         }
     }
 }
@@ -48,10 +81,20 @@ impl AttentionMask<'_> {
 /// ```
 #[derive(Clone, Debug, Module)]
 pub struct MultiheadAttention {
-    /// (3 C, C): the matrices of queries, keys and values.
-    pub in_proj_weight: Param,
+    /// (3 C, C): the matrices of queries, keys and values; absent where their widths differ.
+    pub in_proj_weight: Option<Param>,
+    /// (C, C), where keys or values have a width of their own.
+    pub q_proj_weight: Option<Param>,
+    /// (C, kdim), likewise.
+    pub k_proj_weight: Option<Param>,
+    /// (C, vdim), likewise.
+    pub v_proj_weight: Option<Param>,
     /// (3 C)
     pub in_proj_bias: Option<Param>,
+    /// (1, 1, C): the learned key.
+    pub bias_k: Option<Param>,
+    /// (1, 1, C): the learned value.
+    pub bias_v: Option<Param>,
     /// (C) to (C), over the joined heads.
     pub out_proj: Linear,
     /// Of the weights of attention.
@@ -59,6 +102,8 @@ pub struct MultiheadAttention {
     mode: Mode,
     /// How many heads.
     pub num_heads: usize,
+    /// With a key and value of zeros.
+    pub add_zero_attn: bool,
     /// (B, T, C) rather than (T, B, C).
     pub batch_first: bool,
 }
@@ -69,37 +114,76 @@ impl MultiheadAttention {
     /// # Errors
     /// When the heads do not divide the width, or the memory cannot be had.
     pub fn new(embed_dim: usize, num_heads: usize) -> Result<Self> {
-        Self::with(embed_dim, num_heads, 0.0, true)
+        Self::with_options(embed_dim, num_heads, &AttentionOptions::default())
     }
 
     /// With this dropout, with or without biases.
     ///
     /// # Errors
-    /// As [`MultiheadAttention::new`].
+    /// As [`MultiheadAttention::with_options`].
     pub fn with(embed_dim: usize, num_heads: usize, dropout: f64, bias: bool) -> Result<Self> {
+        let options = AttentionOptions {
+            dropout,
+            bias,
+            ..AttentionOptions::default()
+        };
+        Self::with_options(embed_dim, num_heads, &options)
+    }
+
+    /// With a choice of options.
+    ///
+    /// # Errors
+    /// When the heads do not divide the width, the dropout is not a probability, or the memory cannot be had.
+    pub fn with_options(
+        embed_dim: usize,
+        num_heads: usize,
+        options: &AttentionOptions,
+    ) -> Result<Self> {
+        const OP: &str = "MultiheadAttention";
         if num_heads == 0 || !embed_dim.is_multiple_of(num_heads) {
             return Err(Error::value(
-                "MultiheadAttention",
-                format!("a width of {embed_dim} does not divide into {num_heads} heads"),
+                OP,
+                format!(
+                    "embed_dim {embed_dim} does not divide into {num_heads} heads; choose num_heads that divides it"
+                ),
             ));
         }
+        check_p(OP, options.dropout)?;
+        let (kdim, vdim) = (
+            options.kdim.unwrap_or(embed_dim),
+            options.vdim.unwrap_or(embed_dim),
+        );
+        let packed = kdim == embed_dim && vdim == embed_dim;
         let rows = embed_dim.saturating_mul(3);
-        let mut out_proj = Linear::builder(embed_dim, embed_dim).bias(bias).build()?;
+        let matrix = |wanted: bool, rows: usize, columns: usize| {
+            let draw = || Param::new(init::xavier_uniform([rows, columns], 1.0, DType::F32)?);
+            wanted.then(draw).transpose()
+        };
+        let vector = |wanted: bool| {
+            let draw = || Param::new(init::xavier_normal([1, 1, embed_dim], 1.0, DType::F32)?);
+            wanted.then(draw).transpose()
+        };
+        let bias = || Param::new(Tensor::zeros([rows], DType::F32)?);
+        let mut out_proj = Linear::builder(embed_dim, embed_dim)
+            .bias(options.bias)
+            .build()?;
         if let Some(bias) = &mut out_proj.bias {
             bias.set(Tensor::zeros([embed_dim], DType::F32)?)?;
         }
         Ok(Self {
-            in_proj_weight: Param::new(init::xavier_uniform([rows, embed_dim], 1.0, DType::F32)?)?,
-            in_proj_bias: if bias {
-                Some(Param::new(Tensor::zeros([rows], DType::F32)?)?)
-            } else {
-                None
-            },
+            in_proj_weight: matrix(packed, rows, embed_dim)?,
+            q_proj_weight: matrix(!packed, embed_dim, embed_dim)?,
+            k_proj_weight: matrix(!packed, embed_dim, kdim)?,
+            v_proj_weight: matrix(!packed, embed_dim, vdim)?,
+            in_proj_bias: options.bias.then(bias).transpose()?,
+            bias_k: vector(options.add_bias_kv)?,
+            bias_v: vector(options.add_bias_kv)?,
             out_proj,
-            dropout,
+            dropout: options.dropout,
             mode: Mode::Training,
             num_heads,
-            batch_first: false,
+            add_zero_attn: options.add_zero_attn,
+            batch_first: options.batch_first,
         })
     }
 
@@ -110,7 +194,7 @@ impl MultiheadAttention {
         self
     }
 
-    /// The values, weighted for each query: (T, B, C) of queries and (S, B, C) of keys and values to (T, B, C);
+    /// The values, weighted for each query: (T, B, C) of queries, (S, B, kdim) of keys and (S, B, vdim) of values to (T, B, C);
     /// B first if so set, or without B.
     ///
     /// # Errors
@@ -119,7 +203,7 @@ impl MultiheadAttention {
         Ok(self.forward_with_weights(query, key, value, mask)?.0)
     }
 
-    /// The same, with the weights of each head, (B, nh, T, S).
+    /// The same, with the weights of each head, (B, nh, T, S); their mean over dimension 1 is what PyTorch gives by default.
     ///
     /// # Errors
     /// When the shapes do not fit.
@@ -130,116 +214,43 @@ impl MultiheadAttention {
         value: &Var,
         mask: AttentionMask,
     ) -> Result<(Var, Var)> {
-        let batched = query.rank() == 3;
-        if !(2..=3).contains(&query.rank())
-            || key.rank() != query.rank()
-            || value.rank() != query.rank()
-        {
-            let message = format!(
-                "queries {}, keys {} and values {} are not all (T, B, C)",
-                query.shape(),
-                key.shape(),
-                value.shape()
-            );
-            return Err(Error::shape("MultiheadAttention", message));
-        }
-        let in_order = |x: &Var| match (batched, self.batch_first) {
-            (false, _) => x.unsqueeze(0),
-            (true, true) => Ok(x.clone()),
-            (true, false) => x.transpose(0, 1),
-        };
-        let (q, k, v) = self.project(query, key, value)?;
-        let (q, k, v) = (
-            self.heads(&in_order(&q)?)?,
-            self.heads(&in_order(&k)?)?,
-            self.heads(&in_order(&v)?)?,
-        ); // (B, nh, T, hs)
-        let hs = q.dim(-1)?;
-
-        let scores = q.mul_scalar(1.0 / (hs as f64).sqrt())?.matmul(&k.mt()?)?; // (B, nh, T, S)
-        let weights = Self::masked(&scores, mask)?.softmax(-1)?;
-        let y = drop(&weights, weights.dims(), self.dropout, self.mode)?.matmul(&v)?; // (B, nh, T, hs)
-        let y = y.transpose(1, 2)?.flatten(2, 3)?; // (B, T, C)
-        let y = match (batched, self.batch_first) {
-            (false, _) => y.squeeze(0)?,
-            (true, true) => y,
-            (true, false) => y.transpose(0, 1)?,
-        };
-        Ok((self.out_proj.forward(&y).in_layer("out_proj")?, weights))
-    }
-
-    /// Queries, keys and values: one matrix product when all come from the same.
-    fn project(&self, query: &Var, key: &Var, value: &Var) -> Result<(Var, Var, Var)> {
-        let (weight, bias) = (
-            self.in_proj_weight.var(),
-            self.in_proj_bias.as_ref().map(Param::var),
-        );
-        let same = |a: &Var, b: &Var| {
-            let (x, y) = (a.value(), b.value());
-            a.id() == b.id() && x.shares_storage(y) && x.layout() == y.layout()
-        };
-        if same(query, key) && same(key, value) {
-            let parts = F::linear(query, weight, bias)
-                .in_layer("in_proj")?
-                .chunk(3, -1)?; // 3 of (.., C)
-            if let [q, k, v] = parts.as_slice() {
-                return Ok((q.clone(), k.clone(), v.clone()));
+        let in_proj_weight = match (
+            &self.in_proj_weight,
+            &self.q_proj_weight,
+            &self.k_proj_weight,
+            &self.v_proj_weight,
+        ) {
+            (Some(w), ..) => InProjection::Packed(w.var()),
+            (None, Some(q), Some(k), Some(v)) => {
+                InProjection::Separate([q.var(), k.var(), v.var()])
             }
-        }
-        let weights = weight.chunk(3, 0)?;
-        let biases = bias.map(|bias| bias.chunk(3, 0)).transpose()?;
-        let one = |x: &Var, i: usize| {
-            let weight = weights.get(i).ok_or_else(|| {
-                Error::shape("MultiheadAttention", "in_proj_weight does not divide by 3")
-            })?;
-            F::linear(x, weight, biases.as_ref().and_then(|biases| biases.get(i)))
-                .in_layer("in_proj")
-        };
-        Ok((one(query, 0)?, one(key, 1)?, one(value, 2)?))
-    }
-
-    /// (B, T, C) to (B, nh, T, hs).
-    fn heads(&self, x: &Var) -> Result<Var> {
-        let (&[batch, time, width], heads) = (x.dims(), self.num_heads) else {
-            return Err(Error::shape(
-                "MultiheadAttention",
-                format!("{} is not (B, T, C)", x.shape()),
-            ));
-        };
-        x.reshape([batch, time, heads, width / heads])?
-            .transpose(1, 2)
-    }
-
-    fn masked(scores: &Var, mask: AttentionMask) -> Result<Var> {
-        let &[batch, heads, t, s] = scores.dims() else {
-            return Ok(scores.clone());
-        };
-        let hide = |scores: &Var, mask: &Tensor| -> Result<Var> {
-            if mask.dtype() == DType::Bool {
-                scores.masked_fill(mask, f64::NEG_INFINITY)
-            } else {
-                scores.add(&Var::from(mask.to_dtype(scores.dtype())?))
+            _ => {
+                return Err(Error::value(
+                    "MultiheadAttention",
+                    "it has neither in_proj_weight nor all of q_proj_weight, k_proj_weight and v_proj_weight",
+                ));
             }
         };
-        let mut scores = scores.clone();
-        if mask.is_causal {
-            let row = Tensor::arange(0, t as i64, 1, DType::I64)?.unsqueeze(1)?; // (T, 1)
-            let column = Tensor::arange(0, s as i64, 1, DType::I64)?; // (S)
-            scores = hide(&scores, &column.gt(&row)?)?;
-        }
-        if let Some(mask) = mask.attn_mask {
-            let mask = match *mask.dims() {
-                [_, _] => mask.clone(),
-                [b, _, _] if b == batch * heads && heads > 1 => {
-                    mask.unflatten(0, [batch as isize, heads as isize])?
-                }
-                _ => mask.unsqueeze(1)?, // (B, 1, T, S)
-            };
-            scores = hide(&scores, &mask).in_op("attn_mask")?;
-        }
-        if let Some(mask) = mask.key_padding_mask {
-            scores = hide(&scores, &mask.unsqueeze(1)?.unsqueeze(1)?).in_op("key_padding_mask")?; // (B, 1, 1, S)
-        }
-        Ok(scores)
+        let bias_kv = self.bias_k.as_ref().zip(self.bias_v.as_ref());
+        let options = MultiHeadAttention {
+            in_proj_weight,
+            in_proj_bias: self.in_proj_bias.as_ref().map(Param::var),
+            bias_kv: bias_kv.map(|(k, v)| [k.var(), v.var()]),
+            add_zero_attn: self.add_zero_attn,
+            dropout_p: self.dropout,
+            out_proj_bias: self.out_proj.bias.as_ref().map(Param::var),
+            training: self.mode.is_training(),
+            key_padding_mask: mask.key_padding_mask,
+            attn_mask: mask.attn_mask,
+            is_causal: mask.is_causal,
+            average_attn_weights: false,
+            batch_first: self.batch_first,
+            ..MultiHeadAttention::new(
+                self.num_heads,
+                self.out_proj.weight.var(),
+                self.out_proj.weight.var(),
+            )
+        };
+        multi_head_attention_forward(query, key, value, &options)
     }
 }

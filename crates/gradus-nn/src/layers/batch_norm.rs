@@ -144,7 +144,7 @@ fn count(batches: Option<&Buffer>) -> Result<i64> {
 }
 
 /// Moves a running statistic towards the batch's by `share`.
-fn follow(running: &Buffer, batch: &Tensor, share: f64) -> Result<()> {
+pub(super) fn follow(running: &Buffer, batch: &Tensor, share: f64) -> Result<()> {
     let now = running.get();
     let batch = batch.to_dtype(now.dtype())?.mul_scalar_(share)?;
     running.set(now.mul_scalar(1.0 - share)?.add_(&batch)?);

@@ -19,6 +19,8 @@ pub struct CellWeights {
     pub bias_ih: Option<Param>,
     /// (G·H)
     pub bias_hh: Option<Param>,
+    /// (P, H), where an LSTM's output is projected to a smaller width.
+    pub weight_hr: Option<Param>,
 }
 
 impl CellWeights {
@@ -26,6 +28,7 @@ impl CellWeights {
         gates: usize,
         input: usize,
         hidden: usize,
+        proj: Option<usize>,
         bias: bool,
         dtype: DType,
     ) -> Result<Self> {
@@ -33,9 +36,10 @@ impl CellWeights {
         let draw = |shape: &[usize]| Param::new(default_uniform(shape, hidden, dtype)?);
         Ok(Self {
             weight_ih: draw(&[rows, input])?,
-            weight_hh: draw(&[rows, hidden])?,
+            weight_hh: draw(&[rows, proj.unwrap_or(hidden)])?,
             bias_ih: bias.then(|| draw(&[rows])).transpose()?,
             bias_hh: bias.then(|| draw(&[rows])).transpose()?,
+            weight_hr: proj.map(|proj| draw(&[proj, hidden])).transpose()?,
         })
     }
 
@@ -44,6 +48,23 @@ impl CellWeights {
         let mut shape = x.dims()[..x.rank().saturating_sub(1)].to_vec();
         shape.push(self.weight_hh.shape()[1]);
         Ok(Var::from(Tensor::zeros(shape, x.dtype())?))
+    }
+
+    /// Refuses an input (B, input) or a state (B, H) of a cell that do not fit it and each other.
+    fn check(&self, op: &'static str, x: &Var, states: &[&Var]) -> Result<()> {
+        let (input, hidden) = (self.weight_ih.shape()[1], self.weight_hh.shape()[1]);
+        let lead = &x.dims()[..x.rank().saturating_sub(1)];
+        let fits = |v: &Var, width: usize| v.dims().split_last() == Some((&width, lead));
+        if (1..=2).contains(&x.rank()) && fits(x, input) && states.iter().all(|s| fits(s, hidden)) {
+            return Ok(());
+        }
+        let given: Vec<String> = states.iter().map(|s| s.shape().to_string()).collect();
+        let message = format!(
+            "input {} and state {}: it takes (B, {input}) and (B, {hidden}), or both without B",
+            x.shape(),
+            given.join(", ")
+        );
+        Err(Error::shape(op, message))
     }
 
     /// What the input contributes to the gates: (B, G·H).
@@ -67,9 +88,13 @@ impl CellWeights {
     }
 
     /// `h'` of the plain cell.
-    pub(super) fn rnn(&self, x: &Var, h: &Var, relu: bool) -> Result<Var> {
-        let sum = self.of_input(x)?.add(&self.of_state(h)?)?;
-        if relu { sum.relu() } else { sum.tanh() }
+    pub(super) fn rnn_tanh(&self, x: &Var, h: &Var) -> Result<Var> {
+        self.of_input(x)?.add(&self.of_state(h)?)?.tanh()
+    }
+
+    /// `h'` of the plain cell with ReLU.
+    pub(super) fn rnn_relu(&self, x: &Var, h: &Var) -> Result<Var> {
+        self.of_input(x)?.add(&self.of_state(h)?)?.relu()
     }
 
     /// `(h', c')`, gates in the order i f g o.
@@ -79,7 +104,11 @@ impl CellWeights {
             return Err(Error::shape("LSTM", "the gates do not divide by 4"));
         };
         let c = f.sigmoid()?.mul(c)?.add(&i.sigmoid()?.mul(&g.tanh()?)?)?; // (B, H)
-        Ok((o.sigmoid()?.mul(&c.tanh()?)?, c))
+        let h = o.sigmoid()?.mul(&c.tanh()?)?; // (B, H)
+        match &self.weight_hr {
+            Some(weight) => Ok((F::linear(&h, weight.var(), None)?, c)), // (B, P)
+            None => Ok((h, c)),
+        }
     }
 
     /// `h'`, gates in the order r z n, with the reset gate after the matrix.
@@ -98,12 +127,13 @@ impl CellWeights {
     }
 }
 
-/// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`: (B, input) and (B, H) to (B, H), or without B.
+/// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`, or ReLU in place of tanh: (B, input) and (B, H) to (B, H), or without B.
 #[derive(Clone, Debug, Module)]
 pub struct RNNCell {
     /// (H, …)
     #[module(flatten)]
     pub weights: CellWeights,
+    relu: bool,
 }
 
 impl RNNCell {
@@ -113,8 +143,16 @@ impl RNNCell {
     /// When the memory cannot be had.
     pub fn new(input_size: usize, hidden_size: usize, bias: bool) -> Result<Self> {
         Ok(Self {
-            weights: CellWeights::new(1, input_size, hidden_size, bias, DType::F32)?,
+            weights: CellWeights::new(1, input_size, hidden_size, None, bias, DType::F32)?,
+            relu: false,
         })
+    }
+
+    /// With ReLU in place of tanh.
+    #[must_use]
+    pub fn relu(mut self) -> Self {
+        self.relu = true;
+        self
     }
 
     /// The next state; from zeros if there is none.
@@ -122,8 +160,12 @@ impl RNNCell {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, h: Option<&Var>) -> Result<Var> {
-        self.weights
-            .rnn(x, h.unwrap_or(&self.weights.zeros(x)?), false)
+        self.weights.check("RNNCell", x, h.as_slice())?;
+        let step = |h: &Var| match self.relu {
+            true => self.weights.rnn_relu(x, h),
+            false => self.weights.rnn_tanh(x, h),
+        };
+        step(h.unwrap_or(&self.weights.zeros(x)?))
     }
 }
 
@@ -142,7 +184,7 @@ impl LSTMCell {
     /// When the memory cannot be had.
     pub fn new(input_size: usize, hidden_size: usize, bias: bool) -> Result<Self> {
         Ok(Self {
-            weights: CellWeights::new(4, input_size, hidden_size, bias, DType::F32)?,
+            weights: CellWeights::new(4, input_size, hidden_size, None, bias, DType::F32)?,
         })
     }
 
@@ -151,6 +193,9 @@ impl LSTMCell {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, state: Option<&(Var, Var)>) -> Result<(Var, Var)> {
+        let given = state.map(|(h, c)| [h, c]);
+        self.weights
+            .check("LSTMCell", x, given.as_ref().map_or(&[], |s| s))?;
         match state {
             Some(state) => self.weights.lstm(x, state),
             None => self
@@ -175,7 +220,7 @@ impl GRUCell {
     /// When the memory cannot be had.
     pub fn new(input_size: usize, hidden_size: usize, bias: bool) -> Result<Self> {
         Ok(Self {
-            weights: CellWeights::new(3, input_size, hidden_size, bias, DType::F32)?,
+            weights: CellWeights::new(3, input_size, hidden_size, None, bias, DType::F32)?,
         })
     }
 
@@ -184,6 +229,7 @@ impl GRUCell {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, h: Option<&Var>) -> Result<Var> {
+        self.weights.check("GRUCell", x, h.as_slice())?;
         self.weights.gru(x, h.unwrap_or(&self.weights.zeros(x)?))
     }
 }

@@ -1,4 +1,5 @@
-//! Layers in a row ([`Sequential`]) and in a list ([`ModuleList`]). Neither computes anything of its own.
+//! Layers in a row ([`Sequential`]), in a list ([`ModuleList`]), under names ([`ModuleDict`]); and parameters likewise. None computes
+//! anything of its own.
 //! Names are PyTorch's: `0`, `1`, … or those given.
 
 use std::ops::{Index, IndexMut};
@@ -7,7 +8,7 @@ use gradus_autograd::Var;
 use gradus_tensor::{Result, ResultExt};
 
 use crate::layer::Layer;
-use crate::module::{Module, Part, PartMut, Path, Visit};
+use crate::module::{Module, Param, Part, PartMut, Path, Visit};
 
 /// Layers one after the other.
 ///
@@ -192,3 +193,114 @@ impl<M: Visit> Visit for ModuleList<M> {
 }
 
 impl<M: Visit> Module for ModuleList<M> {}
+
+/// Modules of one type under names, in the order they were put in; `Box<dyn Layer>` holds layers of several types.
+///
+/// ```
+/// use gradus_nn::{Linear, Module, ModuleDict};
+/// # fn main() -> gradus_tensor::Result<()> {
+/// let mut heads = ModuleDict::default();
+/// heads.insert("colour", Linear::new(4, 3)?);
+/// heads.insert("shape", Linear::new(4, 2)?);
+/// assert!(heads.get("colour").is_some() && heads.get("size").is_none());
+/// assert!(heads.state_dict().contains_key("shape.bias"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModuleDict<M>(Vec<(String, M)>);
+
+/// Parameters in a list, named by their index.
+///
+/// ```
+/// use gradus_nn::{Module, Param, ParameterList};
+/// use gradus_tensor::{DType, Tensor};
+/// # fn main() -> gradus_tensor::Result<()> {
+/// let scales = ParameterList(vec![Param::new(Tensor::ones([2], DType::F32)?)?, Param::new(Tensor::ones([3], DType::F32)?)?]);
+/// assert_eq!(scales.state_dict().into_keys().collect::<Vec<_>>(), ["0", "1"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ParameterList(pub Vec<Param>);
+
+/// Parameters under names, in the order they were put in.
+pub type ParameterDict = ModuleDict<Param>;
+
+impl<M> Default for ModuleDict<M> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<M> ModuleDict<M> {
+    /// Puts a module under a name, in place of the one that was there, which comes back.
+    pub fn insert(&mut self, name: impl Into<String>, module: M) -> Option<M> {
+        let name = name.into();
+        match self.get_mut(&name) {
+            Some(old) => Some(std::mem::replace(old, module)),
+            None => {
+                self.0.push((name, module));
+                None
+            }
+        }
+    }
+
+    /// The module of that name.
+    pub fn get(&self, name: &str) -> Option<&M> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, m)| m)
+    }
+
+    /// The module of that name, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut M> {
+        self.0.iter_mut().find(|(n, _)| n == name).map(|(_, m)| m)
+    }
+
+    /// Takes the module of that name out.
+    pub fn remove(&mut self, name: &str) -> Option<M> {
+        let at = self.0.iter().position(|(n, _)| n == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Names and modules in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &M)> {
+        self.0.iter().map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<M: Visit> Visit for ModuleDict<M> {
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&Path, Part<'a>)) {
+        f(path, Part::Module("ModuleDict"));
+        for (name, module) in &self.0 {
+            module.visit(&mut path.enter(name), f);
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, path: &mut Path, f: &mut dyn FnMut(&Path, PartMut<'a>)) {
+        for (name, module) in &mut self.0 {
+            module.visit_mut(&mut path.enter(name), f);
+        }
+    }
+}
+
+impl Visit for ParameterList {
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&Path, Part<'a>)) {
+        f(path, Part::Module("ParameterList"));
+        self.0.visit(path, f);
+    }
+    fn visit_mut<'a>(&'a mut self, path: &mut Path, f: &mut dyn FnMut(&Path, PartMut<'a>)) {
+        self.0.visit_mut(path, f);
+    }
+}
+
+impl<M: Visit> Module for ModuleDict<M> {}
+impl Module for ParameterList {}

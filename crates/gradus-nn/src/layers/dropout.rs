@@ -1,7 +1,7 @@
 //! Dropout: in training, some values become 0 and the others grow so that the mean stays. Draws from this thread's default
-//! generator. Source: Srivastava et al. 2014; `torch.nn.Dropout`, `Dropout2d`.
+//! generator. Source: Srivastava et al. 2014; the names are `torch.nn`'s.
 
-use gradus_autograd::Var;
+use gradus_autograd::{Var, functional as F};
 use gradus_tensor::random::with_default;
 use gradus_tensor::{Error, Result, Tensor};
 
@@ -48,16 +48,61 @@ impl Layer for Dropout {
     }
 }
 
-/// Zeroes whole channels, the first two dimensions' (B, C, …), with probability `p`.
+/// Layers that drop whole channels, one for each number of dimensions; they differ in what they accept.
+macro_rules! of_channels {
+    ($($(#[$doc:meta])* $name:ident, $ranks:pat, $accepts:literal, $lead:literal, $drop:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Module)]
+        pub struct $name {
+            /// The probability of dropping a channel.
+            pub p: f64,
+            mode: Mode,
+        }
+
+        impl $name {
+            /// Drops channels with probability `p`; `forward` fails unless `p` is in [0, 1].
+            pub fn new(p: f64) -> Self {
+                Self { p, mode: Mode::Training }
+            }
+        }
+
+        impl Layer for $name {
+            fn forward(&self, x: &Var) -> Result<Var> {
+                if !matches!(x.rank(), $ranks) {
+                    let message = format!("{} has no channels; it takes {}", x.shape(), $accepts);
+                    return Err(Error::shape(stringify!($name), message));
+                }
+                // A mask for each channel of each sample; without a batch the channels come first.
+                let lead = if x.rank() == $lead { 1 } else { 2 };
+                let sizes = x.dims().iter().enumerate();
+                let shape: Vec<usize> = sizes.map(|(i, &d)| if i < lead { d } else { 1 }).collect();
+                $drop(x, &shape, self.p, self.mode)
+            }
+        }
+    )*};
+}
+
+of_channels! {
+    /// Zeroes whole channels of (B, C, L) or (C, L) with probability `p`.
+    Dropout1d, 2..=3, "(B, C, L) or (C, L)", 2, drop;
+    /// Zeroes whole channels, the first two dimensions' (B, C, …), with probability `p`.
+    Dropout2d, 3.., "(B, C, H, W) or (B, C, L)", 0, drop;
+    /// Zeroes whole channels of (B, C, D, H, W) or (C, D, H, W) with probability `p`.
+    Dropout3d, 4..=5, "(B, C, D, H, W) or (C, D, H, W)", 4, drop;
+    /// [`AlphaDropout`] of whole channels, the first two dimensions' (B, C, …).
+    FeatureAlphaDropout, 2.., "(B, C, …)", 0, alpha;
+}
+
+/// Dropout that keeps mean and variance of what SELU gives (Klambauer et al. 2017, arXiv:1706.02515).
 #[derive(Clone, Debug, Module)]
-pub struct Dropout2d {
-    /// The probability of a zero.
+pub struct AlphaDropout {
+    /// The probability of dropping an element.
     pub p: f64,
     mode: Mode,
 }
 
-impl Dropout2d {
-    /// Zeroes channels with probability `p`; `forward` fails unless `p` is in [0, 1].
+impl AlphaDropout {
+    /// Drops with probability `p`; `forward` fails unless `p` is in [0, 1].
     pub fn new(p: f64) -> Self {
         Self {
             p,
@@ -66,32 +111,19 @@ impl Dropout2d {
     }
 }
 
-impl Layer for Dropout2d {
+impl Layer for AlphaDropout {
     fn forward(&self, x: &Var) -> Result<Var> {
-        if x.rank() < 3 {
-            return Err(Error::shape(
-                "Dropout2d",
-                format!(
-                    "{} has no channels; it takes (B, C, H, W) or (B, C, L)",
-                    x.shape()
-                ),
-            ));
-        }
-        let shape: Vec<usize> = x
-            .dims()
-            .iter()
-            .enumerate()
-            .map(|(i, &d)| if i < 2 { d } else { 1 })
-            .collect();
-        drop(x, &shape, self.p, self.mode)
+        alpha(x, x.dims(), self.p, self.mode)
     }
+}
+
+fn alpha(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> {
+    F::alpha_dropout(x, shape, p, mode.is_training())
 }
 
 /// `x` times a mask of `shape`, which broadcasts over `x`: 0 with probability `p`, else `1 / (1 - p)`.
 pub(crate) fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> {
-    if !(0.0..=1.0).contains(&p) {
-        return Err(Error::value("Dropout", format!("{p} is not a probability")));
-    }
+    check_p("Dropout", p)?;
     if !mode.is_training() || p == 0.0 {
         return Ok(x.clone());
     }
@@ -99,4 +131,13 @@ pub(crate) fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> 
     let mut mask = Tensor::zeros(shape, gradus_tensor::DType::Bool)?;
     mask.with_mut_slice::<bool, _>(|mask| with_default(|rng| rng.fill_bernoulli(mask, 1.0 - p)))?;
     x.mul(&Var::from(mask.to_dtype(x.dtype())?.mul_scalar_(keep)?))
+}
+
+/// Refuses what is not a probability.
+pub(crate) fn check_p(op: &'static str, p: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&p) {
+        return Ok(());
+    }
+    let message = format!("dropout {p} is not a probability; it must be in 0..=1");
+    Err(Error::value(op, message))
 }

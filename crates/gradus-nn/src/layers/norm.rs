@@ -1,5 +1,5 @@
-//! Normalisation over features: [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`InstanceNorm2d`]. They keep no statistics; the one
-//! that does is in `batch_norm.rs`. Names and defaults are `torch.nn`'s.
+//! Normalisation over features: [`LayerNorm`], [`RMSNorm`], [`GroupNorm`], [`LocalResponseNorm`]. They keep no statistics; those that
+//! do are in `batch_norm.rs` and `instance_norm.rs`. Names and defaults are `torch.nn`'s.
 
 use gradus_autograd::{Var, functional as F};
 use gradus_tensor::{DType, Error, Result, Tensor};
@@ -202,52 +202,33 @@ impl Layer for GroupNorm {
     }
 }
 
-/// Mean 0 and variance 1 over each channel of each sample (B, C, H, W) (Ulyanov, Vedaldi and Lempitsky 2016). Without running
-/// statistics, and by PyTorch's default without weight and bias.
-#[derive(Clone, Debug, Module)]
-pub struct InstanceNorm2d {
-    /// (C), ones at first.
-    pub weight: Option<Param>,
-    /// (C), zeros at first.
-    pub bias: Option<Param>,
-    /// C
-    pub num_features: usize,
-    /// Added to the variance (1e-5).
-    pub eps: f64,
+/// Divided by a power of the mean square over neighbouring channels: (B, C, …) (Krizhevsky, Sutskever and Hinton 2012).
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct LocalResponseNorm {
+    /// How many channels count.
+    pub size: usize,
+    /// 1e-4.
+    pub alpha: f64,
+    /// 0.75.
+    pub beta: f64,
+    /// 1.
+    pub k: f64,
 }
 
-impl InstanceNorm2d {
-    /// For this many channels, with or without weight and bias.
-    ///
-    /// # Errors
-    /// When the memory cannot be had.
-    pub fn new(num_features: usize, affine: bool) -> Result<Self> {
-        let weight = if affine {
-            Some(filled(&[num_features], 1.0)?)
-        } else {
-            None
-        };
-        let bias = if affine {
-            Some(filled(&[num_features], 0.0)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            weight,
-            bias,
-            num_features,
-            eps: 1e-5,
-        })
+impl LocalResponseNorm {
+    /// Over this many channels, with PyTorch's defaults.
+    pub fn new(size: usize) -> Self {
+        Self {
+            size,
+            alpha: 1e-4,
+            beta: 0.75,
+            k: 1.0,
+        }
     }
 }
 
-impl Layer for InstanceNorm2d {
+impl Layer for LocalResponseNorm {
     fn forward(&self, x: &Var) -> Result<Var> {
-        // One group for each channel.
-        let (weight, bias) = (
-            self.weight.as_ref().map(Param::var),
-            self.bias.as_ref().map(Param::var),
-        );
-        F::group_norm(x, self.num_features, weight, bias, self.eps)
+        F::local_response_norm(x, self.size, self.alpha, self.beta, self.k)
     }
 }

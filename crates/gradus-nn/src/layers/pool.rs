@@ -2,7 +2,7 @@
 //! and without the last dimension for the layers over one. The arithmetic is `Var`'s.
 
 use gradus_autograd::Var;
-use gradus_tensor::{AvgPoolParams, MaxPoolParams, Result};
+use gradus_tensor::{AvgPoolParams, MaxPoolParams, Result, Tensor};
 
 use super::conv::IntoSize;
 use crate::layer::Layer;
@@ -76,6 +76,10 @@ windowed! {
     AvgPool1d, 1, AvgPoolParams { count_include_pad: true, divisor_override: None }, avg_pool1d;
     /// The mean of each window.
     AvgPool2d, 2, AvgPoolParams { count_include_pad: true, divisor_override: None }, avg_pool2d;
+    /// The largest of each window over three dimensions: (B, C, D, H, W).
+    MaxPool3d, 3, MaxPoolParams { dilation: [1; 3] }, max_pool3d;
+    /// The mean of each window over three dimensions.
+    AvgPool3d, 3, AvgPoolParams { count_include_pad: true, divisor_override: None }, avg_pool3d;
 }
 
 /// Layers whose windows are chosen by the size of the output.
@@ -112,4 +116,25 @@ adaptive! {
     AdaptiveMaxPool1d, 1, adaptive_max_pool1d;
     /// The largest over windows chosen so that the output has this size.
     AdaptiveMaxPool2d, 2, adaptive_max_pool2d;
+    /// The mean over windows chosen so that the output has this size (D, H, W).
+    AdaptiveAvgPool3d, 3, adaptive_avg_pool3d;
+    /// The largest over windows chosen so that the output has this size (D, H, W).
+    AdaptiveMaxPool3d, 3, adaptive_max_pool3d;
 }
+
+/// Maximum pools that say where they found it.
+macro_rules! indexed {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The maxima, and the position of each in the flattened last dimensions: PyTorch's `return_indices`.
+            ///
+            /// # Errors
+            /// When the window does not fit.
+            pub fn forward_with_indices(&self, x: &Var) -> Result<(Var, Tensor)> {
+                x.max_pool_with_indices(&self.params)
+            }
+        }
+    )*};
+}
+
+indexed!(MaxPool1d, MaxPool2d, MaxPool3d);

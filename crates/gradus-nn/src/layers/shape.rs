@@ -1,6 +1,7 @@
-//! Layers that compute nothing: [`Identity`], [`Flatten`], [`Unflatten`]. Source: `torch.nn`.
+//! Layers that compute nothing: [`Identity`], [`Flatten`], [`Unflatten`], and the shuffles between channels and space.
+//! Source: `torch.nn`.
 
-use gradus_autograd::Var;
+use gradus_autograd::{Var, functional as F};
 use gradus_tensor::Result;
 
 use crate::layer::Layer;
@@ -69,5 +70,44 @@ impl Unflatten {
 impl Layer for Unflatten {
     fn forward(&self, x: &Var) -> Result<Var> {
         x.unflatten(self.dim, self.sizes.as_slice())
+    }
+}
+
+/// Channels to space: (…, C r², H, W) to (…, C, H r, W r) (Shi et al. 2016, arXiv:1609.05158).
+#[derive(Clone, Copy, Debug, Module)]
+pub struct PixelShuffle {
+    /// r
+    pub upscale_factor: usize,
+}
+
+impl Layer for PixelShuffle {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        F::pixel_shuffle(x, self.upscale_factor)
+    }
+}
+
+/// Space to channels: (…, C, H r, W r) to (…, C r², H, W).
+#[derive(Clone, Copy, Debug, Module)]
+pub struct PixelUnshuffle {
+    /// r
+    pub downscale_factor: usize,
+}
+
+impl Layer for PixelUnshuffle {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        F::pixel_unshuffle(x, self.downscale_factor)
+    }
+}
+
+/// Channels (B, C, …) in groups, dealt out one from each group in turn (Zhang et al. 2018, arXiv:1707.01083).
+#[derive(Clone, Copy, Debug, Module)]
+pub struct ChannelShuffle {
+    /// It divides C.
+    pub groups: usize,
+}
+
+impl Layer for ChannelShuffle {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        F::channel_shuffle(x, self.groups)
     }
 }

@@ -1,7 +1,7 @@
 //! Activations that look along a dimension: softmax and its kin, and the gated linear unit. Names and arguments of `torch.nn`.
 
 use gradus_autograd::{Var, functional as F};
-use gradus_tensor::Result;
+use gradus_tensor::{Error, Result};
 
 use super::activation::with_arguments;
 use crate::layer::Layer;
@@ -28,4 +28,18 @@ with_arguments! {
         /// -1.
         dim: isize = -1
     } => |s, x| F::softmin(x, s.dim);
+}
+
+/// The softmax over the channels of (B, C, H, W) or (C, H, W).
+#[derive(Clone, Copy, Debug, Default, Module)]
+pub struct Softmax2d;
+
+impl Layer for Softmax2d {
+    fn forward(&self, x: &Var) -> Result<Var> {
+        if !(3..=4).contains(&x.rank()) {
+            let message = format!("{} is not (B, C, H, W) or (C, H, W)", x.shape());
+            return Err(Error::shape("Softmax2d", message));
+        }
+        x.softmax(-3)
+    }
 }

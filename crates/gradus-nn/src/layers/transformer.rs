@@ -1,258 +1,16 @@
-//! The blocks of a transformer: an encoder layer, a decoder layer, and a tower of encoder layers. Names, order of operations
-//! and defaults are `torch.nn.TransformerEncoderLayer`'s and its kin's. Source: Vaswani et al. 2017 (arXiv:1706.03762);
-//! `norm_first` is the pre-norm form of Xiong et al. 2020 (arXiv:2002.04745).
+//! Towers of transformer layers (`transformer_layer.rs`), and the whole of both towers. Names, final norms and initialisation are
+//! `torch.nn.Transformer`'s. Embeddings and positions are the model's. Source: Vaswani et al. 2017 (arXiv:1706.03762).
 
-use gradus_autograd::{Var, functional as F};
-use gradus_tensor::{Result, ResultExt};
+use gradus_autograd::Var;
+use gradus_tensor::{DType, Result, ResultExt, Tensor};
 
+use super::transformer_layer::{
+    TransformerDecoderLayer, TransformerEncoderLayer, TransformerOptions,
+};
+use crate::init;
 use crate::layer::Layer;
-use crate::layers::{AttentionMask, Dropout, LayerNorm, Linear, ModuleList, MultiheadAttention};
+use crate::layers::{AttentionMask, LayerNorm, ModuleList};
 use crate::module::Module;
-
-/// The function between the two matrices of the feed-forward part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FeedForward {
-    /// `max(x, 0)`, PyTorch's default.
-    #[default]
-    ReLU,
-    /// `x Φ(x)`.
-    GELU,
-}
-
-impl FeedForward {
-    fn apply(self, x: &Var) -> Result<Var> {
-        match self {
-            Self::ReLU => x.relu(),
-            Self::GELU => F::gelu(x, false),
-        }
-    }
-}
-
-/// Options of the layers; the defaults are PyTorch's.
-#[derive(Clone, Debug)]
-pub struct TransformerOptions {
-    /// Width of the feed-forward part (2048).
-    pub dim_feedforward: usize,
-    /// Dropout everywhere (0.1).
-    pub dropout: f64,
-    /// Between the two matrices of the feed-forward part (ReLU).
-    pub activation: FeedForward,
-    /// (B, T, C) rather than (T, B, C) (no).
-    pub batch_first: bool,
-    /// Normalise before each part instead of after it (no).
-    pub norm_first: bool,
-    /// Of the norms (1e-5).
-    pub layer_norm_eps: f64,
-}
-
-impl Default for TransformerOptions {
-    fn default() -> Self {
-        Self {
-            dim_feedforward: 2048,
-            dropout: 0.1,
-            activation: FeedForward::ReLU,
-            batch_first: false,
-            norm_first: false,
-            layer_norm_eps: 1e-5,
-        }
-    }
-}
-
-/// Self-attention, then a feed-forward part, each added to its input.
-#[derive(Clone, Debug, Module)]
-pub struct TransformerEncoderLayer {
-    /// Attention of the sequence to itself.
-    pub self_attn: MultiheadAttention,
-    /// C to the width of the feed-forward part.
-    pub linear1: Linear,
-    /// Within the feed-forward part.
-    pub dropout: Dropout,
-    /// Back to C.
-    pub linear2: Linear,
-    /// Of the attention.
-    pub norm1: LayerNorm,
-    /// Of the feed-forward part.
-    pub norm2: LayerNorm,
-    /// After the attention.
-    pub dropout1: Dropout,
-    /// After the feed-forward part.
-    pub dropout2: Dropout,
-    /// Normalise first.
-    pub norm_first: bool,
-    #[module(skip)]
-    activation: FeedForward,
-}
-
-impl TransformerEncoderLayer {
-    /// Of width `d_model`.
-    ///
-    /// # Errors
-    /// When the heads do not divide the width, or the memory cannot be had.
-    pub fn new(d_model: usize, nhead: usize, options: &TransformerOptions) -> Result<Self> {
-        let drop = || Dropout::new(options.dropout);
-        let norm = || LayerNorm::with([d_model], options.layer_norm_eps, true, true);
-        Ok(Self {
-            self_attn: MultiheadAttention::with(d_model, nhead, options.dropout, true)?
-                .batch_first(options.batch_first),
-            linear1: Linear::new(d_model, options.dim_feedforward)?,
-            dropout: drop(),
-            linear2: Linear::new(options.dim_feedforward, d_model)?,
-            norm1: norm()?,
-            norm2: norm()?,
-            dropout1: drop(),
-            dropout2: drop(),
-            norm_first: options.norm_first,
-            activation: options.activation,
-        })
-    }
-
-    /// A sequence to a sequence of the same shape.
-    ///
-    /// # Errors
-    /// When the shapes do not fit.
-    pub fn forward(&self, x: &Var, mask: AttentionMask) -> Result<Var> {
-        let norm1 = |x: &Var| self.norm1.forward(x).in_layer("norm1");
-        let norm2 = |x: &Var| self.norm2.forward(x).in_layer("norm2");
-        if self.norm_first {
-            let x = x.add(&self.attend(&norm1(x)?, mask)?)?;
-            x.add(&self.feed(&norm2(&x)?)?)
-        } else {
-            let x = norm1(&x.add(&self.attend(x, mask)?)?)?;
-            norm2(&x.add(&self.feed(&x)?)?)
-        }
-    }
-
-    fn attend(&self, x: &Var, mask: AttentionMask) -> Result<Var> {
-        self.dropout1.forward(
-            &self
-                .self_attn
-                .forward(x, x, x, mask)
-                .in_layer("self_attn")?,
-        )
-    }
-
-    fn feed(&self, x: &Var) -> Result<Var> {
-        let h = self
-            .activation
-            .apply(&self.linear1.forward(x).in_layer("linear1")?)?;
-        self.dropout2.forward(
-            &self
-                .linear2
-                .forward(&self.dropout.forward(&h)?)
-                .in_layer("linear2")?,
-        )
-    }
-}
-
-/// Self-attention, attention to the encoder's output, then a feed-forward part.
-#[derive(Clone, Debug, Module)]
-pub struct TransformerDecoderLayer {
-    /// Attention of the sequence to itself.
-    pub self_attn: MultiheadAttention,
-    /// Attention to the encoder's output.
-    pub multihead_attn: MultiheadAttention,
-    /// C to the width of the feed-forward part.
-    pub linear1: Linear,
-    /// Within the feed-forward part.
-    pub dropout: Dropout,
-    /// Back to C.
-    pub linear2: Linear,
-    /// Of the self-attention.
-    pub norm1: LayerNorm,
-    /// Of the attention to the encoder.
-    pub norm2: LayerNorm,
-    /// Of the feed-forward part.
-    pub norm3: LayerNorm,
-    /// After the self-attention.
-    pub dropout1: Dropout,
-    /// After the attention to the encoder.
-    pub dropout2: Dropout,
-    /// After the feed-forward part.
-    pub dropout3: Dropout,
-    /// Normalise first.
-    pub norm_first: bool,
-    #[module(skip)]
-    activation: FeedForward,
-}
-
-impl TransformerDecoderLayer {
-    /// Of width `d_model`.
-    ///
-    /// # Errors
-    /// When the heads do not divide the width, or the memory cannot be had.
-    pub fn new(d_model: usize, nhead: usize, options: &TransformerOptions) -> Result<Self> {
-        let drop = || Dropout::new(options.dropout);
-        let norm = || LayerNorm::with([d_model], options.layer_norm_eps, true, true);
-        let attention = || MultiheadAttention::with(d_model, nhead, options.dropout, true);
-        Ok(Self {
-            self_attn: attention()?.batch_first(options.batch_first),
-            multihead_attn: attention()?.batch_first(options.batch_first),
-            linear1: Linear::new(d_model, options.dim_feedforward)?,
-            dropout: drop(),
-            linear2: Linear::new(options.dim_feedforward, d_model)?,
-            norm1: norm()?,
-            norm2: norm()?,
-            norm3: norm()?,
-            dropout1: drop(),
-            dropout2: drop(),
-            dropout3: drop(),
-            norm_first: options.norm_first,
-            activation: options.activation,
-        })
-    }
-
-    /// The target's sequence, seen through `mask`, with the encoder's output `memory`, seen through `memory_mask`.
-    ///
-    /// # Errors
-    /// When the shapes do not fit.
-    pub fn forward(
-        &self,
-        x: &Var,
-        memory: &Var,
-        mask: AttentionMask,
-        memory_mask: AttentionMask,
-    ) -> Result<Var> {
-        let norm1 = |x: &Var| self.norm1.forward(x).in_layer("norm1");
-        let norm2 = |x: &Var| self.norm2.forward(x).in_layer("norm2");
-        let norm3 = |x: &Var| self.norm3.forward(x).in_layer("norm3");
-        let to_self = |x: &Var| {
-            self.dropout1.forward(
-                &self
-                    .self_attn
-                    .forward(x, x, x, mask)
-                    .in_layer("self_attn")?,
-            )
-        };
-        let to_memory = |x: &Var| {
-            self.dropout2.forward(
-                &self
-                    .multihead_attn
-                    .forward(x, memory, memory, memory_mask)
-                    .in_layer("multihead_attn")?,
-            )
-        };
-        let feed = |x: &Var| {
-            let h = self
-                .activation
-                .apply(&self.linear1.forward(x).in_layer("linear1")?)?;
-            self.dropout3.forward(
-                &self
-                    .linear2
-                    .forward(&self.dropout.forward(&h)?)
-                    .in_layer("linear2")?,
-            )
-        };
-        if self.norm_first {
-            let x = x.add(&to_self(&norm1(x)?)?)?;
-            let x = x.add(&to_memory(&norm2(&x)?)?)?;
-            x.add(&feed(&norm3(&x)?)?)
-        } else {
-            let x = norm1(&x.add(&to_self(x)?)?)?;
-            let x = norm2(&x.add(&to_memory(&x)?)?)?;
-            norm3(&x.add(&feed(&x)?)?)
-        }
-    }
-}
 
 /// Encoder layers one above the other, and a last norm if there is one.
 #[derive(Clone, Debug, Module)]
@@ -296,5 +54,138 @@ impl TransformerEncoder {
             Some(norm) => norm.forward(&x).in_layer("norm"),
             None => Ok(x),
         }
+    }
+}
+
+/// Decoder layers one above the other, and a last norm if there is one.
+#[derive(Clone, Debug, Module)]
+pub struct TransformerDecoder {
+    /// `layers.0`, `layers.1`, …
+    pub layers: ModuleList<TransformerDecoderLayer>,
+    /// After the last.
+    pub norm: Option<LayerNorm>,
+}
+
+impl TransformerDecoder {
+    /// `num_layers` layers of width `d_model`, each with weights of its own (PyTorch copies one), without a last norm.
+    ///
+    /// # Errors
+    /// When the heads do not divide the width, or the memory cannot be had.
+    pub fn new(
+        d_model: usize,
+        nhead: usize,
+        num_layers: usize,
+        options: &TransformerOptions,
+    ) -> Result<Self> {
+        let layers = (0..num_layers)
+            .map(|_| TransformerDecoderLayer::new(d_model, nhead, options))
+            .collect::<Result<_>>()?;
+        Ok(Self { layers, norm: None })
+    }
+
+    /// Through all layers: the target under `mask`, the encoder's output `memory` under `memory_mask`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(
+        &self,
+        x: &Var,
+        memory: &Var,
+        mask: AttentionMask,
+        memory_mask: AttentionMask,
+    ) -> Result<Var> {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer
+                .forward(&x, memory, mask, memory_mask)
+                .in_layer(i.to_string())
+                .in_layer("layers")?;
+        }
+        match &self.norm {
+            Some(norm) => norm.forward(&x).in_layer("norm"),
+            None => Ok(x),
+        }
+    }
+}
+
+/// An encoder and a decoder, each with a last norm: (S, B, C) of the source and (T, B, C) of the target to (T, B, C).
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::{AttentionMask, Transformer, TransformerOptions};
+/// use gradus_tensor::{DType, Tensor};
+/// # fn main() -> gradus_tensor::Result<()> {
+/// let options = TransformerOptions { dim_feedforward: 16, batch_first: true, ..TransformerOptions::default() };
+/// let model = Transformer::new(8, 2, 1, 1, &options)?;
+/// let source = Var::from(Tensor::ones([3, 7, 8], DType::F32)?); // (B, S, C)
+/// let target = Var::from(Tensor::ones([3, 5, 8], DType::F32)?); // (B, T, C)
+/// let free = AttentionMask::default();
+/// let y = model.forward(&source, &target, free, AttentionMask::causal(), free)?;
+/// assert_eq!(y.dims(), [3, 5, 8]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Transformer {
+    /// Reads the source.
+    pub encoder: TransformerEncoder,
+    /// Reads the target, and the encoder's output.
+    pub decoder: TransformerDecoder,
+}
+
+impl Transformer {
+    /// Of width `d_model` (PyTorch's defaults: 512, 8 heads, 6 and 6 layers). Every matrix starts by Xavier's uniform rule.
+    ///
+    /// # Errors
+    /// When the heads do not divide the width, or the memory cannot be had.
+    pub fn new(
+        d_model: usize,
+        nhead: usize,
+        num_encoder_layers: usize,
+        num_decoder_layers: usize,
+        options: &TransformerOptions,
+    ) -> Result<Self> {
+        let mut encoder = TransformerEncoder::new(d_model, nhead, num_encoder_layers, options)?;
+        let mut decoder = TransformerDecoder::new(d_model, nhead, num_decoder_layers, options)?;
+        encoder.norm = Some(options.norm(d_model)?);
+        decoder.norm = Some(options.norm(d_model)?);
+        let mut model = Self { encoder, decoder };
+        for (_, param) in model.named_parameters_mut() {
+            if param.shape().len() > 1 {
+                let shape = param.shape().clone();
+                param.set(init::xavier_uniform(shape, 1.0, DType::F32)?)?;
+            }
+        }
+        Ok(model)
+    }
+
+    /// The decoder's output for `target`, given `source`; each of the three attentions under its mask.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(
+        &self,
+        source: &Var,
+        target: &Var,
+        source_mask: AttentionMask,
+        target_mask: AttentionMask,
+        memory_mask: AttentionMask,
+    ) -> Result<Var> {
+        let memory = self
+            .encoder
+            .forward(source, source_mask)
+            .in_layer("encoder")?;
+        self.decoder
+            .forward(target, &memory, target_mask, memory_mask)
+            .in_layer("decoder")
+    }
+
+    /// The mask (size, size) that adds minus infinity where a query would look ahead, 0 elsewhere: f32. The same as
+    /// [`AttentionMask::causal`], as numbers.
+    ///
+    /// # Errors
+    /// When the memory cannot be had.
+    pub fn generate_square_subsequent_mask(size: usize) -> Result<Tensor> {
+        Tensor::full([size, size], f64::NEG_INFINITY, DType::F32)?.triu(1)
     }
 }

@@ -225,11 +225,21 @@ impl<R: Rule> Optimizer for Optim<R> {
         for options in self.all_options() {
             options.check().map_err(|why| Error::value(R::NAME, why))?;
         }
+        let (mut trained, mut stepped) = (0, 0);
         for (name, param) in model.named_parameters_mut() {
+            trained += usize::from(!param.is_frozen());
             if let Some(grad) = gradients.get(param.var()) {
+                stepped += 1;
                 self.step_one(&name, param, grad)
                     .map_err(|e| e.in_layer(name))?;
             }
+        }
+        if trained > 0 && stepped == 0 {
+            let message = format!(
+                "none of the {trained} parameters has a gradient; were the gradients computed from this model, after it was \
+                 last loaded or converted?"
+            );
+            return Err(Error::value(R::NAME, message));
         }
         Ok(())
     }
