@@ -17,6 +17,12 @@ use crate::tensor::Tensor;
 impl Tensor {
     /// The elements of `data`, row-major, in `shape`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_vec(vec![1f64, 2.0, 3.0], 3)?.to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The length is not the product of the shape.
     pub fn from_vec<T: Element>(data: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
@@ -94,17 +100,35 @@ impl Tensor {
     ///
     /// # Panics
     /// Only if the machine cannot give 64 bytes.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::scalar(2.5f64).item::<f64>()?, 2.5);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     #[must_use]
     pub fn scalar<T: Element>(value: T) -> Tensor {
         Tensor::build::<T>("scalar", (), |y| y[0] = value).expect("64 bytes of memory")
     }
 
     /// One number of a given dtype, rank 0.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::scalar_of(3, DType::F64)?.item::<f64>()?, 3.0);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn scalar_of(value: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
         Tensor::full((), value, dtype)
     }
 
     /// Every element 0.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::zeros(2, DType::F64)?.to_vec::<f64>()?, [0.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The shape overflows or the memory cannot be had.
@@ -122,6 +146,12 @@ impl Tensor {
 
     /// Every element 1.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::ones(2, DType::F64)?.to_vec::<f64>()?, [1.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::zeros`].
     pub fn ones(shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tensor> {
@@ -129,6 +159,12 @@ impl Tensor {
     }
 
     /// Every element `value`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::full(2, 7, DType::F64)?.to_vec::<f64>()?, [7.0, 7.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::zeros`].
@@ -143,16 +179,37 @@ impl Tensor {
     }
 
     /// Zeros of this tensor's shape and dtype.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.zeros_like()?.to_vec::<f64>()?, [0.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn zeros_like(&self) -> Result<Tensor> {
         Tensor::zeros(self.shape(), self.dtype())
     }
 
     /// Ones of this tensor's shape and dtype.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[5.0, 2.0], 2)?;
+    /// assert_eq!(x.ones_like()?.to_vec::<f64>()?, [1.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn ones_like(&self) -> Result<Tensor> {
         Tensor::ones(self.shape(), self.dtype())
     }
 
     /// `value` in this tensor's shape and dtype.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.full_like(9)?.to_vec::<f64>()?, [9.0, 9.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn full_like(&self, value: impl Into<Scalar>) -> Result<Tensor> {
         Tensor::full(self.shape(), value, self.dtype())
     }
@@ -219,6 +276,12 @@ impl Tensor {
 
     /// `steps` numbers from `start` to `end`, both included, evenly spaced.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::linspace(0, 1, 5, DType::F64)?.to_vec::<f64>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn linspace(
@@ -244,6 +307,12 @@ impl Tensor {
 
     /// The `n` by `n` identity.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::eye(2, DType::F64)?.to_vec::<f64>()?, [1.0, 0.0, 0.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn eye(n: usize, options: impl Into<Options>) -> Result<Tensor> {
@@ -251,6 +320,12 @@ impl Tensor {
     }
 
     /// `n` by `m` with ones on the main diagonal.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::eye_rect(2, 3, DType::F64)?.to_vec::<f64>()?, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The memory cannot be had.

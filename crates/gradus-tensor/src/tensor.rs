@@ -100,6 +100,13 @@ impl Tensor {
 
     /// The elements in row-major order.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.t()?.to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `T` is not the tensor's dtype (convert with `to_dtype` first).
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
@@ -115,6 +122,12 @@ impl Tensor {
 
     /// The one element of a tensor with one element.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice(&[1.0, 2.0], 2)?.sum(.., false)?.item::<f64>()?, 3.0);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is not exactly one element, or `T` is not the dtype.
     pub fn item<T: Element>(&self) -> Result<T> {
@@ -124,6 +137,12 @@ impl Tensor {
     }
 
     /// The one element as f64, whatever the dtype.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice(&[3i64], 1)?.to_f64()?, 3.0);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is not exactly one element.
@@ -156,6 +175,12 @@ impl Tensor {
     }
 
     /// The elements without a copy; `None` unless contiguous and of dtype `T`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice(&[1.0, 2.0], 2)?.as_slice::<f64>(), Some(&[1.0, 2.0][..]));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
         (self.dtype == T::DTYPE && self.is_contiguous())
             .then(|| &self.buffer().as_slice::<T>()[self.layout.offset..][..self.numel()])
@@ -177,6 +202,14 @@ impl Tensor {
 
     /// Writes to the elements through `f`, copying first when they are shared, strided or read-only.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let mut x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// x.with_mut_slice::<f64, _>(|x| x[0] = 9.0)?;
+    /// assert_eq!(x.to_vec::<f64>()?, [9.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `T` is not the dtype, or a copy could not be allocated.
     pub fn with_mut_slice<T: Element, R>(&mut self, f: impl FnOnce(&mut [T]) -> R) -> Result<R> {
@@ -192,6 +225,13 @@ impl Tensor {
 
     /// Row-major; the same tensor when it already is.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?.t()?;
+    /// assert!(!x.is_contiguous() && x.contiguous()?.is_contiguous());
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The copy could not be allocated.
     pub fn contiguous(&self) -> Result<Tensor> {
@@ -204,6 +244,13 @@ impl Tensor {
 
     /// A row-major copy in storage of its own.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert!(!x.copy()?.shares_storage(&x));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The copy could not be allocated.
     pub fn copy(&self) -> Result<Tensor> {
@@ -211,6 +258,13 @@ impl Tensor {
     }
 
     /// The tensor on a device.
+    ///
+    /// ```
+    /// # use gradus_tensor::{Device, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.to_device(&Device::Cpu)?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The device is not available in this build.

@@ -30,6 +30,13 @@ impl Tensor {
 
     /// This tensor in the dtype of `other`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1i64, 2], 2)?;
+    /// assert_eq!(x.type_as(&Tensor::from_slice(&[0.5], 1)?)?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn type_as(&self, other: &Tensor) -> Result<Tensor> {

@@ -35,10 +35,33 @@ fn common(a: &Tensor, b: &Operand<'_>) -> DType {
     }
 }
 
+/// A doctest: numbers, the op, and what it says of each.
+macro_rules! example {
+    ($name:ident, $a:tt $($b:tt)? => $y:tt) => {
+        concat!(
+            "\n```\n# use gradus_tensor::Tensor;\nlet a = Tensor::from_slice(&",
+            stringify!($a),
+            ", 3)?;\n",
+            $("let b = Tensor::from_slice(&", stringify!($b), ", 3)?;\n",)?
+            "assert_eq!(a.",
+            stringify!($name),
+            "(",
+            $(example!(@operand $b),)?
+            ")?.to_vec::<bool>()?, ",
+            stringify!($y),
+            ");\n# Ok::<(), gradus_tensor::Error>(())\n```"
+        )
+    };
+    (@operand $b:tt) => {
+        "&b"
+    };
+}
+
 macro_rules! compare {
-    ($($(#[$doc:meta])* $name:ident $scalar:ident $op:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $scalar:ident $op:ident $(, $a:tt $b:tt => $y:tt)?;)*) => {
         impl Tensor {$(
             $(#[$doc])*
+            $(#[doc = example!($name, $a $b => $y)])?
             ///
             /// # Errors
             /// The shapes do not broadcast.
@@ -71,21 +94,22 @@ compare! {
     /// ```
     eq eq_scalar Eq;
     /// a ≠ b, as bool.
-    ne ne_scalar Ne;
+    ne ne_scalar Ne, [1.0, 2.0, 3.0] [2.0, 2.0, 2.0] => [true, false, true];
     /// a < b, as bool.
-    lt lt_scalar Lt;
+    lt lt_scalar Lt, [1.0, 2.0, 3.0] [2.0, 2.0, 2.0] => [true, false, false];
     /// a ≤ b, as bool.
-    le le_scalar Le;
+    le le_scalar Le, [1.0, 2.0, 3.0] [2.0, 2.0, 2.0] => [true, true, false];
     /// a > b, as bool.
-    gt gt_scalar Gt;
+    gt gt_scalar Gt, [1.0, 2.0, 3.0] [2.0, 2.0, 2.0] => [false, false, true];
     /// a ≥ b, as bool.
-    ge ge_scalar Ge;
+    ge ge_scalar Ge, [1.0, 2.0, 3.0] [2.0, 2.0, 2.0] => [false, true, true];
 }
 
 macro_rules! logic {
-    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $op:ident, $a:tt $b:tt => $y:tt;)*) => {
         impl Tensor {$(
             $(#[$doc])*
+            #[doc = example!($name, $a $b => $y)]
             ///
             /// # Errors
             /// The shapes do not broadcast.
@@ -99,17 +123,18 @@ macro_rules! logic {
 
 logic! {
     /// a ≠ 0 and b ≠ 0, as bool.
-    logical_and LogicalAnd;
+    logical_and LogicalAnd, [1.0, 2.0, 0.0] [3.0, 0.0, 0.0] => [true, false, false];
     /// a ≠ 0 or b ≠ 0, as bool.
-    logical_or LogicalOr;
+    logical_or LogicalOr, [1.0, 2.0, 0.0] [3.0, 0.0, 0.0] => [true, true, false];
     /// Exactly one of a ≠ 0 and b ≠ 0, as bool.
-    logical_xor LogicalXor;
+    logical_xor LogicalXor, [1.0, 2.0, 0.0] [3.0, 0.0, 0.0] => [false, true, false];
 }
 
 macro_rules! predicates {
-    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $op:ident, $a:tt => $y:tt;)*) => {
         impl Tensor {$(
             $(#[$doc])*
+            #[doc = example!($name, $a => $y)]
             ///
             /// # Errors
             /// The memory cannot be had.
@@ -125,23 +150,30 @@ macro_rules! predicates {
 
 predicates! {
     /// Is NaN, as bool.
-    isnan IsNan;
+    isnan IsNan, [f64::NAN, f64::NEG_INFINITY, 1.0] => [true, false, false];
     /// Is infinite, as bool.
-    isinf IsInf;
+    isinf IsInf, [f64::NAN, f64::NEG_INFINITY, 1.0] => [false, true, false];
     /// Is neither infinite nor NaN, as bool.
-    isfinite IsFinite;
+    isfinite IsFinite, [f64::NAN, f64::NEG_INFINITY, 1.0] => [false, false, true];
     /// Is +∞, as bool.
-    isposinf IsPosInf;
+    isposinf IsPosInf, [f64::NAN, f64::NEG_INFINITY, 1.0] => [false, false, false];
     /// Is −∞, as bool.
-    isneginf IsNegInf;
+    isneginf IsNegInf, [f64::NAN, f64::NEG_INFINITY, 1.0] => [false, true, false];
     /// Has its sign bit set, as bool.
-    signbit Signbit;
+    signbit Signbit, [-1.0, -0.0, 0.0] => [true, true, false];
     /// Is 0, as bool.
-    logical_not IsZero;
+    logical_not IsZero, [-1.0, -0.0, 0.0] => [false, true, true];
 }
 
 impl Tensor {
     /// |a − b| ≤ atol + rtol·|b|, element by element, as bool; PyTorch's defaults are 1e-5 and 1e-8.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.isclose(&Tensor::from_slice(&[1.000001, 2.1], 2)?, 1e-5, 1e-8, false)?.to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A tolerance is negative or NaN, dtypes differ, or the shapes do not broadcast.
@@ -183,6 +215,12 @@ impl Tensor {
 
     /// Are all elements close ([`Tensor::isclose`])? False for different shapes.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert!(Tensor::from_slice(&[1.0, 2.0], 2)?.allclose(&Tensor::from_slice(&[1.000001, 2.0], 2)?, 1e-5, 1e-8, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::isclose`].
     pub fn allclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<bool> {
@@ -197,6 +235,12 @@ impl Tensor {
     }
 
     /// Same shape, dtype and elements (NaN differs from itself).
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert!(Tensor::from_slice(&[1.0, 2.0], 2)?.equal(&Tensor::from_slice(&[1.0, 2.0], 2)?)? && !Tensor::from_slice(&[1.0, 2.0], 2)?.equal(&Tensor::from_slice(&[1.0, 3.0], 2)?)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The memory cannot be had.

@@ -258,6 +258,14 @@ impl Tensor {
     /// The part that an index names: `x.index((0, 1..3))`, `x.index(s![.., -1])`, `x.index(&mask)`.
     /// A view, but a copy when the index has tensors.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.index((1, ..))?.to_vec::<f64>()?, [3.0, 4.0]);
+    /// assert_eq!(x.index((.., 0))?.to_vec::<f64>()?, [1.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The index has too many items, a position is out of range, a step is 0, or a mask has another shape.
     pub fn index(&self, index: impl IntoIndex) -> Result<Tensor> {

@@ -34,6 +34,14 @@ impl Tensor {
 
     /// [`Tensor::nonzero`] as one vector of indices for each dimension: i64 `[count]` each.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let at = Tensor::from_slice(&[0.0, 5.0, 7.0, 0.0], [2, 2])?.nonzero_tuple()?;
+    /// assert_eq!(at[0].to_vec::<i64>()?, [0, 1]);
+    /// assert_eq!(at[1].to_vec::<i64>()?, [1, 0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn nonzero_tuple(&self) -> Result<Vec<Tensor>> {
@@ -56,6 +64,13 @@ impl Tensor {
 
     /// The elements where `mask` holds, as a vector; both broadcast.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.masked_select(&x.gt_scalar(1.5)?)?.to_vec::<f64>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `mask` is not bool, or the shapes do not broadcast.
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
@@ -71,6 +86,13 @@ impl Tensor {
     }
 
     /// A copy where the elements under `mask` are those of `source`, taken in order.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.masked_scatter(&x.gt_scalar(1.5)?, &Tensor::from_slice(&[8.0, 9.0], 2)?)?.to_vec::<f64>()?, [1.0, 8.0, 9.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `mask` is not bool, dtypes differ, or `source` has too few elements.

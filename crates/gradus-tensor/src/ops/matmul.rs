@@ -142,6 +142,13 @@ impl Tensor {
 
     /// The product of two matrices: `[M, K] x [K, N] -> [M, N]`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.mm(&Tensor::from_slice(&[1.0, 0.0, 1.0, 1.0], [2, 2])?)?.to_vec::<f64>()?, [3.0, 2.0, 7.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A side is not a matrix, or inner sizes or dtypes differ.
     pub fn mm(&self, other: &Tensor) -> Result<Tensor> {
@@ -150,6 +157,13 @@ impl Tensor {
     }
 
     /// The products of two batches of matrices: `[B, M, K] x [B, K, N] -> [B, M, N]`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?.unsqueeze(0)?; // (1, 2, 2)
+    /// assert_eq!(x.bmm(&x)?.to_vec::<f64>()?, [7.0, 10.0, 15.0, 22.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A side has not rank 3, or batch sizes, inner sizes or dtypes differ.
@@ -163,6 +177,13 @@ impl Tensor {
 
     /// The product of a matrix and a vector: `[M, K] x [K] -> [M]`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.mv(&Tensor::from_slice(&[1.0, 10.0], 2)?)?.to_vec::<f64>()?, [21.0, 43.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The ranks are not 2 and 1, or sizes or dtypes differ.
     pub fn mv(&self, vector: &Tensor) -> Result<Tensor> {
@@ -171,6 +192,13 @@ impl Tensor {
     }
 
     /// The inner product of two vectors: `[K] x [K] -> []`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.dot(&Tensor::from_slice(&[4.0, 5.0, 6.0], 3)?)?.to_vec::<f64>()?, [32.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A side is not a vector, or sizes or dtypes differ.
@@ -181,6 +209,13 @@ impl Tensor {
 
     /// All products of elements of two vectors: `[M] x [N] -> [M, N]`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.outer(&Tensor::from_slice(&[3.0, 4.0], 2)?)?.to_vec::<f64>()?, [3.0, 4.0, 6.0, 8.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A side is not a vector.
     pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
@@ -189,6 +224,13 @@ impl Tensor {
     }
 
     /// Sums of products over the last dimension of both: `[.., K] x [.., K]`, the result having both leading shapes.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.inner(&Tensor::from_slice(&[1.0, 10.0], 2)?)?.to_vec::<f64>()?, [21.0, 43.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The last sizes or dtypes differ.
@@ -210,6 +252,13 @@ impl Tensor {
     }
 
     /// `x·wᵀ + bias`: `[.., K] x [N, K] (+ [N]) -> [.., N]`, PyTorch's `linear`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (x, w) = (Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?, Tensor::from_slice(&[1.0, 10.0, 0.0, 1.0], [2, 2])?);
+    /// assert_eq!(x.linear(&w, Some(&Tensor::from_slice(&[100.0, 0.0], 2)?))?.to_vec::<f64>()?, [121.0, 2.0, 143.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `weight` is not a matrix, or sizes or dtypes differ.
@@ -264,6 +313,13 @@ impl Tensor {
 
     /// `beta·self + alpha·(a x b)` of matrices, `self` broadcasting.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.addmm(&x, &x, 10, 1)?.to_vec::<f64>()?, [17.0, 30.0, 45.0, 62.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The sizes do not fit.
     pub fn addmm(
@@ -284,6 +340,13 @@ impl Tensor {
 
     /// `beta·self + alpha·(a x b)` of batches of matrices.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?.unsqueeze(0)?; // (1, 2, 2)
+    /// assert_eq!(x.baddbmm(&x, &x, 10, 1)?.to_vec::<f64>()?, [17.0, 30.0, 45.0, 62.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The sizes do not fit.
     pub fn baddbmm(
@@ -298,6 +361,13 @@ impl Tensor {
     }
 
     /// `beta·self + alpha·(matrix x vector)`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.addmv(&Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?, &Tensor::from_slice(&[1.0, 1.0], 2)?, 10, 1)?.to_vec::<f64>()?, [13.0, 27.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The sizes do not fit.

@@ -23,6 +23,13 @@ pub enum PadMode {
 impl Tensor {
     /// This tensor with every `step`-th element of `start..end` along `dim` replaced by `src`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?;
+    /// assert_eq!(x.slice_scatter(&Tensor::from_slice(&[8.0, 9.0], 2)?, 0, 1, 3, 1)?.to_vec::<f64>()?, [1.0, 8.0, 9.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `src` has not the shape of that slice.
     pub fn slice_scatter(
@@ -41,6 +48,13 @@ impl Tensor {
 
     /// This tensor with one index along `dim` replaced by `src`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.select_scatter(&Tensor::from_slice(&[8.0, 9.0], 2)?, 1, 0)?.to_vec::<f64>()?, [8.0, 2.0, 9.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `src` has not the shape of that slice, or the index is out of range.
     pub fn select_scatter(&self, src: &Tensor, dim: isize, index: i64) -> Result<Tensor> {
@@ -50,6 +64,13 @@ impl Tensor {
     }
 
     /// This tensor with a diagonal replaced by `src`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.diagonal_scatter(&Tensor::from_slice(&[8.0, 9.0], 2)?, 0, 0, 1)?.to_vec::<f64>()?, [8.0, 2.0, 3.0, 9.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `src` has not the shape of the diagonal.
@@ -67,6 +88,13 @@ impl Tensor {
 
     /// The elements on and below the diagonal (`diagonal` above 0 moves it up), the rest 0. Leading dims are a batch.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.tril(0)?.to_vec::<f64>()?, [1.0, 0.0, 3.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There are fewer than 2 dimensions.
     pub fn tril(&self, diagonal: i64) -> Result<Tensor> {
@@ -74,6 +102,13 @@ impl Tensor {
     }
 
     /// The elements on and above the diagonal, the rest 0.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.triu(0)?.to_vec::<f64>()?, [1.0, 2.0, 0.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There are fewer than 2 dimensions.
@@ -104,6 +139,15 @@ impl Tensor {
 
     /// A vector's square matrix with it on a diagonal, or a matrix's diagonal.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.diag(0)?.to_vec::<f64>()?, [1.0, 0.0, 0.0, 2.0]);
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.diag(1)?.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The rank is neither 1 nor 2.
     pub fn diag(&self, diagonal: i64) -> Result<Tensor> {
@@ -118,6 +162,13 @@ impl Tensor {
     }
 
     /// Square matrices in dims `dim1`, `dim2` with the last dimension on a diagonal, 0 elsewhere.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.diag_embed(0, -2, -1)?.to_vec::<f64>()?, [1.0, 0.0, 0.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The dims are the same or do not exist.

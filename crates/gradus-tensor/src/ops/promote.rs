@@ -22,6 +22,13 @@ pub fn result_type(a: &Tensor, b: &Tensor) -> DType {
 }
 
 /// The dtype of an arithmetic op on a tensor and a plain number.
+///
+/// ```
+/// # use gradus_tensor::{DType, Tensor};
+/// let x = Tensor::zeros(2, DType::BF16)?;
+/// assert_eq!(gradus_tensor::result_type_scalar(&x, 0.5.into()), DType::BF16);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 pub fn result_type_scalar(a: &Tensor, s: Scalar) -> DType {
     result_type_of(&[&Operand::Ref(a), &Operand::Num(s)])
 }

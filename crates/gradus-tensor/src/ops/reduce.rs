@@ -1,4 +1,4 @@
-//! Reductions over dimensions: `sum`, `mean`, `var`, `amax`, `argmax`, `all`, `logsumexp`, `norm`, …
+//! Reductions over dimensions: `sum`, `mean`, `var`, `all`, `logsumexp`, `norm`, … Those that choose are `extreme.rs`.
 //!
 //! `dims` is `..` for all, one number, or a list; `keepdim` leaves reduced dimensions with size 1. The kernels add in a
 //! fixed tree: results are bitwise the same with any number of threads.
@@ -105,6 +105,13 @@ impl Tensor {
 
     /// The product over `dims`; bool and whole numbers multiply in i64, wrapping.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.prod(1, false)?.to_vec::<f64>()?, [2.0, 12.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
@@ -112,6 +119,13 @@ impl Tensor {
     }
 
     /// The mean over `dims`; NaN of nothing.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.mean(0, false)?.to_vec::<f64>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
@@ -123,6 +137,13 @@ impl Tensor {
 
     /// The variance over `dims`: Σ(x − mean)²/(n − correction). PyTorch's default correction is 1.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0, 5.0, 9.0], [2, 2])?;
+    /// assert_eq!(x.var(1, 1.0, false)?.to_vec::<f64>()?, [2.0, 8.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
@@ -133,6 +154,13 @@ impl Tensor {
 
     /// The standard deviation over `dims`: the root of [`Tensor::var`].
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 2.0, 4.0], 3)?;
+    /// assert_eq!(x.std(.., 1.0, false)?.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::var`].
     pub fn std(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
@@ -142,6 +170,14 @@ impl Tensor {
     }
 
     /// Variance and mean over `dims`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (var, mean) = Tensor::from_slice(&[0.0, 2.0, 4.0], 3)?.var_mean(.., 1.0, false)?;
+    /// assert_eq!(var.to_vec::<f64>()?, [4.0]);
+    /// assert_eq!(mean.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::var`].
@@ -160,6 +196,14 @@ impl Tensor {
 
     /// Standard deviation and mean over `dims`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (std, mean) = Tensor::from_slice(&[0.0, 2.0, 4.0], 3)?.std_mean(.., 1.0, false)?;
+    /// assert_eq!(std.to_vec::<f64>()?, [2.0]);
+    /// assert_eq!(mean.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::var`].
     pub fn std_mean(
@@ -174,6 +218,17 @@ impl Tensor {
 
     /// ln Σ eˣ over `dims`, without overflow.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 0.0], 2)?;
+    /// let expected = Tensor::from_slice(&[0.693147], 1)?;
+    /// assert!(x.logsumexp(0, false)?.reshape(1)?.allclose(&expected, 1e-5, 1e-6, false)?);
+    /// let x = Tensor::from_slice(&[1000.0, 1000.0], 2)?;
+    /// let expected = Tensor::from_slice(&[1000.693147], 1)?;
+    /// assert!(x.logsumexp(0, false)?.reshape(1)?.allclose(&expected, 1e-5, 1e-6, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
@@ -186,6 +241,14 @@ impl Tensor {
     /// The p-norm over `dims` (`torch.linalg.vector_norm`): (Σ|x|ᵖ)^(1/p); ±∞ and 0 are the largest and smallest
     /// magnitude and the number of elements that are not 0.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[3.0, -4.0], 2)?;
+    /// assert_eq!(x.norm(2.0, .., false)?.to_vec::<f64>()?, [5.0]);
+    /// assert_eq!(x.norm(f64::INFINITY, .., false)?.to_vec::<f64>()?, [4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats, the elements are not floats, or there are none and p is infinite.
     pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
@@ -195,6 +258,13 @@ impl Tensor {
     }
 
     /// The p-norm of the difference of two tensors.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.dist(&Tensor::from_slice(&[4.0, 6.0], 2)?, 2.0)?.to_vec::<f64>()?, [5.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The shapes do not broadcast.
@@ -206,6 +276,13 @@ impl Tensor {
 
     /// The sum over `dims`, NaN counting as 0.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, f64::NAN, 3.0], 3)?;
+    /// assert_eq!(x.nansum(.., false)?.to_vec::<f64>()?, [4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
@@ -215,6 +292,13 @@ impl Tensor {
     }
 
     /// The mean over `dims` of the elements that are not NaN.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, f64::NAN, 3.0], 3)?;
+    /// assert_eq!(x.nanmean(.., false)?.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
@@ -231,6 +315,13 @@ impl Tensor {
 
     /// Are all elements over `dims` other than 0? True of none.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 0.0, 1.0, 1.0], [2, 2])?;
+    /// assert_eq!(x.all(1, false)?.to_vec::<bool>()?, [false, true]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn all(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
@@ -242,6 +333,13 @@ impl Tensor {
     }
 
     /// Is any element over `dims` other than 0? False of none.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 0.0, 0.0, 0.0], [2, 2])?;
+    /// assert_eq!(x.any(1, false)?.to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A dimension does not exist or repeats.
@@ -255,6 +353,13 @@ impl Tensor {
 
     /// How many elements over `dims` are not 0; i64.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 0.0, 1.0, 1.0], [2, 2])?;
+    /// assert_eq!(x.count_nonzero(1)?.to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn count_nonzero(&self, dims: impl Into<Dims>) -> Result<Tensor> {
@@ -265,110 +370,14 @@ impl Tensor {
         })
     }
 
-    /// The largest over `dims`; NaN wins.
-    ///
-    /// # Errors
-    /// A dimension does not exist or repeats, or there is nothing to choose from.
-    pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("amax", self, &dims.into(), keepdim)?;
-        let out = dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(x, &axes, y)?))
-        });
-        out.map_err(|e| e.in_op("amax"))
-    }
-
-    /// The smallest over `dims`; NaN wins.
-    ///
-    /// # Errors
-    /// As [`Tensor::amax`].
-    pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("amin", self, &dims.into(), keepdim)?;
-        let out = dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(x, &axes, y)?))
-        });
-        out.map_err(|e| e.in_op("amin"))
-    }
-
-    /// The smallest and the largest over one dimension, or all (`None`).
-    ///
-    /// # Errors
-    /// As [`Tensor::amax`].
-    pub fn aminmax(
-        &self,
-        dim: impl Into<Option<isize>>,
-        keepdim: bool,
-    ) -> Result<(Tensor, Tensor)> {
-        let dims = Dims::from(dim.into());
-        let both = self
-            .amin(&dims, keepdim)
-            .and_then(|min| Ok((min, self.amax(&dims, keepdim)?)));
-        both.map_err(|e| e.in_op("aminmax"))
-    }
-
-    /// The largest along `dim` and the index of the first of each: `(values, i64 indices)`.
-    ///
-    /// # Errors
-    /// There is no such dimension, or it is empty.
-    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        let (x, d, shape) = plan_one("max", self, dim, keepdim)?;
-        dispatch!(x.dtype(), T => {
-            let v = x.kernel_view::<T>()?;
-            pair::<T>("max", &shape, |values, indices| Ok(reduce::max_with_index(v, d, values, indices)?))
-        })
-    }
-
-    /// The smallest along `dim` and the index of the first of each: `(values, i64 indices)`.
-    ///
-    /// # Errors
-    /// As [`Tensor::max`].
-    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        let (x, d, shape) = plan_one("min", self, dim, keepdim)?;
-        dispatch!(x.dtype(), T => {
-            let v = x.kernel_view::<T>()?;
-            pair::<T>("min", &shape, |values, indices| Ok(reduce::min_with_index(v, d, values, indices)?))
-        })
-    }
-
-    /// The index of the first largest along `dim` (`None`: in the flattened tensor); i64.
-    ///
-    /// # Errors
-    /// As [`Tensor::max`].
-    pub fn argmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<Tensor> {
-        self.arg("argmax", dim.into(), keepdim, true)
-    }
-
-    /// The index of the first smallest along `dim` (`None`: in the flattened tensor); i64.
-    ///
-    /// # Errors
-    /// As [`Tensor::max`].
-    pub fn argmin(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<Tensor> {
-        self.arg("argmin", dim.into(), keepdim, false)
-    }
-
-    fn arg(
-        &self,
-        op: &'static str,
-        dim: Option<isize>,
-        keepdim: bool,
-        largest: bool,
-    ) -> Result<Tensor> {
-        let (x, axis, shape) = match dim {
-            Some(dim) => {
-                let (x, d, shape) = plan_one(op, self, dim, keepdim)?;
-                (x, Some(d), shape)
-            }
-            None => (self.clone(), None, plan(op, self, &Dims::All, keepdim)?.1),
-        };
-        dispatch!(x.dtype(), T => {
-            let v = x.kernel_view::<T>()?;
-            let kernel = if largest { reduce::argmax::<T> } else { reduce::argmin::<T> };
-            Tensor::try_build::<i64>(op, shape, |y| Ok(kernel(v, axis, y)?))
-        })
-    }
-
     /// The sum of the diagonal of a matrix.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.trace()?.to_vec::<f64>()?, [5.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The tensor is not a matrix.

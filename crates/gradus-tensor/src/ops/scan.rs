@@ -44,6 +44,13 @@ impl Tensor {
 
     /// Products up to and including each element along `dim`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.cumprod(0)?.to_vec::<f64>()?, [1.0, 2.0, 6.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn cumprod(&self, dim: isize) -> Result<Tensor> {
@@ -51,6 +58,14 @@ impl Tensor {
     }
 
     /// The largest so far along `dim`, and the index of its last occurrence: `(values, i64 indices)`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (values, at) = Tensor::from_slice(&[1.0, 3.0, 2.0], 3)?.cummax(0)?;
+    /// assert_eq!(values.to_vec::<f64>()?, [1.0, 3.0, 3.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [0, 1, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension.
@@ -60,6 +75,14 @@ impl Tensor {
 
     /// The smallest so far along `dim`, and the index of its last occurrence: `(values, i64 indices)`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (values, at) = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?.cummin(0)?;
+    /// assert_eq!(values.to_vec::<f64>()?, [3.0, 1.0, 1.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [0, 1, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn cummin(&self, dim: isize) -> Result<(Tensor, Tensor)> {
@@ -67,6 +90,14 @@ impl Tensor {
     }
 
     /// ln of the running sum of eˣ along `dim`, without overflow.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 0.0], 2)?;
+    /// let expected = Tensor::from_slice(&[0.0, 0.693147], 2)?;
+    /// assert!(x.logcumsumexp(0)?.reshape(2)?.allclose(&expected, 1e-5, 1e-6, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, or the elements are not floats.
@@ -80,6 +111,13 @@ impl Tensor {
     }
 
     /// Differences of neighbours along `dim`, taken `n` times, after joining `prepend` and `append`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 4.0, 9.0], 3)?;
+    /// assert_eq!(x.diff(1, 0, None, None)?.to_vec::<f64>()?, [3.0, 5.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, `n` is negative, or the shapes do not join.

@@ -53,6 +53,14 @@ impl Tensor {
 
     /// The gradient of [`Tensor::softmax`]'s input from that of its output (`self`) and the output `y`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let y = Tensor::from_slice(&[0.0, 0.0], 2)?.softmax(0)?; // [0.5, 0.5]
+    /// let x = Tensor::from_slice(&[1.0, 0.0], 2)?;
+    /// assert_eq!(x.softmax_backward(&y, 0)?.to_vec::<f64>()?, [0.25, -0.25]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes differ.
     pub fn softmax_backward(&self, y: &Tensor, dim: isize) -> Result<Tensor> {
@@ -60,6 +68,14 @@ impl Tensor {
     }
 
     /// x − ln Σ eˣ along `dim`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 0.0], 2)?;
+    /// let expected = Tensor::from_slice(&[-0.693147, -0.693147], 2)?;
+    /// assert!(x.log_softmax(0)?.reshape(2)?.allclose(&expected, 1e-5, 1e-6, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::softmax`].
@@ -69,6 +85,15 @@ impl Tensor {
 
     /// The gradient of [`Tensor::log_softmax`]'s input from that of its output (`self`) and the output `y`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let y = Tensor::from_slice(&[0.0, 0.0], 2)?.log_softmax(0)?;
+    /// let x = Tensor::from_slice(&[1.0, 0.0], 2)?;
+    /// let expected = Tensor::from_slice(&[0.5, -0.5], 2)?;
+    /// assert!(x.log_softmax_backward(&y, 0)?.reshape(2)?.allclose(&expected, 1e-5, 1e-6, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes differ.
     pub fn log_softmax_backward(&self, y: &Tensor, dim: isize) -> Result<Tensor> {
@@ -76,6 +101,13 @@ impl Tensor {
     }
 
     /// e⁻ˣ / Σ e⁻ˣ along `dim`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 1000.0], 2)?;
+    /// assert_eq!(x.softmin(0)?.to_vec::<f64>()?, [1.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::softmax`].

@@ -32,6 +32,13 @@ impl Tensor {
 
     /// Where the elements in order are: the indices of [`Tensor::sort`].
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?;
+    /// assert_eq!(x.argsort(0, false)?.to_vec::<i64>()?, [1, 2, 0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn argsort(&self, dim: isize, descending: bool) -> Result<Tensor> {
@@ -40,6 +47,13 @@ impl Tensor {
 
     /// Sorted along the first dimension.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?;
+    /// assert_eq!(x.msort()?.to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn msort(&self) -> Result<Tensor> {
@@ -47,6 +61,14 @@ impl Tensor {
     }
 
     /// The `k` largest (or smallest) along `dim`, in order, and where they are: `(values, i64 indices)`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (values, at) = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?.topk(2, 0, true)?;
+    /// assert_eq!(values.to_vec::<f64>()?, [3.0, 2.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [0, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, or it has fewer than `k` elements.
@@ -76,6 +98,14 @@ impl Tensor {
 
     /// The `k`-th smallest along `dim` (from 1) and where it is: `(values, i64 indices)`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (value, at) = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?.kthvalue(2, 0, false)?;
+    /// assert_eq!(value.to_vec::<f64>()?, [2.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension, or `k` is 0 or larger than it.
     pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
@@ -95,6 +125,13 @@ impl Tensor {
 
     /// The median of all elements (the lower of two), NaN if any is NaN.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[3.0, 1.0, 2.0, 9.0], 4)?;
+    /// assert_eq!(x.median()?.to_vec::<f64>()?, [2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn median(&self) -> Result<Tensor> {
@@ -105,6 +142,14 @@ impl Tensor {
     }
 
     /// The median along `dim` (the lower of two) and where it is; NaN if any is NaN.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (value, at) = Tensor::from_slice(&[3.0, 1.0, 2.0], 3)?.median_dim(0, false)?;
+    /// assert_eq!(value.to_vec::<f64>()?, [2.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, or it is empty.
@@ -131,6 +176,14 @@ impl Tensor {
 
     /// The `q`-quantiles (0..=1, one or a vector of them, which becomes the first dimension) along `dim`, or of the
     /// flattened tensor. `interpolation`: "linear", "lower", "higher", "midpoint" or "nearest".
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let q = Tensor::from_slice(&[0.25, 0.5], 2)?;
+    /// let x = Tensor::from_slice(&[0.0, 1.0, 2.0, 3.0, 4.0], 5)?;
+    /// assert_eq!(x.quantile(&q, 0, false, "linear")?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A `q` is outside 0..=1, dtypes differ or are not f32 or f64, or there are no elements.
@@ -210,6 +263,15 @@ impl Tensor {
     /// Runs of equal neighbours made one: `(values, inverse, counts)`, of the flattened tensor or of slices along `dim`.
     /// `inverse` says for each element which value it is, `counts` how long each run is; both i64.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (values, inverse, counts) = Tensor::from_slice(&[1.0, 1.0, 2.0, 1.0], 4)?.unique_consecutive(None)?;
+    /// assert_eq!(values.to_vec::<f64>()?, [1.0, 2.0, 1.0]);
+    /// assert_eq!(inverse.to_vec::<i64>()?, [0, 0, 1, 2]);
+    /// assert_eq!(counts.to_vec::<i64>()?, [2, 1, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn unique_consecutive(
@@ -274,6 +336,15 @@ impl Tensor {
 
     /// The different elements of the flattened tensor, in order: `(values, inverse, counts)`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (values, inverse, counts) = Tensor::from_slice(&[3.0, 1.0, 3.0], 3)?.unique()?;
+    /// assert_eq!(values.to_vec::<f64>()?, [1.0, 3.0]);
+    /// assert_eq!(inverse.to_vec::<i64>()?, [1, 0, 1]);
+    /// assert_eq!(counts.to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn unique(&self) -> Result<(Tensor, Tensor, Tensor)> {
@@ -288,6 +359,13 @@ impl Tensor {
 
     /// Where each of `values` would be inserted to keep this sorted tensor in order: the first place that fits, or with
     /// `right` the last. Leading dimensions agree, or this is one sequence for all. i64, of the shape of `values`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let sorted = Tensor::from_slice(&[1.0, 3.0, 5.0], 3)?;
+    /// assert_eq!(sorted.searchsorted(&Tensor::from_slice(&[3.0, 4.0], 2)?, false, None)?.to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Leading dimensions or dtypes differ, or `sorter` (the order of this tensor) has another shape.
@@ -362,6 +440,14 @@ impl Tensor {
     }
 
     /// Into which bucket each element falls: [`Tensor::searchsorted`] of these values in `boundaries`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let edges = Tensor::from_slice(&[1.0, 3.0, 5.0], 3)?;
+    /// let x = Tensor::from_slice(&[0.0, 3.0, 9.0], 3)?;
+    /// assert_eq!(x.bucketize(&edges, false)?.to_vec::<i64>()?, [0, 1, 3]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `boundaries` is not a vector.

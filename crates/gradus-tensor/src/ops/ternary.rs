@@ -32,6 +32,13 @@ fn apply(op: TernaryOp, a: &Tensor, b: &Tensor, c: &Tensor) -> Result<Tensor> {
 impl Tensor {
     /// a + weight·(end − a).
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 10.0], 2)?;
+    /// assert_eq!(x.lerp(&Tensor::from_slice(&[10.0, 20.0], 2)?, &Tensor::from_slice(&[0.5, 0.25], 2)?)?.to_vec::<f64>()?, [5.0, 12.5]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not broadcast, or the dtype is not a float.
     pub fn lerp(&self, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
@@ -53,6 +60,13 @@ impl Tensor {
 
     /// a + value·b·c.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 1.0], 2)?;
+    /// assert_eq!(x.addcmul(&Tensor::from_slice(&[2.0, 3.0], 2)?, &Tensor::from_slice(&[4.0, 5.0], 2)?, 0.5)?.to_vec::<f64>()?, [5.0, 8.5]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not broadcast, or a whole result would need a real `value`.
     pub fn addcmul(&self, b: &Tensor, c: &Tensor, value: impl Into<Scalar>) -> Result<Tensor> {
@@ -67,6 +81,13 @@ impl Tensor {
 
     /// a + value·b/c.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 1.0], 2)?;
+    /// assert_eq!(x.addcdiv(&Tensor::from_slice(&[2.0, 3.0], 2)?, &Tensor::from_slice(&[4.0, 6.0], 2)?, 2)?.to_vec::<f64>()?, [2.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not broadcast, or the dtype is not a float.
     pub fn addcdiv(&self, b: &Tensor, c: &Tensor, value: impl Into<Scalar>) -> Result<Tensor> {
@@ -74,6 +95,13 @@ impl Tensor {
     }
 
     /// x clamped between tensors, either of which may be `None`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 5.0, 9.0], 3)?;
+    /// assert_eq!(x.clamp_tensor(Some(&Tensor::from_slice(&[2.0, 2.0, 2.0], 3)?), Some(&Tensor::from_slice(&[8.0], 1)?))?.to_vec::<f64>()?, [2.0, 5.0, 8.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Both bounds are `None`, or the shapes do not broadcast.
@@ -94,6 +122,13 @@ impl Tensor {
 
     /// x not below `min`: [`Tensor::clamp`] with one bound.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[-1.0, 2.0], 2)?;
+    /// assert_eq!(x.clamp_min(0)?.to_vec::<f64>()?, [0.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The tensor is bool.
     pub fn clamp_min(&self, min: impl Into<Scalar>) -> Result<Tensor> {
@@ -101,6 +136,13 @@ impl Tensor {
     }
 
     /// x not above `max`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[-1.0, 2.0], 2)?;
+    /// assert_eq!(x.clamp_max(0)?.to_vec::<f64>()?, [-1.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The tensor is bool.
@@ -145,6 +187,13 @@ impl Tensor {
     }
 
     /// `value` where `mask` holds, else this tensor's element; the mask broadcasts to this shape or stretches it.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.masked_fill(&x.gt_scalar(2)?, 0)?.to_vec::<f64>()?, [1.0, 2.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The shapes do not broadcast, `mask` is not bool, or a real is written into whole numbers.

@@ -2,11 +2,19 @@
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+use crate::ops::reshape_to::ReshapeTo;
 use crate::shape::{Dims, Shape, Small, resolve_dim};
 use crate::tensor::Tensor;
 
 impl Tensor {
     /// `len` elements of `dim` from `start` on; shape `[.., len, ..]`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?;
+    /// assert_eq!(x.narrow(0, 1, 2)?.to_vec::<f64>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// They do not fit in the dimension.
@@ -15,6 +23,13 @@ impl Tensor {
     }
 
     /// The elements with one index along `dim`, which disappears.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.select(0, -1)?.to_vec::<f64>()?, [3.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The index is out of range.
@@ -46,6 +61,13 @@ impl Tensor {
     }
 
     /// The same elements in row-major order under another shape; one size may be -1. A view where strides allow.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let y = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?.reshape([2, -1])?;
+    /// assert_eq!(y.dims(), [2, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The number of elements differs.
@@ -79,11 +101,24 @@ impl Tensor {
     }
 
     /// This tensor in the shape of `other`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?.reshape_as(&Tensor::from_slice(&[0.0, 0.0, 0.0, 0.0], [2, 2])?)?.dims(), [2, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn reshape_as(&self, other: &Tensor) -> Result<Tensor> {
         self.reshape(other.dims())
     }
 
     /// Dimensions in a new order.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32)?;
+    /// assert_eq!(x.permute(&[2, 0, 1])?.dims(), [4, 2, 3]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `dims` does not name each dimension once.
@@ -93,6 +128,13 @@ impl Tensor {
 
     /// Two dimensions exchanged.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.transpose(0, 1)?.to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn transpose(&self, d0: isize, d1: isize) -> Result<Tensor> {
@@ -100,6 +142,13 @@ impl Tensor {
     }
 
     /// The transposed matrix; rank 0 and 1 are unchanged.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.t()?.to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The rank is above 2 (use `transpose` or `permute`).
@@ -118,6 +167,13 @@ impl Tensor {
     }
 
     /// The last two dimensions exchanged: `x.mT`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([5, 2, 3], DType::F32)?;
+    /// assert_eq!(x.mt()?.dims(), [5, 3, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn mt(&self) -> Result<Tensor> {
         if self.rank() < 2 {
             return Err(Error::shape(
@@ -129,6 +185,13 @@ impl Tensor {
     }
 
     /// Some dimensions moved to new places, the others keeping their order.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32)?;
+    /// assert_eq!(x.movedim(0, -1)?.dims(), [3, 4, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The lists differ in length, repeat a dimension or name one that does not exist.
@@ -173,6 +236,14 @@ impl Tensor {
 
     /// Dimensions of size 1 removed: all with `..`, else those named that have size 1.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([1, 3, 1], DType::F32)?;
+    /// assert_eq!(x.squeeze(..)?.dims(), [3]);
+    /// assert_eq!(x.squeeze(0)?.dims(), [3, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no such dimension.
     pub fn squeeze(&self, dims: impl Into<Dims>) -> Result<Tensor> {
@@ -190,6 +261,12 @@ impl Tensor {
 
     /// A new dimension of size 1 at `dim`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice(&[1.0, 2.0], 2)?.unsqueeze(-1)?.dims(), [2, 1]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `dim` is outside `-rank-1..=rank`.
     pub fn unsqueeze(&self, dim: isize) -> Result<Tensor> {
@@ -197,6 +274,13 @@ impl Tensor {
     }
 
     /// Stretched to a larger shape without copying; sizes of 1 stretch, -1 keeps a size, new dimensions go in front.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], [2, 1])?;
+    /// assert_eq!(x.expand([2, 3])?.to_vec::<f64>()?, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A size other than 1 would have to change.
@@ -230,6 +314,13 @@ impl Tensor {
 
     /// Stretched to `shape` by broadcasting, without copying.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.broadcast_to([2, 2])?.to_vec::<f64>()?, [1.0, 2.0, 1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The shapes do not broadcast.
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Tensor> {
@@ -237,11 +328,25 @@ impl Tensor {
     }
 
     /// The shape of `other` by broadcasting.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.expand_as(&Tensor::from_slice(&[0.0, 0.0, 0.0, 0.0], [2, 2])?)?.to_vec::<f64>()?, [1.0, 2.0, 1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn expand_as(&self, other: &Tensor) -> Result<Tensor> {
         self.broadcast_to(other.shape())
     }
 
     /// Dimensions reversed, without copying.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.flip(1)?.to_vec::<f64>()?, [2.0, 1.0, 4.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, or one repeats.
@@ -254,6 +359,13 @@ impl Tensor {
     }
 
     /// Dimensions `start..=end` joined into one.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32)?;
+    /// assert_eq!(x.flatten(1, -1)?.dims(), [2, 12]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no such dimension, or `start` comes after `end`.
@@ -282,6 +394,13 @@ impl Tensor {
 
     /// One dimension split into several; one size may be -1.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 12], DType::F32)?;
+    /// assert_eq!(x.unflatten(1, [3, -1])?.dims(), [2, 3, 4]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The sizes do not multiply to the dimension.
     pub fn unflatten(&self, dim: isize, sizes: impl ReshapeTo) -> Result<Tensor> {
@@ -300,213 +419,5 @@ impl Tensor {
         dims.extend_from_slice(&inner);
         dims.extend_from_slice(&self.dims()[d + 1..]);
         self.reshape_to(&Shape::from(dims))
-    }
-
-    /// Windows of `size` every `step` along `dim`, in a new last dimension; a view.
-    ///
-    /// # Errors
-    /// The window is larger than the dimension, or the step is 0.
-    pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Result<Tensor> {
-        let d = resolve_dim("unfold", dim, self.shape())?;
-        let n = self.dims().get(d).copied().unwrap_or(1);
-        if step == 0 || size > n {
-            let message = format!(
-                "size {size}, step {step} on dim {dim} of size {n}: the size must not exceed it and the step must be above 0"
-            );
-            return Err(Error::value("unfold", message));
-        }
-        let mut layout = self.layout.clone();
-        if self.rank() == 0 {
-            layout.shape.0.push(size);
-            layout.strides.push(1);
-            return Ok(self.with_layout(layout));
-        }
-        let stride = layout.strides[d];
-        let count = (n - size) / step + 1;
-        layout.shape.0[d] = count;
-        layout.strides[d] = if count > 1 {
-            stride.wrapping_mul(step as isize)
-        } else {
-            stride
-        };
-        layout.shape.0.push(size);
-        layout.strides.push(stride);
-        layout.shape.numel().map_err(|e| e.in_op("unfold"))?;
-        Ok(self.with_layout(layout))
-    }
-
-    /// The diagonal of dimensions `dim1`, `dim2`, in a new last dimension; `offset` above 0 is above the main one.
-    ///
-    /// # Errors
-    /// The dimensions are the same or do not exist.
-    pub fn diagonal(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Tensor> {
-        if self.rank() < 2 {
-            return Err(Error::shape(
-                "diagonal",
-                format!("shape {} has fewer than 2 dimensions", self.shape()),
-            ));
-        }
-        let (a, b) = (
-            resolve_dim("diagonal", dim1, self.shape())?,
-            resolve_dim("diagonal", dim2, self.shape())?,
-        );
-        if a == b {
-            return Err(Error::value(
-                "diagonal",
-                format!("dims {dim1} and {dim2} are the same dimension"),
-            ));
-        }
-        let skip = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-        let (rows, cols) = (self.dims()[a], self.dims()[b]);
-        let (r0, c0) = if offset >= 0 { (0, skip) } else { (skip, 0) };
-        let len = rows.saturating_sub(r0).min(cols.saturating_sub(c0));
-        let mut layout = self.layout.clone();
-        let (sa, sb) = (layout.strides[a], layout.strides[b]);
-        if len > 0 && self.numel() > 0 {
-            layout.offset = (layout.offset as isize + r0 as isize * sa + c0 as isize * sb) as usize;
-        }
-        for d in [a.max(b), a.min(b)] {
-            layout.shape.0.remove(d);
-            layout.strides.remove(d);
-        }
-        layout.shape.0.push(len);
-        layout.strides.push(sa.wrapping_add(sb));
-        Ok(self.with_layout(layout))
-    }
-
-    /// The storage under any shape, strides and offset (in elements, from the start of the storage).
-    ///
-    /// # Errors
-    /// Some index would fall outside the storage.
-    pub fn as_strided(
-        &self,
-        shape: impl Into<Shape>,
-        strides: &[isize],
-        offset: Option<usize>,
-    ) -> Result<Tensor> {
-        let shape = shape.into();
-        if shape.rank() != strides.len() {
-            return Err(Error::shape(
-                "as_strided",
-                format!(
-                    "shape {shape} has {} dims but there are {} strides",
-                    shape.rank(),
-                    strides.len()
-                ),
-            ));
-        }
-        let numel = shape.numel().map_err(|e| e.in_op("as_strided"))?;
-        let layout = Layout {
-            shape,
-            strides: Small::new(strides),
-            offset: offset.unwrap_or(self.layout.offset),
-        };
-        let have = self.buffer().bytes().len() / self.dtype().size();
-        let fits = if numel == 0 {
-            layout.offset <= have
-        } else {
-            layout
-                .bounds()
-                .is_some_and(|(low, high)| low >= 0 && (high as usize) < have)
-        };
-        if !fits {
-            let message = format!(
-                "shape {}, strides {strides:?}, offset {} reach outside the storage of {have} elements",
-                layout.shape, layout.offset
-            );
-            return Err(Error::index("as_strided", message));
-        }
-        Ok(self.with_layout(layout))
-    }
-}
-
-/// What `reshape`, `view` and `expand` take: sizes, of which one may be -1. `[2, -1]`, `&[isize]`, `Vec`, `&[usize]`, `Shape`.
-pub trait ReshapeTo {
-    /// The sizes as given.
-    fn sizes(&self) -> Vec<isize>;
-
-    /// The shape, with -1 worked out from the number of elements.
-    ///
-    /// # Errors
-    /// The number of elements does not match.
-    fn resolve(&self, op: &'static str, from: &Shape) -> Result<Shape> {
-        let sizes = self.sizes();
-        let numel = from.numel()?;
-        let fail =
-            |why: &str| Error::shape(op, format!("{from} ({numel} elements) to {sizes:?}: {why}"));
-        let mut unknown = None;
-        let mut dims = Vec::with_capacity(sizes.len());
-        for (i, &n) in sizes.iter().enumerate() {
-            match usize::try_from(n) {
-                Ok(n) => dims.push(n),
-                Err(_) if n == -1 && unknown.is_none() => {
-                    unknown = Some(i);
-                    dims.push(1);
-                }
-                Err(_) => return Err(fail("only one size may be -1, and none below it")),
-            }
-        }
-        let known = Shape::new(&dims).numel().map_err(|e| e.in_op(op))?;
-        if let Some(i) = unknown {
-            if known == 0 || !numel.is_multiple_of(known) {
-                return Err(fail("the size for -1 cannot be worked out"));
-            }
-            dims[i] = numel / known;
-        } else if known != numel {
-            return Err(fail(&format!("the new shape has {known} elements")));
-        }
-        Ok(Shape::from(dims))
-    }
-}
-
-macro_rules! reshape_to {
-    ($($t:ty),*) => {$(
-        impl ReshapeTo for $t {
-            fn sizes(&self) -> Vec<isize> {
-                self.iter().map(|&n| isize::try_from(n).unwrap_or(isize::MAX)).collect()
-            }
-        }
-    )*};
-}
-reshape_to!(
-    &[isize],
-    &[usize],
-    Vec<isize>,
-    Vec<usize>,
-    &Vec<usize>,
-    &Vec<isize>,
-    Shape,
-    &Shape,
-    &[i32],
-    &[i64],
-    Vec<i64>,
-    &Vec<i64>
-);
-
-macro_rules! reshape_to_array {
-    ($($t:ty),*) => {$(
-        impl<const N: usize> ReshapeTo for [$t; N] {
-            fn sizes(&self) -> Vec<isize> {
-                self.iter().map(|&n| isize::try_from(n).unwrap_or(isize::MAX)).collect()
-            }
-        }
-        impl<const N: usize> ReshapeTo for &[$t; N] {
-            fn sizes(&self) -> Vec<isize> {
-                self.iter().map(|&n| isize::try_from(n).unwrap_or(isize::MAX)).collect()
-            }
-        }
-    )*};
-}
-reshape_to_array!(isize, usize, i32, i64);
-
-impl ReshapeTo for () {
-    fn sizes(&self) -> Vec<isize> {
-        Vec::new()
-    }
-}
-
-impl ReshapeTo for usize {
-    fn sizes(&self) -> Vec<isize> {
-        vec![isize::try_from(*self).unwrap_or(isize::MAX)]
     }
 }

@@ -6,10 +6,12 @@
 //!   thread, so that tests that run side by side do not disturb each other.
 
 mod cephes;
+mod fill;
 mod mt19937;
 mod philox;
 mod tensor;
 mod torch_rng;
+mod torch_tensor;
 
 pub use philox::{Rng, RngState, philox4x32};
 pub use torch_rng::{TorchFloat, TorchRng};

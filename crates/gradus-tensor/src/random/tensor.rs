@@ -1,18 +1,14 @@
-//! Random tensors, from either generator.
-//!
-//! [`Rng`] (fast, parallel) fills through associated functions of [`Tensor`]; [`TorchRng`] has methods of its own with
-//! PyTorch's names, so a notebook's `torch.randn(…, generator=g)` reads `g.randn(…)`.
+//! Random tensors from [`Rng`] (fast, parallel), as associated functions of [`Tensor`]. From PyTorch's generator: `torch_tensor.rs`.
 
-use half::{bf16, f16};
-
-use super::{Rng, TorchRng};
+use super::Rng;
+use super::fill::Fill;
 use crate::device::Options;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-fn not_float(op: &'static str, dtype: DType) -> Error {
+pub(super) fn not_float(op: &'static str, dtype: DType) -> Error {
     Error::dtype(op, format!("needs a float dtype, not {dtype}"))
 }
 
@@ -197,119 +193,7 @@ impl Tensor {
     }
 }
 
-/// Tensors with PyTorch's names and PyTorch's numbers.
-impl TorchRng {
-    /// `torch.rand(shape, generator=g)`.
-    ///
-    /// # Errors
-    /// The dtype is not a float type.
-    pub fn rand(&mut self, shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tensor> {
-        self.uniform(0.0, 1.0, shape, options)
-    }
-
-    /// `torch.empty(shape).uniform_(from, to, generator=g)`.
-    ///
-    /// # Errors
-    /// The dtype is not a float type.
-    pub fn uniform(
-        &mut self,
-        from: f64,
-        to: f64,
-        shape: impl Into<Shape>,
-        options: impl Into<Options>,
-    ) -> Result<Tensor> {
-        let options = options.into();
-        dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| self.fill_uniform(y, from, to)),
-            else Err(not_float("rand", options.dtype)))
-    }
-
-    /// `torch.randn(shape, generator=g)`.
-    ///
-    /// # Errors
-    /// The dtype is not a float type.
-    pub fn randn(
-        &mut self,
-        shape: impl Into<Shape>,
-        options: impl Into<Options>,
-    ) -> Result<Tensor> {
-        self.normal(0.0, 1.0, shape, options)
-    }
-
-    /// `torch.empty(shape).normal_(mean, std, generator=g)`.
-    ///
-    /// # Errors
-    /// The dtype is not a float type.
-    pub fn normal(
-        &mut self,
-        mean: f64,
-        std: f64,
-        shape: impl Into<Shape>,
-        options: impl Into<Options>,
-    ) -> Result<Tensor> {
-        let options = options.into();
-        dispatch!(float options.dtype, T => Tensor::build::<T>("randn", shape, |y| self.fill_normal(y, mean, std)),
-            else Err(not_float("randn", options.dtype)))
-    }
-
-    /// `torch.randint(low, high, shape, generator=g)`, as i64.
-    ///
-    /// # Errors
-    /// The interval is empty.
-    pub fn randint(&mut self, low: i64, high: i64, shape: impl Into<Shape>) -> Result<Tensor> {
-        check_interval(low, high)?;
-        Tensor::build::<i64>("randint", shape, |y| self.fill_int(y, low, high))
-    }
-
-    /// `torch.randperm(n, generator=g)`.
-    ///
-    /// # Errors
-    /// The memory cannot be had.
-    pub fn randperm(&mut self, n: usize) -> Result<Tensor> {
-        Tensor::from_vec(self.permutation(n), n)
-    }
-
-    /// `torch.multinomial(weights, draws, replacement, generator=g)`: (n) or (rows, n) to (`draws`) or (rows, `draws`).
-    ///
-    /// ```
-    /// use gradus_tensor::{Tensor, random::TorchRng};
-    /// let mut g = TorchRng::manual_seed(2147483647);
-    /// let p = Tensor::from_slice(&[0.6064f32, 0.3033, 0.0903], [3])?;
-    /// assert_eq!(g.multinomial(&p, 5, true)?.dims(), [5]);
-    /// # Ok::<(), gradus_tensor::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Tensor::multinomial`].
-    pub fn multinomial(
-        &mut self,
-        weights: &Tensor,
-        draws: usize,
-        replacement: bool,
-    ) -> Result<Tensor> {
-        match weights.dtype() {
-            DType::F64 => multinomial(weights, draws, |row| {
-                self.multinomial_row(row, draws, replacement)
-            }),
-            DType::F32 => multinomial(weights, draws, |row| {
-                self.multinomial_row(&narrow(row, |w| w as f32), draws, replacement)
-            }),
-            DType::F16 => multinomial(weights, draws, |row| {
-                self.multinomial_row(&narrow(row, f16::from_f64), draws, replacement)
-            }),
-            DType::BF16 => multinomial(weights, draws, |row| {
-                self.multinomial_row(&narrow(row, bf16::from_f64), draws, replacement)
-            }),
-            other => Err(not_float("multinomial", other)),
-        }
-    }
-}
-
-/// Back to the weights' own type, exactly.
-fn narrow<T>(row: &[f64], f: impl Fn(f64) -> T) -> Vec<T> {
-    row.iter().map(|&w| f(w)).collect()
-}
-
-fn check_interval(low: i64, high: i64) -> Result<()> {
+pub(super) fn check_interval(low: i64, high: i64) -> Result<()> {
     if low < high {
         Ok(())
     } else {
@@ -321,7 +205,7 @@ fn check_interval(low: i64, high: i64) -> Result<()> {
 }
 
 /// Row by row; `draw` gives `None` for weights that are not a distribution.
-fn multinomial(
+pub(super) fn multinomial(
     weights: &Tensor,
     draws: usize,
     mut draw: impl FnMut(&[f64]) -> Option<Vec<i64>>,
@@ -356,71 +240,10 @@ fn multinomial(
     Tensor::from_vec(out, shape)
 }
 
-/// How [`Rng`] fills each float type.
-trait Fill: Copy + Default + PartialEq {
-    fn fill_uniform(rng: &mut Rng, out: &mut [Self]);
-    fn fill_normal(rng: &mut Rng, out: &mut [Self]);
-    /// `x * scale + shift`, rounded to this type.
-    fn affine(x: Self, scale: f64, shift: f64) -> Self;
-}
-
-impl Fill for f32 {
-    fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
-        rng.fill_uniform_f32(out);
-    }
-    fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
-        rng.fill_normal_f32(out);
-    }
-    fn affine(x: Self, scale: f64, shift: f64) -> Self {
-        (f64::from(x) * scale + shift) as f32
-    }
-}
-
-impl Fill for f64 {
-    fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
-        rng.fill_uniform_f64(out);
-    }
-    fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
-        rng.fill_normal_f64(out);
-    }
-    fn affine(x: Self, scale: f64, shift: f64) -> Self {
-        x * scale + shift
-    }
-}
-
-/// The halves: through f32, a chunk at a time. Uniform numbers are cut to the bits the type has, so that none rounds up to 1.
-macro_rules! half {
-    ($($t:ty),*) => {$(
-        impl Fill for $t {
-            fn fill_uniform(rng: &mut Rng, out: &mut [Self]) {
-                let steps = (1u32 << <$t>::MANTISSA_DIGITS) as f32;
-                through_f32(out, |x| rng.fill_uniform_f32(x), |x| <$t>::from_f32((x * steps).floor() / steps));
-            }
-            fn fill_normal(rng: &mut Rng, out: &mut [Self]) {
-                through_f32(out, |x| rng.fill_normal_f32(x), <$t>::from_f32);
-            }
-            fn affine(x: Self, scale: f64, shift: f64) -> Self {
-                <$t>::from_f64(x.to_f64() * scale + shift)
-            }
-        }
-    )*};
-}
-half!(f16, bf16);
-
-fn through_f32<T>(out: &mut [T], mut fill: impl FnMut(&mut [f32]), round: impl Fn(f32) -> T) {
-    let mut buffer = [0f32; 4096];
-    for out in out.chunks_mut(buffer.len()) {
-        let x = &mut buffer[..out.len()];
-        fill(x);
-        for (y, x) in out.iter_mut().zip(x) {
-            *y = round(*x);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::TorchRng;
 
     #[test]
     fn every_float_dtype() {

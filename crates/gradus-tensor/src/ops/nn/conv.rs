@@ -39,6 +39,14 @@ fn batched<const D: usize>(op: &'static str, x: &Tensor, weight: &Tensor) -> Res
 impl Tensor {
     /// Convolution over `D` = 1, 2 or 3 dimensions: `(B, C, ..) * (O, C / groups, ..) + (O) -> (B, O, ..)`.
     ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, DType, Tensor};
+    /// let x = Tensor::ones([1, 1, 5], DType::F64)?; // (B, C, T)
+    /// let y = x.conv(&Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?.reshape([1, 1, 3])?, None, &ConvParams::<1>::default())?;
+    /// assert_eq!(y.to_vec::<f64>()?, [6.0, 6.0, 6.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit, the kernel is larger than the padded input, or a stride or dilation is 0.
     pub fn conv<const D: usize>(
@@ -89,6 +97,14 @@ impl Tensor {
 
     /// Convolution over time: `(B, C, T) * (O, C / groups, K) -> (B, O, OT)`. See [`Tensor::conv`].
     ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?.reshape([1, 1, 4])?; // (B, C, T)
+    /// let w = Tensor::from_slice(&[1.0, -1.0], 2)?.reshape([1, 1, 2])?; // (O, C, K)
+    /// assert_eq!(x.conv1d(&w, None, &ConvParams::default())?.to_vec::<f64>()?, [-1.0, -1.0, -1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::conv`].
     pub fn conv1d(
@@ -125,6 +141,13 @@ impl Tensor {
 
     /// Convolution over volumes: `(B, C, D, H, W) * (O, C / groups, KD, KH, KW)`. See [`Tensor::conv`].
     ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, DType, Tensor};
+    /// let x = Tensor::ones([1, 1, 2, 2, 2], DType::F64)?; // (B, C, D, H, W)
+    /// assert_eq!(x.conv3d(&x, None, &ConvParams::default())?.to_vec::<f64>()?, [8.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::conv`].
     pub fn conv3d(
@@ -137,6 +160,13 @@ impl Tensor {
     }
 
     /// The gradient of a convolution's input, of shape `x_shape`, from that of its output (`self`): `dx`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, Tensor};
+    /// let (dy, w) = (Tensor::from_slice(&[1.0, 0.0], 2)?.reshape([1, 1, 2])?, Tensor::from_slice(&[5.0, 7.0], 2)?.reshape([1, 1, 2])?);
+    /// assert_eq!(dy.conv_backward_data(&w, &ConvParams::default(), &[1, 1, 3])?.to_vec::<f64>()?, [5.0, 7.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.
@@ -169,6 +199,13 @@ impl Tensor {
 
     /// The gradient of a convolution's weight, of shape `weight_shape`, from its input (`self`) and that of its output: `dw`.
     ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, Tensor};
+    /// let (x, dy) = (Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?.reshape([1, 1, 3])?, Tensor::from_slice(&[1.0, 0.0], 2)?.reshape([1, 1, 2])?);
+    /// assert_eq!(x.conv_backward_weight(&dy, &ConvParams::default(), &[1, 1, 2])?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit.
     pub fn conv_backward_weight<const D: usize>(
@@ -199,6 +236,13 @@ impl Tensor {
 
     /// The gradient of a convolution's bias from that of its output `(B, O, ..)`: the sum over all but the channels, `(O)`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// assert_eq!(x.reshape([1, 1, 3])?.conv_backward_bias()?.to_vec::<f64>()?, [6.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no channel dimension.
     pub fn conv_backward_bias(&self) -> Result<Tensor> {
@@ -224,6 +268,13 @@ impl Tensor {
 
     /// The transposed convolution over `D` dimensions: `(B, C, ..) * (C, O / groups, ..) + (O) -> (B, O, ..)`, where each
     /// size becomes `(n - 1)·stride - 2·padding + dilation·(kernel - 1) + output_padding + 1`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{ConvParams, Tensor};
+    /// let (x, w) = (Tensor::from_slice(&[1.0, 2.0], 2)?.reshape([1, 1, 2])?, Tensor::from_slice(&[1.0, 10.0], 2)?.reshape([1, 1, 2])?);
+    /// assert_eq!(x.conv_transpose(&w, None, &ConvParams::<1>::default(), [0])?.to_vec::<f64>()?, [1.0, 12.0, 20.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit, a size would be 0 or less, or `output_padding` is not below stride or dilation.

@@ -43,6 +43,13 @@ impl Tensor {
     /// The gradient of a table `(rows, C)` from that of [`Tensor::embedding`]'s output (`self`, `(.., C)`): each row is
     /// added to the one its index names. The row `padding_idx` gets nothing.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.embedding_backward(&Tensor::from_slice(&[0i64, 0], 2)?, 2, None)?.to_vec::<f64>()?, [4.0, 6.0, 0.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes do not fit, or an index is not a row.
     pub fn embedding_backward(

@@ -308,6 +308,14 @@ impl Tensor {
 
     /// The mean and the (population's) variance of each channel of (B, C, ..): `(C)` each, in f32 for 16-bit floats.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (mean, var) = Tensor::from_slice(&[1.0, 10.0, 3.0, 30.0], [2, 2])?.batch_norm_stats()?; // (B, C)
+    /// assert_eq!(mean.to_vec::<f64>()?, [2.0, 20.0]);
+    /// assert_eq!(var.to_vec::<f64>()?, [1.0, 100.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no channel dimension, or the elements are not floats.
     pub fn batch_norm_stats(&self) -> Result<(Tensor, Tensor)> {
@@ -326,6 +334,13 @@ impl Tensor {
 
     /// (x − mean)·rstd·weight + bias, channel by channel: x (B, C, ..), everything else (C). `rstd` is 1/√(var + eps); it
     /// and `mean` have the dtype of [`Tensor::batch_norm_stats`].
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0], 2)?;
+    /// assert_eq!(x.unsqueeze(1)?.batch_norm(&Tensor::from_slice(&[2.0], 1)?, &Tensor::from_slice(&[0.5], 1)?, None, None)?.to_vec::<f64>()?, [-0.5, 0.5]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.

@@ -37,6 +37,14 @@ fn check<const D: usize>(op: &'static str, x: &Tensor) -> Result<DType> {
 impl Tensor {
     /// The largest element of each window: `(B, C, ..) -> (B, C, ..)`.
     ///
+    /// ```
+    /// # use gradus_tensor::{MaxPoolParams, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], 4)?.reshape([1, 1, 4])?; // (B, C, T)
+    /// let params = MaxPoolParams { kernel: [2], stride: [2], padding: [0], dilation: [1], ceil_mode: false };
+    /// assert_eq!(x.max_pool(&params)?.to_vec::<f64>()?, [3.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The rank does not fit, a size or step is 0, the padding is more than half the kernel, or no window fits.
     pub fn max_pool<const D: usize>(&self, params: &MaxPoolParams<D>) -> Result<Tensor> {
@@ -53,6 +61,16 @@ impl Tensor {
     }
 
     /// [`Tensor::max_pool`] and where each element was: its row-major position among the last `D` dimensions; i64.
+    ///
+    /// ```
+    /// # use gradus_tensor::{MaxPoolParams, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], 4)?.reshape([1, 1, 4])?; // (B, C, T)
+    /// let params = MaxPoolParams { kernel: [2], stride: [2], padding: [0], dilation: [1], ceil_mode: false };
+    /// let (y, at) = x.max_pool_with_indices(&params)?;
+    /// assert_eq!(y.to_vec::<f64>()?, [3.0, 4.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [1, 3]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::max_pool`].
@@ -75,6 +93,13 @@ impl Tensor {
 
     /// The gradient of max pooling's input of shape `x_shape`, from that of its output (`self`) and the indices:
     /// `dx`, for pooling over `D` dimensions.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (dy, at) = (Tensor::from_slice(&[5.0, 7.0], 2)?.reshape([1, 1, 2])?, Tensor::from_slice(&[1i64, 3], 2)?.reshape([1, 1, 2])?);
+    /// assert_eq!(dy.max_pool_backward::<1>(&at, &[1, 1, 4])?.to_vec::<f64>()?, [0.0, 5.0, 0.0, 7.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes do not fit, or an index lies outside its plane.
@@ -115,6 +140,14 @@ impl Tensor {
 
     /// The average of each window: `(B, C, ..) -> (B, C, ..)`.
     ///
+    /// ```
+    /// # use gradus_tensor::{AvgPoolParams, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], 4)?.reshape([1, 1, 4])?; // (B, C, T)
+    /// let params = AvgPoolParams { kernel: [2], stride: [2], padding: [0], ceil_mode: false, count_include_pad: true, divisor_override: None };
+    /// assert_eq!(x.avg_pool(&params)?.to_vec::<f64>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::max_pool`], or the divisor is 0.
     pub fn avg_pool<const D: usize>(&self, params: &AvgPoolParams<D>) -> Result<Tensor> {
@@ -131,6 +164,14 @@ impl Tensor {
     }
 
     /// The gradient of average pooling's input of shape `x_shape`, from that of its output (`self`): `dx`.
+    ///
+    /// ```
+    /// # use gradus_tensor::{AvgPoolParams, Tensor};
+    /// let dy = Tensor::from_slice(&[4.0, 6.0], 2)?.reshape([1, 1, 2])?;
+    /// let params = AvgPoolParams { kernel: [2], stride: [2], padding: [0], ceil_mode: false, count_include_pad: true, divisor_override: None };
+    /// assert_eq!(dy.avg_pool_backward(&params, &[1, 1, 4])?.to_vec::<f64>()?, [2.0, 2.0, 3.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes do not fit.
@@ -154,6 +195,13 @@ impl Tensor {
 
     /// Averages of windows that cut the last `D` dimensions into `sizes` parts: `(B, C, ..) -> (B, C, sizes)`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], 4)?;
+    /// assert_eq!(x.reshape([1, 1, 4])?.adaptive_avg_pool([2])?.to_vec::<f64>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The rank does not fit, or the input is empty.
     pub fn adaptive_avg_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<Tensor> {
@@ -170,6 +218,13 @@ impl Tensor {
     }
 
     /// The gradient of adaptive average pooling's input of shape `x_shape`, from that of its output (`self`): `dx`.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[4.0, 6.0], 2)?;
+    /// assert_eq!(x.reshape([1, 1, 2])?.adaptive_avg_pool_backward::<1>(&[1, 1, 4])?.to_vec::<f64>()?, [2.0, 2.0, 3.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes do not fit.
@@ -191,6 +246,14 @@ impl Tensor {
 
     /// The largest elements of windows that cut the last `D` dimensions into `sizes` parts, and where they were (row-major
     /// among those dimensions, i64). The plain definition: windows one after the other.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (y, at) = Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], 4)?.reshape([1, 1, 4])?.adaptive_max_pool([2])?;
+    /// assert_eq!(y.to_vec::<f64>()?, [3.0, 4.0]);
+    /// assert_eq!(at.to_vec::<i64>()?, [1, 3]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The rank does not fit, or a pooled dimension is empty.
