@@ -268,6 +268,29 @@ impl From<&Tensor> for Var {
     }
 }
 
+/// As the tensor prints; a tracked value says after it which operation made it, as PyTorch's `grad_fn` does:
+/// `[2. 3.] f32[2] by add_scalar`.
+///
+/// ```
+/// # use gradus_autograd::Var;
+/// # use gradus_tensor::Tensor;
+/// let x = Var::leaf(Tensor::from_slice(&[1f32, 2.0], 2)?)?;
+/// assert_eq!(x.to_string(), "[1. 2.] f32[2] leaf");
+/// assert_eq!(x.add_scalar(1)?.to_string(), "[2. 3.] f32[2] by add_scalar");
+/// assert_eq!(x.detach().to_string(), "[1. 2.] f32[2]");
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+impl std::fmt::Display for Var {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.value)?;
+        match &self.node {
+            None => Ok(()),
+            Some(node) if node.is_leaf() => f.write_str(" leaf"),
+            Some(node) => write!(f, " by {}", node.op),
+        }
+    }
+}
+
 impl std::fmt::Debug for Var {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Var({}, {:?}, {})", self.op(), self.dims(), self.dtype())

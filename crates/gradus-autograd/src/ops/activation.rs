@@ -20,6 +20,9 @@ fn closed_where(dy: Var, mask: Tensor) -> Result<Var> {
 
 impl Var {
     /// `max(x, 0)`; gradient 0 at 0.
+    ///
+    /// Gradient: `dy` where `x > 0`, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::relu`](gradus_tensor::Tensor::relu).
     pub fn relu(&self) -> Result<Var> {
         let y = self.value().relu()?;
         Op::new("relu")
@@ -35,6 +38,9 @@ impl Var {
     }
 
     /// `min(max(x, 0), 6)`; gradient 0 at 0 and at 6.
+    ///
+    /// Gradient: `dy` where `0 < x < 6`, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::relu6`](gradus_tensor::Tensor::relu6).
     pub fn relu6(&self) -> Result<Var> {
         let y = self.value().relu6()?;
         Op::new("relu6")
@@ -49,6 +55,9 @@ impl Var {
     }
 
     /// `min(max(x, min), max)`; gradient 0 at both bounds, unlike [`Var::clamp`].
+    ///
+    /// Gradient: `dy` between the bounds, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::hardtanh`](gradus_tensor::Tensor::hardtanh).
     pub fn hardtanh(&self, min: f64, max: f64) -> Result<Var> {
         let y = self.value().hardtanh(min, max)?;
         Op::new("hardtanh")
@@ -62,6 +71,9 @@ impl Var {
     }
 
     /// `x` above 0, `negative_slope · x` below.
+    ///
+    /// Gradient: `dy` where `x > 0`, `negative_slope · dy` elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::leaky_relu`](gradus_tensor::Tensor::leaky_relu).
     pub fn leaky_relu(&self, negative_slope: f64) -> Result<Var> {
         let y = self.value().leaky_relu(negative_slope)?;
         Op::new("leaky_relu")
@@ -74,11 +86,17 @@ impl Var {
     }
 
     /// `x` above 0, `alpha (eˣ − 1)` below.
+    ///
+    /// Gradient: `dy` where `x > 0`, `alpha eˣ dy` elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::elu`](gradus_tensor::Tensor::elu).
     pub fn elu(&self, alpha: f64) -> Result<Var> {
         exponential("elu", self, self.value().elu(alpha)?, 1.0, alpha, 1.0)
     }
 
     /// `scale · elu(x, alpha)` with the constants that keep mean and variance.
+    ///
+    /// Gradient: that of ELU, times the scale. Shapes, dtypes and errors are those of
+    /// [`Tensor::selu`](gradus_tensor::Tensor::selu).
     pub fn selu(&self) -> Result<Var> {
         exponential(
             "selu",
@@ -91,6 +109,9 @@ impl Var {
     }
 
     /// `max(x, 0) + min(alpha (e^(x/alpha) − 1), 0)`.
+    ///
+    /// Gradient: `dy` where `x > 0`, `e^(x/alpha) dy` elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::celu`](gradus_tensor::Tensor::celu).
     pub fn celu(&self, alpha: f64) -> Result<Var> {
         exponential(
             "celu",
@@ -103,6 +124,9 @@ impl Var {
     }
 
     /// `x Φ(x)`, with the error function.
+    ///
+    /// Gradient: `dy (Φ(x) + x φ(x))`. Shapes, dtypes and errors are those of
+    /// [`Tensor::gelu`](gradus_tensor::Tensor::gelu).
     pub fn gelu(&self) -> Result<Var> {
         let y = self.value().gelu()?;
         Op::new("gelu")
@@ -129,6 +153,9 @@ impl Var {
     }
 
     /// `x Φ(x)`, with Φ approximated by tanh, as GPT-2 has it.
+    ///
+    /// Gradient: that of the approximation itself, not of the exact GELU. Shapes, dtypes and errors are those of
+    /// [`Tensor::gelu_tanh`](gradus_tensor::Tensor::gelu_tanh).
     pub fn gelu_tanh(&self) -> Result<Var> {
         const CUBE: f64 = 0.044_715;
         let y = self.value().gelu_tanh()?;
@@ -157,6 +184,9 @@ impl Var {
     }
 
     /// `x · sigmoid(x)`.
+    ///
+    /// Gradient: `dy σ(x) (1 + x (1 − σ(x)))`. Shapes, dtypes and errors are those of
+    /// [`Tensor::silu`](gradus_tensor::Tensor::silu).
     pub fn silu(&self) -> Result<Var> {
         let y = self.value().silu()?;
         Op::new("silu")
@@ -174,6 +204,9 @@ impl Var {
     }
 
     /// `x · tanh(softplus(x))`.
+    ///
+    /// Gradient: that of `x · tanh(softplus(x))` by the product rule. Shapes, dtypes and errors are those of
+    /// [`Tensor::mish`](gradus_tensor::Tensor::mish).
     pub fn mish(&self) -> Result<Var> {
         let y = self.value().mish()?;
         Op::new("mish")
@@ -189,6 +222,9 @@ impl Var {
     }
 
     /// `ln(1 + e^(beta x))/beta`, and `x` itself where `beta x` is above `threshold`.
+    ///
+    /// Gradient: `dy σ(beta x)`, and `dy` above the threshold. Shapes, dtypes and errors are those of
+    /// [`Tensor::softplus`](gradus_tensor::Tensor::softplus).
     pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Var> {
         let y = self.value().softplus(beta, threshold)?;
         Op::new("softplus")
@@ -204,6 +240,9 @@ impl Var {
     }
 
     /// `x/(1 + |x|)`.
+    ///
+    /// Gradient: `dy / (1 + |x|)²`. Shapes, dtypes and errors are those of
+    /// [`Tensor::softsign`](gradus_tensor::Tensor::softsign).
     pub fn softsign(&self) -> Result<Var> {
         let y = self.value().softsign()?;
         Op::new("softsign")
@@ -219,6 +258,9 @@ impl Var {
     }
 
     /// `x · relu6(x + 3)/6`.
+    ///
+    /// Gradient: `dy (2x + 3)/6` between −3 and 3, `dy` above, 0 below. Shapes, dtypes and errors are those of
+    /// [`Tensor::hardswish`](gradus_tensor::Tensor::hardswish).
     pub fn hardswish(&self) -> Result<Var> {
         let y = self.value().hardswish()?;
         Op::new("hardswish")
@@ -235,6 +277,9 @@ impl Var {
     }
 
     /// `relu6(x + 3)/6`.
+    ///
+    /// Gradient: `dy/6` between −3 and 3, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::hardsigmoid`](gradus_tensor::Tensor::hardsigmoid).
     pub fn hardsigmoid(&self) -> Result<Var> {
         let y = self.value().hardsigmoid()?;
         Op::new("hardsigmoid")
@@ -248,6 +293,9 @@ impl Var {
     }
 
     /// `x` where `|x| > lambda`, else 0.
+    ///
+    /// Gradient: `dy` where the element was kept, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::hardshrink`](gradus_tensor::Tensor::hardshrink).
     pub fn hardshrink(&self, lambda: f64) -> Result<Var> {
         let y = self.value().hardshrink(lambda)?;
         Op::new("hardshrink")
@@ -259,6 +307,9 @@ impl Var {
     }
 
     /// `x` moved by `lambda` towards 0, and 0 where `|x| ≤ lambda`.
+    ///
+    /// Gradient: `dy` where the element was not made 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::softshrink`](gradus_tensor::Tensor::softshrink).
     pub fn softshrink(&self, lambda: f64) -> Result<Var> {
         let y = self.value().softshrink(lambda)?;
         Op::new("softshrink")
@@ -270,6 +321,9 @@ impl Var {
     }
 
     /// `x − tanh(x)`.
+    ///
+    /// Gradient: `dy tanh²(x)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::tanhshrink`](gradus_tensor::Tensor::tanhshrink).
     pub fn tanhshrink(&self) -> Result<Var> {
         let y = self.value().tanhshrink()?;
         Op::new("tanhshrink")
@@ -279,6 +333,9 @@ impl Var {
     }
 
     /// `x` above `threshold`, `value` elsewhere.
+    ///
+    /// Gradient: `dy` above the threshold, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::threshold`](gradus_tensor::Tensor::threshold).
     pub fn threshold(&self, threshold: f64, value: f64) -> Result<Var> {
         let y = self.value().threshold(threshold, value)?;
         Op::new("threshold")
@@ -290,6 +347,9 @@ impl Var {
     }
 
     /// `1/(1 + e⁻ˣ)`.
+    ///
+    /// Gradient: `dy y (1 − y)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::sigmoid`](gradus_tensor::Tensor::sigmoid).
     pub fn sigmoid(&self) -> Result<Var> {
         let y = self.value().sigmoid()?;
         Op::new("sigmoid")
@@ -305,6 +365,9 @@ impl Var {
     }
 
     /// `ln(sigmoid(x))`, accurate for large `−x`.
+    ///
+    /// Gradient: `dy σ(−x)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::logsigmoid`](gradus_tensor::Tensor::logsigmoid).
     pub fn logsigmoid(&self) -> Result<Var> {
         let y = self.value().logsigmoid()?;
         Op::new("logsigmoid")

@@ -7,6 +7,9 @@ use crate::var::Var;
 
 impl Var {
     /// `self + other`.
+    ///
+    /// Gradient: `dy` to both, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::add`](gradus_tensor::Tensor::add).
     pub fn add(&self, other: &Var) -> Result<Var> {
         let y = self.value().add(other.value())?;
         Op::new("add").inputs(&[self, other]).record(y, |ctx, dy| {
@@ -18,6 +21,9 @@ impl Var {
     }
 
     /// `self − other`.
+    ///
+    /// Gradient: `dy` and `−dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::sub`](gradus_tensor::Tensor::sub).
     pub fn sub(&self, other: &Var) -> Result<Var> {
         let y = self.value().sub(other.value())?;
         Op::new("sub").inputs(&[self, other]).record(y, |ctx, dy| {
@@ -29,6 +35,9 @@ impl Var {
     }
 
     /// `self · other`.
+    ///
+    /// Gradient: `dy` times the other operand, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::mul`](gradus_tensor::Tensor::mul).
     pub fn mul(&self, other: &Var) -> Result<Var> {
         let y = self.value().mul(other.value())?;
         Op::new("mul")
@@ -44,6 +53,9 @@ impl Var {
     }
 
     /// `self / other`.
+    ///
+    /// Gradient: `dy/b` and `−dy a/b²`, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::div`](gradus_tensor::Tensor::div).
     pub fn div(&self, other: &Var) -> Result<Var> {
         let y = self.value().div(other.value())?;
         Op::new("div")
@@ -63,12 +75,17 @@ impl Var {
     }
 
     /// `−self`.
+    ///
+    /// Gradient: `−dy`. Shapes, dtypes and errors are those of [`Tensor::neg`](gradus_tensor::Tensor::neg).
     pub fn neg(&self) -> Result<Var> {
         let y = self.value().neg()?;
         Op::new("neg").inputs(&[self]).record(y, |_, dy| dy.neg_())
     }
 
     /// `self + c`.
+    ///
+    /// Gradient: `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::add_scalar`](gradus_tensor::Tensor::add_scalar).
     pub fn add_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().add_scalar(c)?;
         Op::new("add_scalar")
@@ -77,6 +94,9 @@ impl Var {
     }
 
     /// `self − c`.
+    ///
+    /// Gradient: `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::sub_scalar`](gradus_tensor::Tensor::sub_scalar).
     pub fn sub_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().sub_scalar(c)?;
         Op::new("sub_scalar")
@@ -85,6 +105,9 @@ impl Var {
     }
 
     /// `c − self`.
+    ///
+    /// Gradient: `−dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::rsub_scalar`](gradus_tensor::Tensor::rsub_scalar).
     pub fn rsub_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().rsub_scalar(c)?;
         Op::new("rsub_scalar")
@@ -93,36 +116,57 @@ impl Var {
     }
 
     /// `c / self`.
+    ///
+    /// Gradient: `−dy c/x²`. Shapes, dtypes and errors are those of
+    /// [`Tensor::rdiv_scalar`](gradus_tensor::Tensor::rdiv_scalar).
     pub fn rdiv_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         self.reciprocal()?.mul_scalar(c)
     }
 
     /// `other − self`.
+    ///
+    /// Gradient: `−dy` and `dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::rsub`](gradus_tensor::Tensor::rsub).
     pub fn rsub(&self, other: &Var) -> Result<Var> {
         other.sub(self)
     }
 
     /// `self + alpha · other`: PyTorch's `add(other, alpha=…)`.
+    ///
+    /// Gradient: `dy` and `alpha dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::add_scaled`](gradus_tensor::Tensor::add_scaled).
     pub fn add_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
         self.add(&other.mul_scalar(alpha)?)
     }
 
     /// `self − alpha · other`: PyTorch's `sub(other, alpha=…)`.
+    ///
+    /// Gradient: `dy` and `−alpha dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
+    /// [`Tensor::sub_scaled`](gradus_tensor::Tensor::sub_scaled).
     pub fn sub_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
         self.sub(&other.mul_scalar(alpha)?)
     }
 
     /// `self + value · b · c`.
+    ///
+    /// Gradient: `dy`, `value c dy` and `value b dy`, summed over what was broadcast. Shapes, dtypes and errors are
+    /// those of [`Tensor::addcmul`](gradus_tensor::Tensor::addcmul).
     pub fn addcmul(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
         self.add(&b.mul(c)?.mul_scalar(value)?)
     }
 
     /// `self + value · b / c`.
+    ///
+    /// Gradient: `dy`, `value dy/c` and `−value b dy/c²`, summed over what was broadcast. Shapes, dtypes and errors
+    /// are those of [`Tensor::addcdiv`](gradus_tensor::Tensor::addcdiv).
     pub fn addcdiv(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
         self.add(&b.div(c)?.mul_scalar(value)?)
     }
 
     /// `self + weight · (end − self)`.
+    ///
+    /// Gradient: `(1 − w) dy`, `w dy` and `(end − start) dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::lerp`](gradus_tensor::Tensor::lerp).
     pub fn lerp(&self, end: &Var, weight: &Var) -> Result<Var> {
         let y = self.value().lerp(end.value(), weight.value())?;
         Op::new("lerp")
@@ -144,11 +188,17 @@ impl Var {
     }
 
     /// [`Var::lerp`] with one weight.
+    ///
+    /// Gradient: `(1 − w) dy` and `w dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::lerp_scalar`](gradus_tensor::Tensor::lerp_scalar).
     pub fn lerp_scalar(&self, end: &Var, weight: f64) -> Result<Var> {
         self.lerp(end, &Var::from(Tensor::scalar_of(weight, self.dtype())?))
     }
 
     /// `self · c`.
+    ///
+    /// Gradient: `c dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::mul_scalar`](gradus_tensor::Tensor::mul_scalar).
     pub fn mul_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let c = c.into();
         let y = self.value().mul_scalar(c)?;
@@ -158,6 +208,9 @@ impl Var {
     }
 
     /// `self / c`.
+    ///
+    /// Gradient: `dy/c`. Shapes, dtypes and errors are those of
+    /// [`Tensor::div_scalar`](gradus_tensor::Tensor::div_scalar).
     pub fn div_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let c = c.into();
         let y = self.value().div_scalar(c)?;
@@ -169,6 +222,9 @@ impl Var {
     /// `self^exponent`, element by element.
     ///
     /// At `exponent = 0` the base has gradient 0; at `self = 0, exponent ≥ 0` the exponent has gradient 0.
+    ///
+    /// Gradient: `dy b a^(b − 1)` and `dy y ln a` (0 where `a` is 0 and `b` is not negative). Shapes, dtypes and
+    /// errors are those of [`Tensor::pow`](gradus_tensor::Tensor::pow).
     pub fn pow(&self, exponent: &Var) -> Result<Var> {
         let y = self.value().pow(exponent.value())?;
         Op::new("pow")
@@ -207,6 +263,9 @@ impl Var {
     }
 
     /// `self^exponent` for one exponent.
+    ///
+    /// Gradient: `dy c x^(c − 1)`; 0 for `c` 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::pow_scalar`](gradus_tensor::Tensor::pow_scalar).
     pub fn pow_scalar(&self, exponent: impl Into<Scalar>) -> Result<Var> {
         let p = exponent.into();
         let y = self.value().pow_scalar(p)?;
@@ -223,17 +282,26 @@ impl Var {
     }
 
     /// `base^self`.
+    ///
+    /// Gradient: `dy y ln c`. Shapes, dtypes and errors are those of
+    /// [`Tensor::rpow_scalar`](gradus_tensor::Tensor::rpow_scalar).
     pub fn rpow_scalar(&self, base: f64) -> Result<Var> {
         Var::from(Tensor::scalar_of(base, self.dtype())?).pow(self)
     }
 
     /// `self^exponent` in f64.
+    ///
+    /// Gradient: that of [`Var::pow`], in f64. Shapes, dtypes and errors are those of
+    /// [`Tensor::float_power`](gradus_tensor::Tensor::float_power).
     pub fn float_power(&self, exponent: &Var) -> Result<Var> {
         self.to_dtype(DType::F64)?
             .pow(&exponent.to_dtype(DType::F64)?)
     }
 
     /// `self / other` rounded towards −∞. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::floor_divide`](gradus_tensor::Tensor::floor_divide).
     pub fn floor_divide(&self, other: &Var) -> Result<Var> {
         flat(
             "floor_divide",
@@ -244,6 +312,9 @@ impl Var {
     }
 
     /// `self / other` rounded towards 0. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::trunc_divide`](gradus_tensor::Tensor::trunc_divide).
     pub fn trunc_divide(&self, other: &Var) -> Result<Var> {
         flat(
             "trunc_divide",
@@ -254,6 +325,9 @@ impl Var {
     }
 
     /// What is left of `self` after taking `other` off a whole number of times; it has the sign of `other`.
+    ///
+    /// Gradient: `dy` and `−dy ⌊a/b⌋`. Shapes, dtypes and errors are those of
+    /// [`Tensor::remainder`](gradus_tensor::Tensor::remainder).
     pub fn remainder(&self, other: &Var) -> Result<Var> {
         let y = self.value().remainder(other.value())?;
         Op::new("remainder")
@@ -270,6 +344,9 @@ impl Var {
     }
 
     /// What is left of `self` after taking `other` off a whole number of times; it has the sign of `self`.
+    ///
+    /// Gradient: `dy` and `−dy trunc(a/b)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::fmod`](gradus_tensor::Tensor::fmod).
     pub fn fmod(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmod(other.value())?;
         Op::new("fmod")
@@ -286,6 +363,9 @@ impl Var {
     }
 
     /// `√(self² + other²)`.
+    ///
+    /// Gradient: `dy a/y` and `dy b/y`. Shapes, dtypes and errors are those of
+    /// [`Tensor::hypot`](gradus_tensor::Tensor::hypot).
     pub fn hypot(&self, other: &Var) -> Result<Var> {
         let y = self.value().hypot(other.value())?;
         Op::new("hypot")
@@ -303,6 +383,9 @@ impl Var {
     }
 
     /// `self · ln(other)`, 0 where `self` is.
+    ///
+    /// Gradient: `dy ln b` (0 where `a` is 0) and `dy a/b`. Shapes, dtypes and errors are those of
+    /// [`Tensor::xlogy`](gradus_tensor::Tensor::xlogy).
     pub fn xlogy(&self, other: &Var) -> Result<Var> {
         let y = self.value().xlogy(other.value())?;
         Op::new("xlogy")
@@ -327,6 +410,9 @@ impl Var {
     }
 
     /// `ln(e^self + e^other)` without overflow.
+    ///
+    /// Gradient: `dy e^(a − y)` and `dy e^(b − y)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::logaddexp`](gradus_tensor::Tensor::logaddexp).
     pub fn logaddexp(&self, other: &Var) -> Result<Var> {
         let y = self.value().logaddexp(other.value())?;
         Op::new("logaddexp")
@@ -348,6 +434,9 @@ impl Var {
     }
 
     /// `|self|` with the sign of `other`. Gradient 0 at `self = 0`, and for `other`.
+    ///
+    /// Gradient: `dy` with the sign that was given to `a` (0 where `a` is 0); 0 for `b`. Shapes, dtypes and errors are those of
+    /// [`Tensor::copysign`](gradus_tensor::Tensor::copysign).
     pub fn copysign(&self, other: &Var) -> Result<Var> {
         let y = self.value().copysign(other.value())?;
         Op::new("copysign")
@@ -371,11 +460,17 @@ impl Var {
     }
 
     /// Zeros of this shape and dtype, constant.
+    ///
+    /// Gradient: none, it is a constant. Shapes, dtypes and errors are those of
+    /// [`Tensor::zeros_like`](gradus_tensor::Tensor::zeros_like).
     pub fn zeros_like(&self) -> Result<Var> {
         self.value().zeros_like().map(Var::from)
     }
 
     /// Ones of this shape and dtype, constant.
+    ///
+    /// Gradient: none, it is a constant. Shapes, dtypes and errors are those of
+    /// [`Tensor::ones_like`](gradus_tensor::Tensor::ones_like).
     pub fn ones_like(&self) -> Result<Var> {
         self.value().ones_like().map(Var::from)
     }

@@ -7,6 +7,9 @@ use crate::var::Var;
 
 impl Var {
     /// Repeats size-1 dimensions, and adds dimensions in front, without copying.
+    ///
+    /// Gradient: `dy` summed over what was stretched. Shapes, dtypes and errors are those of
+    /// [`Tensor::broadcast_to`](gradus_tensor::Tensor::broadcast_to).
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Var> {
         let shape = shape.into();
         if self.shape() == &shape {
@@ -20,6 +23,8 @@ impl Var {
 
     /// The transpose of [`Var::broadcast_to`]: sums over the dimensions that broadcasting `shape` to this shape would
     /// repeat. What a broadcast operand's gradient needs.
+    ///
+    /// Gradient: `dy` stretched back.
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Result<Var> {
         let shape = shape.into();
         if self.shape() == &shape {

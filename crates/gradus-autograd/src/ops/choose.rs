@@ -7,6 +7,9 @@ use crate::var::Var;
 
 impl Var {
     /// The larger of two, NaN if either is. At a tie each has half the gradient.
+    ///
+    /// Gradient: `dy` to the larger, half of it to each where both are equal. Shapes, dtypes and errors are those of
+    /// [`Tensor::maximum`](gradus_tensor::Tensor::maximum).
     pub fn maximum(&self, other: &Var) -> Result<Var> {
         let y = self.value().maximum(other.value())?;
         Op::new("maximum")
@@ -25,6 +28,9 @@ impl Var {
     }
 
     /// The smaller of two, NaN if either is. At a tie each has half the gradient.
+    ///
+    /// Gradient: `dy` to the smaller, half of it to each where both are equal. Shapes, dtypes and errors are those of
+    /// [`Tensor::minimum`](gradus_tensor::Tensor::minimum).
     pub fn minimum(&self, other: &Var) -> Result<Var> {
         let y = self.value().minimum(other.value())?;
         Op::new("minimum")
@@ -43,6 +49,9 @@ impl Var {
     }
 
     /// The larger of two, the other one if one is NaN. At a tie the gradient is `self`'s.
+    ///
+    /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
+    /// [`Tensor::fmax`](gradus_tensor::Tensor::fmax).
     pub fn fmax(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmax(other.value())?;
         let mine = self
@@ -53,6 +62,9 @@ impl Var {
     }
 
     /// The smaller of two, the other one if one is NaN. At a tie the gradient is `self`'s.
+    ///
+    /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
+    /// [`Tensor::fmin`](gradus_tensor::Tensor::fmin).
     pub fn fmin(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmin(other.value())?;
         let mine = self
@@ -63,6 +75,9 @@ impl Var {
     }
 
     /// Limited to `min..=max` element by element; either may be absent. At a bound the gradient passes to `self`.
+    ///
+    /// Gradient: `dy` to whichever of value and bounds was chosen. Shapes, dtypes and errors are those of
+    /// [`Tensor::clamp_tensor`](gradus_tensor::Tensor::clamp_tensor).
     pub fn clamp_tensor(&self, min: Option<&Var>, max: Option<&Var>) -> Result<Var> {
         let y = self
             .value()
@@ -118,6 +133,9 @@ impl Var {
     }
 
     /// Limited to `min..=max`; either may be absent. At a bound the gradient passes.
+    ///
+    /// Gradient: `dy` between the bounds, 0 beyond them. Shapes, dtypes and errors are those of
+    /// [`Tensor::clamp`](gradus_tensor::Tensor::clamp).
     pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Result<Var> {
         let y = self.value().clamp(min, max)?;
         Op::new("clamp")
@@ -137,16 +155,25 @@ impl Var {
     }
 
     /// At least `min`; at the bound the gradient passes.
+    ///
+    /// Gradient: `dy` where `x` is not below the bound. Shapes, dtypes and errors are those of
+    /// [`Tensor::clamp_min`](gradus_tensor::Tensor::clamp_min).
     pub fn clamp_min(&self, min: f64) -> Result<Var> {
         self.clamp(Some(min), None)
     }
 
     /// At most `max`; at the bound the gradient passes.
+    ///
+    /// Gradient: `dy` where `x` is not above the bound. Shapes, dtypes and errors are those of
+    /// [`Tensor::clamp_max`](gradus_tensor::Tensor::clamp_max).
     pub fn clamp_max(&self, max: f64) -> Result<Var> {
         self.clamp(None, Some(max))
     }
 
     /// `a` where `condition` holds, `b` elsewhere; all three broadcast.
+    ///
+    /// Gradient: `dy` to each operand where it was chosen. Shapes, dtypes and errors are those of
+    /// [`Tensor::where_`](gradus_tensor::Tensor::where_).
     pub fn where_(condition: &Tensor, a: &Var, b: &Var) -> Result<Var> {
         let y = Tensor::where_(condition, a.value(), b.value())?;
         let condition = condition.clone();
@@ -178,6 +205,9 @@ impl Var {
     }
 
     /// `value` where `mask` (broadcast to this shape) holds; no gradient there.
+    ///
+    /// Gradient: `dy` where the mask is false, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::masked_fill`](gradus_tensor::Tensor::masked_fill).
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().masked_fill(mask, value)?;
         let mask = mask.clone();

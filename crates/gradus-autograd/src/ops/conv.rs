@@ -9,6 +9,10 @@ use crate::var::Var;
 impl Var {
     /// (B, C, T) or (C, T), weight (O, C / groups, K), bias (O), to (B, O, T').
     ///
+    /// Gradient: for the input the transposed convolution of `dy`, for the weight a convolution of the input with
+    /// `dy`, for the bias sums of `dy`. Shapes, dtypes are those of
+    /// [`Tensor::conv1d`](gradus_tensor::Tensor::conv1d).
+    ///
     /// # Errors
     /// If the shapes do not fit, a stride, dilation or kernel size is 0, or the kernel is larger than the padded input.
     pub fn conv1d(&self, weight: &Var, bias: Option<&Var>, params: &Conv1dParams) -> Result<Var> {
@@ -16,6 +20,9 @@ impl Var {
     }
 
     /// (B, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O), to (B, O, H', W').
+    ///
+    /// Gradient: as [`Var::conv1d`]'s, over two dimensions. Shapes, dtypes are those of
+    /// [`Tensor::conv2d`](gradus_tensor::Tensor::conv2d).
     ///
     /// # Errors
     /// As [`Var::conv1d`].
@@ -25,6 +32,9 @@ impl Var {
 
     /// (B, C, D, H, W) or (C, D, H, W), weight (O, C / groups, KD, KH, KW), bias (O), to (B, O, D', H', W').
     ///
+    /// Gradient: as [`Var::conv1d`]'s, over three dimensions. Shapes, dtypes are those of
+    /// [`Tensor::conv3d`](gradus_tensor::Tensor::conv3d).
+    ///
     /// # Errors
     /// As [`Var::conv1d`].
     pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, params: &Conv3dParams) -> Result<Var> {
@@ -32,6 +42,8 @@ impl Var {
     }
 
     /// (B, in, T) or (in, T), weight (in, out / groups, K), bias (out), to (B, out, T').
+    ///
+    /// Gradient: for the input the convolution of `dy`; for the weight one of `dy` with the input.
     ///
     /// # Errors
     /// If the shapes do not fit, or the output would be empty.
@@ -49,6 +61,8 @@ impl Var {
 
     /// (B, in, H, W) or (in, H, W), weight (in, out / groups, KH, KW), bias (out), to (B, out, H', W').
     ///
+    /// Gradient: as [`Var::conv_transpose1d`]'s, over two dimensions.
+    ///
     /// # Errors
     /// As [`Var::conv_transpose1d`].
     pub fn conv_transpose2d(
@@ -64,6 +78,8 @@ impl Var {
     }
 
     /// (B, in, D, H, W) or (in, D, H, W), weight (in, out / groups, KD, KH, KW), bias (out), to (B, out, D', H', W').
+    ///
+    /// Gradient: as [`Var::conv_transpose1d`]'s, over three dimensions.
     ///
     /// # Errors
     /// As [`Var::conv_transpose1d`].

@@ -11,6 +11,9 @@ use crate::var::Var;
 
 impl Var {
     /// The part that an index names: positions, ranges, new axes, index tensors, masks (see `gradus_tensor::s!`).
+    ///
+    /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
+    /// [`Tensor::index`](gradus_tensor::Tensor::index).
     pub fn index(&self, index: impl IntoIndex) -> Result<Var> {
         let items = index.into_index();
         let y = self.value().index(items.clone())?;
@@ -25,6 +28,9 @@ impl Var {
     }
 
     /// A copy with `values` (broadcast) where the index points; with `accumulate` they are added.
+    ///
+    /// Gradient: 0 where something was written (unless accumulated); the values get what `dy` holds there. Shapes,
+    /// dtypes and errors are those of [`Tensor::index_put`](gradus_tensor::Tensor::index_put).
     pub fn index_put(&self, index: impl IntoIndex, values: &Var, accumulate: bool) -> Result<Var> {
         let items = index.into_index();
         let y = self
@@ -51,6 +57,9 @@ impl Var {
     }
 
     /// The slices along `dim` that the vector `index` names.
+    ///
+    /// Gradient: `dy` added to the slices that were read. Shapes, dtypes and errors are those of
+    /// [`Tensor::index_select`](gradus_tensor::Tensor::index_select).
     pub fn index_select(&self, dim: isize, index: &Tensor) -> Result<Var> {
         let y = self.value().index_select(dim, index)?;
         let index = index.clone();
@@ -62,6 +71,9 @@ impl Var {
     }
 
     /// A copy with `alpha · source` added to the slices that the vector `index` names along `dim`.
+    ///
+    /// Gradient: `dy`, and `alpha` times its chosen slices for the source. Shapes, dtypes and errors are those of
+    /// [`Tensor::index_add`](gradus_tensor::Tensor::index_add).
     pub fn index_add(&self, dim: isize, index: &Tensor, source: &Var, alpha: f64) -> Result<Var> {
         let y = self.value().index_add(dim, index, source.value(), alpha)?;
         let index = index.clone();
@@ -78,6 +90,9 @@ impl Var {
     }
 
     /// A copy with the slices that `index` names along `dim` replaced by those of `source`.
+    ///
+    /// Gradient: `dy` without the replaced slices; these go to the source. Shapes, dtypes and errors are those of
+    /// [`Tensor::index_copy`](gradus_tensor::Tensor::index_copy).
     pub fn index_copy(&self, dim: isize, index: &Tensor, source: &Var) -> Result<Var> {
         let y = self.value().index_copy(dim, index, source.value())?;
         let index = index.clone();
@@ -94,6 +109,9 @@ impl Var {
     }
 
     /// A copy with the slices that `index` names along `dim` filled with a number.
+    ///
+    /// Gradient: `dy`, 0 in the filled slices. Shapes, dtypes and errors are those of
+    /// [`Tensor::index_fill`](gradus_tensor::Tensor::index_fill).
     pub fn index_fill(&self, dim: isize, index: &Tensor, value: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().index_fill(dim, index, value)?;
         let index = index.clone();
@@ -103,6 +121,9 @@ impl Var {
     }
 
     /// `out[i][j] = x[index[i][j]][j]` for dim 0, and so on for others.
+    ///
+    /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
+    /// [`Tensor::gather`](gradus_tensor::Tensor::gather).
     pub fn gather(&self, dim: isize, index: &Tensor) -> Result<Var> {
         let y = self.value().gather(dim, index)?;
         let index = index.clone();
@@ -112,6 +133,9 @@ impl Var {
     }
 
     /// [`Var::gather`] with other dimensions broadcast; with no `dim`, from the flattened values.
+    ///
+    /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
+    /// [`Tensor::take_along_dim`](gradus_tensor::Tensor::take_along_dim).
     pub fn take_along_dim(&self, index: &Tensor, dim: impl Into<Option<isize>>) -> Result<Var> {
         let (index, dim) = (index.clone(), dim.into());
         moved("take_along_dim", self, move |x| {
@@ -121,6 +145,9 @@ impl Var {
 
     /// `out[index[i][j]][j] = src[i][j]` for dim 0, on a copy. Where indices repeat one of them wins, and the gradient of
     /// `src` is right only where they do not.
+    ///
+    /// Gradient: `dy`, 0 where something was written; the source gets `dy` from there. Shapes, dtypes and errors are
+    /// those of [`Tensor::scatter`](gradus_tensor::Tensor::scatter).
     pub fn scatter(&self, dim: isize, index: &Tensor, src: &Var) -> Result<Var> {
         let src = &src.cut_to(index.dims())?;
         let y = self.value().scatter(dim, index, src.value())?;
@@ -136,6 +163,9 @@ impl Var {
     }
 
     /// [`Var::scatter`] of one number.
+    ///
+    /// Gradient: `dy`, 0 where the number was written. Shapes, dtypes and errors are those of
+    /// [`Tensor::scatter_value`](gradus_tensor::Tensor::scatter_value).
     pub fn scatter_value(
         &self,
         dim: isize,
@@ -150,6 +180,9 @@ impl Var {
     }
 
     /// [`Var::scatter`], adding: `out[index[i][j]][j] += src[i][j]`.
+    ///
+    /// Gradient: `dy`; the source gets `dy` gathered from its places. Shapes, dtypes and errors are those of
+    /// [`Tensor::scatter_add`](gradus_tensor::Tensor::scatter_add).
     pub fn scatter_add(&self, dim: isize, index: &Tensor, src: &Var) -> Result<Var> {
         let src = &src.cut_to(index.dims())?;
         let y = self.value().scatter_add(dim, index, src.value())?;
@@ -178,6 +211,10 @@ impl Var {
 
     /// [`Var::scatter`], joining what lands in one place; with `include_self`, also what stood there. Elements that tie for
     /// largest or smallest share the gradient.
+    ///
+    /// Gradient: of sums and means their shares; of products the product of the others; of extremes `dy` shared
+    /// evenly by equals. Shapes, dtypes and errors are those of
+    /// [`Tensor::scatter_reduce`](gradus_tensor::Tensor::scatter_reduce).
     pub fn scatter_reduce(
         &self,
         dim: isize,
@@ -245,6 +282,9 @@ impl Var {
     }
 
     /// The elements at positions of the flattened values; the result has the shape of `index`.
+    ///
+    /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
+    /// [`Tensor::take`](gradus_tensor::Tensor::take).
     pub fn take(&self, index: &Tensor) -> Result<Var> {
         let y = self.value().take(index)?;
         let index = index.clone();
@@ -254,6 +294,9 @@ impl Var {
     }
 
     /// A copy with the elements at positions of the flattened values replaced, or added to with `accumulate`.
+    ///
+    /// Gradient: `dy`, 0 where something was written (unless accumulated); the source gets `dy` from there. Shapes,
+    /// dtypes and errors are those of [`Tensor::put`](gradus_tensor::Tensor::put).
     pub fn put(&self, index: &Tensor, source: &Var, accumulate: bool) -> Result<Var> {
         let y = self.value().put(index, source.value(), accumulate)?;
         let index = index.clone();
@@ -273,12 +316,18 @@ impl Var {
     }
 
     /// The elements where `mask` holds, as a vector; both broadcast.
+    ///
+    /// Gradient: `dy` put back where the mask is true. Shapes, dtypes and errors are those of
+    /// [`Tensor::masked_select`](gradus_tensor::Tensor::masked_select).
     pub fn masked_select(&self, mask: &Tensor) -> Result<Var> {
         let mask = mask.clone();
         moved("masked_select", self, move |x| x.masked_select(&mask))
     }
 
     /// A copy where the elements under `mask` are those of `source`, taken in order.
+    ///
+    /// Gradient: `dy` where the mask is false; the source gets the rest in order. Shapes, dtypes and errors are those
+    /// of [`Tensor::masked_scatter`](gradus_tensor::Tensor::masked_scatter).
     pub fn masked_scatter(&self, mask: &Tensor, source: &Var) -> Result<Var> {
         let y = self.value().masked_scatter(mask, source.value())?;
         let mask = mask.broadcast_to(y.shape())?;

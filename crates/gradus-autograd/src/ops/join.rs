@@ -9,6 +9,9 @@ use crate::var::Var;
 
 impl Var {
     /// Values joined along the existing dimension `dim`.
+    ///
+    /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::cat`](gradus_tensor::Tensor::cat).
     pub fn cat(vars: &[&Var], dim: isize) -> Result<Var> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let y = Tensor::cat(&values, dim)?;
@@ -42,6 +45,9 @@ impl Var {
     }
 
     /// Values of one shape joined along a new dimension `dim`.
+    ///
+    /// Gradient: each gets its slice of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::stack`](gradus_tensor::Tensor::stack).
     pub fn stack(vars: &[&Var], dim: isize) -> Result<Var> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let y = Tensor::stack(&values, dim)?;
@@ -54,6 +60,9 @@ impl Var {
     }
 
     /// Joined side by side: along dim 1, or dim 0 for rank 1.
+    ///
+    /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::hstack`](gradus_tensor::Tensor::hstack).
     pub fn hstack(vars: &[&Var]) -> Result<Var> {
         let parts = vars
             .iter()
@@ -70,6 +79,9 @@ impl Var {
     }
 
     /// Joined one below the other: along dim 0, vectors as rows.
+    ///
+    /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::vstack`](gradus_tensor::Tensor::vstack).
     pub fn vstack(vars: &[&Var]) -> Result<Var> {
         let row = |v: &&Var| match v.rank() {
             0 => v.reshape([1, 1]),
@@ -81,26 +93,41 @@ impl Var {
     }
 
     /// Pieces of `size` along `dim`; the last may be smaller.
+    ///
+    /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::split`](gradus_tensor::Tensor::split).
     pub fn split(&self, size: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().split(size, dim)?, dim)
     }
 
     /// Pieces of these sizes along `dim`.
+    ///
+    /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::split_sizes`](gradus_tensor::Tensor::split_sizes).
     pub fn split_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().split_sizes(sizes, dim)?, dim)
     }
 
     /// At most `chunks` pieces of one size along `dim`; the last may be smaller.
+    ///
+    /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::chunk`](gradus_tensor::Tensor::chunk).
     pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().chunk(chunks, dim)?, dim)
     }
 
     /// Exactly `sections` pieces along `dim`, the first ones larger by one where it does not divide.
+    ///
+    /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::tensor_split`](gradus_tensor::Tensor::tensor_split).
     pub fn tensor_split(&self, sections: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().tensor_split(sections, dim)?, dim)
     }
 
     /// Pieces between these indices along `dim` (clamped, negative ones from the back).
+    ///
+    /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::tensor_split_at`](gradus_tensor::Tensor::tensor_split_at).
     pub fn tensor_split_at(&self, indices: &[i64], dim: isize) -> Result<Vec<Var>> {
         let mut ends: Vec<Option<i64>> = indices.iter().map(|&i| Some(i)).collect();
         ends.push(None);
@@ -113,6 +140,9 @@ impl Var {
     }
 
     /// The slices along `dim`, without it.
+    ///
+    /// Gradient: each slice's is put back in its place. Shapes, dtypes and errors are those of
+    /// [`Tensor::unbind`](gradus_tensor::Tensor::unbind).
     pub fn unbind(&self, dim: isize) -> Result<Vec<Var>> {
         (0..self.dim(dim)?)
             .map(|i| self.select(dim, i as i64))
@@ -132,6 +162,9 @@ impl Var {
     }
 
     /// The whole `repeats` times along each dimension; more repeats than dimensions add leading ones.
+    ///
+    /// Gradient: the sum of `dy` over the copies. Shapes, dtypes and errors are those of
+    /// [`Tensor::repeat`](gradus_tensor::Tensor::repeat).
     pub fn repeat(&self, repeats: impl ReshapeTo) -> Result<Var> {
         let y = self.value().repeat(repeats)?;
         Op::new("repeat").inputs(&[self]).record(y, |ctx, dy| {
@@ -158,6 +191,9 @@ impl Var {
     }
 
     /// As [`Var::repeat`]; missing leading repeats are 1.
+    ///
+    /// Gradient: the sum of `dy` over the copies. Shapes, dtypes and errors are those of
+    /// [`Tensor::tile`](gradus_tensor::Tensor::tile).
     pub fn tile(&self, repeats: &[isize]) -> Result<Var> {
         let mut all = vec![1; self.rank().saturating_sub(repeats.len())];
         all.extend(repeats);
@@ -165,6 +201,9 @@ impl Var {
     }
 
     /// Each element `repeats` times along `dim` (`None`: of the flattened values).
+    ///
+    /// Gradient: the sum of `dy` over the copies of each element. Shapes, dtypes and errors are those of
+    /// [`Tensor::repeat_interleave`](gradus_tensor::Tensor::repeat_interleave).
     pub fn repeat_interleave(&self, repeats: usize, dim: impl Into<Option<isize>>) -> Result<Var> {
         let dim = dim.into();
         moved("repeat_interleave", self, move |x| {
@@ -173,6 +212,9 @@ impl Var {
     }
 
     /// Element i along `dim` repeated `repeats[i]` times.
+    ///
+    /// Gradient: the sum of `dy` over the copies of each element. Shapes, dtypes and errors are those of
+    /// [`Tensor::repeat_interleave_tensor`](gradus_tensor::Tensor::repeat_interleave_tensor).
     pub fn repeat_interleave_tensor(
         &self,
         repeats: &Tensor,
@@ -185,6 +227,9 @@ impl Var {
     }
 
     /// Elements shifted along dimensions, those pushed out re-entering at the other end (no dims: of the flattened values).
+    ///
+    /// Gradient: `dy` rolled back. Shapes, dtypes and errors are those of
+    /// [`Tensor::roll`](gradus_tensor::Tensor::roll).
     pub fn roll(&self, shifts: &[i64], dims: impl Into<Dims>) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().roll(shifts, dims.clone())?;
@@ -195,6 +240,9 @@ impl Var {
     }
 
     /// Turned by `k` quarter turns from the first dim of `dims` towards the second.
+    ///
+    /// Gradient: `dy` turned back. Shapes, dtypes and errors are those of
+    /// [`Tensor::rot90`](gradus_tensor::Tensor::rot90).
     pub fn rot90(&self, k: i64, dims: &[isize]) -> Result<Var> {
         let y = self.value().rot90(k, dims)?;
         let dims = dims.to_vec();
@@ -204,6 +252,9 @@ impl Var {
     }
 
     /// One grid per vector: grid i has the elements of vector i along dim i. With `"xy"`, the first two dims are exchanged.
+    ///
+    /// Gradient: the sum of each grid's over the other dimensions. Shapes, dtypes and errors are those of
+    /// [`Tensor::meshgrid`](gradus_tensor::Tensor::meshgrid).
     pub fn meshgrid(vars: &[&Var], indexing: &str) -> Result<Vec<Var>> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let grids = Tensor::meshgrid(&values, indexing)?;
@@ -223,6 +274,9 @@ impl Var {
     }
 
     /// All stretched to their common shape.
+    ///
+    /// Gradient: each sum over what was stretched. Shapes, dtypes and errors are those of
+    /// [`Tensor::broadcast_tensors`](gradus_tensor::Tensor::broadcast_tensors).
     pub fn broadcast_tensors(vars: &[&Var]) -> Result<Vec<Var>> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let all = Tensor::broadcast_tensors(&values)?;

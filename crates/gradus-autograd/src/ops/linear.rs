@@ -8,6 +8,9 @@ use crate::var::Var;
 impl Var {
     /// The matrix product, with `torch.matmul`'s rules: vectors are rows on the left and columns on the right, leading
     /// dimensions broadcast.
+    ///
+    /// Gradient: `dy bᵀ` and `aᵀ dy`, summed over broadcast batches. Shapes, dtypes and errors are those of
+    /// [`Tensor::matmul`](gradus_tensor::Tensor::matmul).
     pub fn matmul(&self, other: &Var) -> Result<Var> {
         let y = self.value().matmul(other.value())?;
         let (vector_a, vector_b) = (self.rank() == 1, other.rank() == 1);

@@ -8,6 +8,9 @@ use crate::var::Var;
 
 impl Var {
     /// The elements on and below the diagonal, the rest 0.
+    ///
+    /// Gradient: the same triangle of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::tril`](gradus_tensor::Tensor::tril).
     pub fn tril(&self, diagonal: i64) -> Result<Var> {
         let y = self.value().tril(diagonal)?;
         Op::new("tril")
@@ -16,6 +19,9 @@ impl Var {
     }
 
     /// The elements on and above the diagonal, the rest 0.
+    ///
+    /// Gradient: the same triangle of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::triu`](gradus_tensor::Tensor::triu).
     pub fn triu(&self, diagonal: i64) -> Result<Var> {
         let y = self.value().triu(diagonal)?;
         Op::new("triu")
@@ -24,6 +30,9 @@ impl Var {
     }
 
     /// A vector's square matrix with it on a diagonal, or a matrix's diagonal.
+    ///
+    /// Gradient: the diagonal of `dy`, or `dy` on a diagonal. Shapes, dtypes and errors are those of
+    /// [`Tensor::diag`](gradus_tensor::Tensor::diag).
     pub fn diag(&self, diagonal: i64) -> Result<Var> {
         match self.rank() {
             1 => self.diag_embed(diagonal, 0, 1),
@@ -36,6 +45,9 @@ impl Var {
     }
 
     /// Square matrices in dims `dim1`, `dim2` with the last dimension on a diagonal, 0 elsewhere.
+    ///
+    /// Gradient: the diagonal of `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::diag_embed`](gradus_tensor::Tensor::diag_embed).
     pub fn diag_embed(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Var> {
         let y = self.value().diag_embed(offset, dim1, dim2)?;
         Op::new("diag_embed")
@@ -44,6 +56,9 @@ impl Var {
     }
 
     /// The sum of the diagonal of a matrix.
+    ///
+    /// Gradient: `dy` on the diagonal. Shapes, dtypes and errors are those of
+    /// [`Tensor::trace`](gradus_tensor::Tensor::trace).
     pub fn trace(&self) -> Result<Var> {
         if self.rank() != 2 {
             return Err(Error::shape(
@@ -56,6 +71,9 @@ impl Var {
 
     /// Padded: `pad` holds the amounts before and after the last dimension, then the one before it, and so on; negative
     /// amounts cut off.
+    ///
+    /// Gradient: `dy` without the padding; mirrored and repeated elements get the sum of their copies. Shapes, dtypes
+    /// and errors are those of [`Tensor::pad`](gradus_tensor::Tensor::pad).
     pub fn pad(&self, pad: &[isize], mode: PadMode) -> Result<Var> {
         let pad = pad.to_vec();
         if !matches!(mode, PadMode::Constant(_)) {
@@ -69,6 +87,9 @@ impl Var {
     }
 
     /// A copy with every `step`-th element of `start..end` along `dim` replaced by `src`.
+    ///
+    /// Gradient: `dy` without the slice, which goes to `src`. Shapes, dtypes and errors are those of
+    /// [`Tensor::slice_scatter`](gradus_tensor::Tensor::slice_scatter).
     pub fn slice_scatter(
         &self,
         src: &Var,
@@ -93,6 +114,9 @@ impl Var {
     }
 
     /// A copy with one index along `dim` replaced by `src`.
+    ///
+    /// Gradient: `dy` without the slice, which goes to `src`. Shapes, dtypes and errors are those of
+    /// [`Tensor::select_scatter`](gradus_tensor::Tensor::select_scatter).
     pub fn select_scatter(&self, src: &Var, dim: isize, index: i64) -> Result<Var> {
         let y = self.value().select_scatter(src.value(), dim, index)?;
         Op::new("select_scatter")
@@ -107,6 +131,9 @@ impl Var {
     }
 
     /// A copy with a diagonal replaced by `src`.
+    ///
+    /// Gradient: `dy` without the diagonal, which goes to `src`. Shapes, dtypes and errors are those of
+    /// [`Tensor::diagonal_scatter`](gradus_tensor::Tensor::diagonal_scatter).
     pub fn diagonal_scatter(
         &self,
         src: &Var,

@@ -9,6 +9,8 @@ use crate::var::Var;
 impl Var {
     /// The largest of each window over the last dimension: (B, C, T) or (C, T).
     ///
+    /// Gradient: `dy` added at each window's largest element.
+    ///
     /// # Errors
     /// If a size is 0, the padding is more than half the window, or the window is larger than the padded input.
     pub fn max_pool1d(&self, params: &MaxPoolParams<1>) -> Result<Var> {
@@ -16,6 +18,8 @@ impl Var {
     }
 
     /// The largest of each window over the last two dimensions: (B, C, H, W) or (C, H, W).
+    ///
+    /// Gradient: `dy` added at each window's largest element.
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
@@ -25,6 +29,8 @@ impl Var {
 
     /// The largest of each window over the last three dimensions: (B, C, D, H, W) or (C, D, H, W).
     ///
+    /// Gradient: `dy` added at each window's largest element.
+    ///
     /// # Errors
     /// As [`Var::max_pool1d`].
     pub fn max_pool3d(&self, params: &MaxPoolParams<3>) -> Result<Var> {
@@ -32,6 +38,8 @@ impl Var {
     }
 
     /// The mean of each window over the last dimension: (B, C, T) or (C, T).
+    ///
+    /// Gradient: `dy` spread evenly over each window.
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
@@ -41,6 +49,8 @@ impl Var {
 
     /// The mean of each window over the last two dimensions: (B, C, H, W) or (C, H, W).
     ///
+    /// Gradient: `dy` spread evenly over each window.
+    ///
     /// # Errors
     /// As [`Var::max_pool1d`].
     pub fn avg_pool2d(&self, params: &AvgPoolParams<2>) -> Result<Var> {
@@ -48,6 +58,8 @@ impl Var {
     }
 
     /// The mean of each window over the last three dimensions: (B, C, D, H, W) or (C, D, H, W).
+    ///
+    /// Gradient: `dy` spread evenly over each window.
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
@@ -57,6 +69,8 @@ impl Var {
 
     /// The mean over windows chosen so that the last dimension comes out with this size.
     ///
+    /// Gradient: `dy` spread evenly over each window.
+    ///
     /// # Errors
     /// If the rank is too low.
     pub fn adaptive_avg_pool1d(&self, sizes: [usize; 1]) -> Result<Var> {
@@ -64,6 +78,8 @@ impl Var {
     }
 
     /// The mean over windows chosen so that the last two dimensions come out with these sizes.
+    ///
+    /// Gradient: `dy` spread evenly over each window.
     ///
     /// # Errors
     /// If the rank is too low.
@@ -73,6 +89,8 @@ impl Var {
 
     /// The mean over windows chosen so that the last three dimensions come out with these sizes.
     ///
+    /// Gradient: `dy` spread evenly over each window.
+    ///
     /// # Errors
     /// If the rank is too low.
     pub fn adaptive_avg_pool3d(&self, sizes: [usize; 3]) -> Result<Var> {
@@ -80,6 +98,8 @@ impl Var {
     }
 
     /// The largest over windows chosen so that the last dimension comes out with this size.
+    ///
+    /// Gradient: `dy` added at each window's largest element.
     ///
     /// # Errors
     /// If the rank is too low or the input is empty.
@@ -89,6 +109,8 @@ impl Var {
 
     /// The largest over windows chosen so that the last two dimensions come out with these sizes.
     ///
+    /// Gradient: `dy` added at each window's largest element.
+    ///
     /// # Errors
     /// As [`Var::adaptive_max_pool1d`].
     pub fn adaptive_max_pool2d(&self, sizes: [usize; 2]) -> Result<Var> {
@@ -96,6 +118,8 @@ impl Var {
     }
 
     /// The largest over windows chosen so that the last three dimensions come out with these sizes.
+    ///
+    /// Gradient: `dy` added at each window's largest element.
     ///
     /// # Errors
     /// As [`Var::adaptive_max_pool1d`].
@@ -106,6 +130,9 @@ impl Var {
 
 impl Var {
     /// The largest of each window over the last `D` dimensions, and where it was: its row-major position among them, i64.
+    ///
+    /// Gradient: `dy` added at the indices; they have none. Shapes, dtypes are those of
+    /// [`Tensor::max_pool_with_indices`](gradus_tensor::Tensor::max_pool_with_indices).
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].

@@ -44,6 +44,9 @@ pub(crate) fn sizes(shape: &[usize]) -> Vec<isize> {
 
 impl Var {
     /// The sum over `dims`.
+    ///
+    /// Gradient: `dy` stretched over what was summed. Shapes, dtypes and errors are those of
+    /// [`Tensor::sum`](gradus_tensor::Tensor::sum).
     pub fn sum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().sum(dims.clone(), keepdim)?;
@@ -54,6 +57,9 @@ impl Var {
     }
 
     /// The mean over `dims`; NaN of nothing.
+    ///
+    /// Gradient: `dy/n` stretched over what was averaged. Shapes, dtypes and errors are those of
+    /// [`Tensor::mean`](gradus_tensor::Tensor::mean).
     pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().mean(dims.clone(), keepdim)?;
@@ -67,6 +73,9 @@ impl Var {
     }
 
     /// The variance over `dims`, divided by `n − correction` (PyTorch's default correction is 1).
+    ///
+    /// Gradient: `2 (x − mean) dy / (n − correction)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::var`](gradus_tensor::Tensor::var).
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().var(dims.clone(), correction, keepdim)?;
@@ -84,6 +93,9 @@ impl Var {
     }
 
     /// The standard deviation over `dims`: the root of [`Var::var`]. Where it is 0 so is the gradient.
+    ///
+    /// Gradient: `(x − mean) dy / (y (n − correction))`, 0 where `y` is 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::std`](gradus_tensor::Tensor::std).
     pub fn std(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().std(dims.clone(), correction, keepdim)?;
@@ -104,6 +116,9 @@ impl Var {
     }
 
     /// The largest over `dims`. Elements that tie share the gradient evenly.
+    ///
+    /// Gradient: `dy` shared evenly by the elements equal to the largest. Shapes, dtypes and errors are those of
+    /// [`Tensor::amax`](gradus_tensor::Tensor::amax).
     pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().amax(dims.clone(), keepdim)?;
@@ -111,6 +126,9 @@ impl Var {
     }
 
     /// The smallest over `dims`. Elements that tie share the gradient evenly.
+    ///
+    /// Gradient: `dy` shared evenly by the elements equal to the smallest. Shapes, dtypes and errors are those of
+    /// [`Tensor::amin`](gradus_tensor::Tensor::amin).
     pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().amin(dims.clone(), keepdim)?;
@@ -118,24 +136,36 @@ impl Var {
     }
 
     /// The largest along `dim` and where it is (the first of those that tie, which has the whole gradient).
+    ///
+    /// Gradient: `dy` to the element found; its index has none. Shapes, dtypes and errors are those of
+    /// [`Tensor::max`](gradus_tensor::Tensor::max).
     pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().max(dim, keepdim)?;
         Ok((picked(self, "max", y, &at, dim, keepdim)?, at))
     }
 
     /// The smallest along `dim` and where it is (the first of those that tie, which has the whole gradient).
+    ///
+    /// Gradient: `dy` to the element found; its index has none. Shapes, dtypes and errors are those of
+    /// [`Tensor::min`](gradus_tensor::Tensor::min).
     pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().min(dim, keepdim)?;
         Ok((picked(self, "min", y, &at, dim, keepdim)?, at))
     }
 
     /// The smallest and the largest along `dim` (`None`: of all). Elements that tie share the gradient evenly.
+    ///
+    /// Gradient: each shared evenly by the elements equal to it. Shapes, dtypes and errors are those of
+    /// [`Tensor::aminmax`](gradus_tensor::Tensor::aminmax).
     pub fn aminmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<(Var, Var)> {
         let dim = dim.into();
         Ok((self.amin(dim, keepdim)?, self.amax(dim, keepdim)?))
     }
 
     /// Variance and mean over `dims`.
+    ///
+    /// Gradient: the sum of both's. Shapes, dtypes and errors are those of
+    /// [`Tensor::var_mean`](gradus_tensor::Tensor::var_mean).
     pub fn var_mean(
         &self,
         dims: impl Into<Dims>,
@@ -150,6 +180,9 @@ impl Var {
     }
 
     /// Standard deviation and mean over `dims`.
+    ///
+    /// Gradient: the sum of both's. Shapes, dtypes and errors are those of
+    /// [`Tensor::std_mean`](gradus_tensor::Tensor::std_mean).
     pub fn std_mean(
         &self,
         dims: impl Into<Dims>,
@@ -164,6 +197,9 @@ impl Var {
     }
 
     /// The product over `dims`; zeros are no trouble for the gradient.
+    ///
+    /// Gradient: `dy` times the product of the others, also where some are 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::prod`](gradus_tensor::Tensor::prod).
     pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().prod(dims.clone(), keepdim)?;
@@ -210,6 +246,9 @@ impl Var {
 
     /// The p-norm over `dims`: `(Σ|x|ᵖ)^(1/p)`; ±∞ is the largest and smallest magnitude, 0 the number of elements that are
     /// not 0. Gradient 0 where the norm is.
+    ///
+    /// Gradient: `dy x |x|^(p − 2) / y^(p − 1)`, 0 where the norm is 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::norm`](gradus_tensor::Tensor::norm).
     pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().norm(p, dims.clone(), keepdim)?;
@@ -259,17 +298,26 @@ impl Var {
     }
 
     /// The p-norm of the difference.
+    ///
+    /// Gradient: that of the norm of the difference. Shapes, dtypes and errors are those of
+    /// [`Tensor::dist`](gradus_tensor::Tensor::dist).
     pub fn dist(&self, other: &Var, p: f64) -> Result<Var> {
         self.sub(other)?.norm(p, .., false)
     }
 
     /// The sum over `dims`, NaN counting as 0.
+    ///
+    /// Gradient: `dy` stretched, 0 at NaN. Shapes, dtypes and errors are those of
+    /// [`Tensor::nansum`](gradus_tensor::Tensor::nansum).
     pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         self.masked_fill(&self.value().isnan()?, 0)?
             .sum(dims, keepdim)
     }
 
     /// The mean over `dims` of what is not NaN.
+    ///
+    /// Gradient: `dy/n` stretched over those that are numbers, 0 at NaN. Shapes, dtypes and errors are those of
+    /// [`Tensor::nanmean`](gradus_tensor::Tensor::nanmean).
     pub fn nanmean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let count = self
@@ -282,6 +330,9 @@ impl Var {
     }
 
     /// `ln Σ eˣ` over `dims`, without overflow.
+    ///
+    /// Gradient: `dy e^(x − y)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::logsumexp`](gradus_tensor::Tensor::logsumexp).
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().logsumexp(dims.clone(), keepdim)?;

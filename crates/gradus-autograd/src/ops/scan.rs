@@ -8,6 +8,9 @@ use crate::var::Var;
 
 impl Var {
     /// The sum of the elements so far along `dim`.
+    ///
+    /// Gradient: `dy` summed from the back. Shapes, dtypes and errors are those of
+    /// [`Tensor::cumsum`](gradus_tensor::Tensor::cumsum).
     pub fn cumsum(&self, dim: isize) -> Result<Var> {
         let y = self.value().cumsum(dim)?;
         Op::new("cumsum")
@@ -20,6 +23,9 @@ impl Var {
     }
 
     /// The product of the elements so far along `dim`.
+    ///
+    /// Gradient: sums of products of the others, also where some are 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::cumprod`](gradus_tensor::Tensor::cumprod).
     pub fn cumprod(&self, dim: isize) -> Result<Var> {
         let y = self.value().cumprod(dim)?;
         Op::new("cumprod")
@@ -46,18 +52,27 @@ impl Var {
     }
 
     /// The largest element so far along `dim`, and where it is.
+    ///
+    /// Gradient: `dy` added at the indices. Shapes, dtypes and errors are those of
+    /// [`Tensor::cummax`](gradus_tensor::Tensor::cummax).
     pub fn cummax(&self, dim: isize) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().cummax(dim)?;
         Ok((picked(self, "cummax", y, &at, dim, true)?, at))
     }
 
     /// The smallest element so far along `dim`, and where it is.
+    ///
+    /// Gradient: `dy` added at the indices. Shapes, dtypes and errors are those of
+    /// [`Tensor::cummin`](gradus_tensor::Tensor::cummin).
     pub fn cummin(&self, dim: isize) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().cummin(dim)?;
         Ok((picked(self, "cummin", y, &at, dim, true)?, at))
     }
 
     /// `ln Σ eˣ` of the elements so far along `dim`, without overflow.
+    ///
+    /// Gradient: `eˣ Σ dy e^(−y)`, summed from the back without overflow. Shapes, dtypes and errors are those of
+    /// [`Tensor::logcumsumexp`](gradus_tensor::Tensor::logcumsumexp).
     pub fn logcumsumexp(&self, dim: isize) -> Result<Var> {
         let y = self.value().logcumsumexp(dim)?;
         Op::new("logcumsumexp")
@@ -95,6 +110,9 @@ impl Var {
     }
 
     /// The differences of neighbours along `dim`, `n` times over.
+    ///
+    /// Gradient: differences of `dy` in the other direction. Shapes, dtypes and errors are those of
+    /// [`Tensor::diff`](gradus_tensor::Tensor::diff).
     pub fn diff(
         &self,
         n: i64,

@@ -40,36 +40,57 @@ fn reshaped(op: &'static str, x: &Var, y: Tensor) -> Result<Var> {
 
 impl Var {
     /// The same elements in row-major order under another shape; one size may be −1.
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::reshape`](gradus_tensor::Tensor::reshape).
     pub fn reshape(&self, shape: impl ReshapeTo) -> Result<Var> {
         reshaped("reshape", self, self.value().reshape(shape)?)
     }
 
     /// [`Var::reshape`] that never copies: an error where strides do not allow it.
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::view`](gradus_tensor::Tensor::view).
     pub fn view(&self, shape: impl ReshapeTo) -> Result<Var> {
         reshaped("view", self, self.value().view(shape)?)
     }
 
     /// Joins dimensions `start` to `end` (both included) into one.
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::flatten`](gradus_tensor::Tensor::flatten).
     pub fn flatten(&self, start: isize, end: isize) -> Result<Var> {
         reshaped("flatten", self, self.value().flatten(start, end)?)
     }
 
     /// Splits dimension `dim` into several of these sizes; one may be −1.
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::unflatten`](gradus_tensor::Tensor::unflatten).
     pub fn unflatten(&self, dim: isize, sizes: impl ReshapeTo) -> Result<Var> {
         reshaped("unflatten", self, self.value().unflatten(dim, sizes)?)
     }
 
     /// Removes those of `dims` that have size 1 (`..`: all that have).
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze).
     pub fn squeeze(&self, dims: impl Into<Dims>) -> Result<Var> {
         reshaped("squeeze", self, self.value().squeeze(dims)?)
     }
 
     /// A new dimension of size 1 at `dim`.
+    ///
+    /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
+    /// [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze).
     pub fn unsqueeze(&self, dim: isize) -> Result<Var> {
         reshaped("unsqueeze", self, self.value().unsqueeze(dim)?)
     }
 
     /// Dimensions in a new order.
+    ///
+    /// Gradient: `dy` permuted back. Shapes, dtypes and errors are those of
+    /// [`Tensor::permute`](gradus_tensor::Tensor::permute).
     pub fn permute(&self, dims: &[isize]) -> Result<Var> {
         let y = self.value().permute(dims)?;
         // Dimension i of y is dimension dims[i] of x; the inverse puts i at dims[i].
@@ -84,6 +105,9 @@ impl Var {
     }
 
     /// Dimensions `d0` and `d1` exchanged.
+    ///
+    /// Gradient: `dy` transposed back. Shapes, dtypes and errors are those of
+    /// [`Tensor::transpose`](gradus_tensor::Tensor::transpose).
     pub fn transpose(&self, d0: isize, d1: isize) -> Result<Var> {
         let y = self.value().transpose(d0, d1)?;
         Op::new("transpose")
@@ -92,18 +116,25 @@ impl Var {
     }
 
     /// The transposed matrix; rank 0 and 1 are unchanged.
+    ///
+    /// Gradient: `dy` transposed. Shapes, dtypes and errors are those of [`Tensor::t`](gradus_tensor::Tensor::t).
     pub fn t(&self) -> Result<Var> {
         let y = self.value().t()?;
         Op::new("t").inputs(&[self]).record(y, |_, dy| dy.t())
     }
 
     /// The transposed matrices of a batch: the last two dimensions exchanged.
+    ///
+    /// Gradient: `dy` transposed. Shapes, dtypes and errors are those of [`Tensor::mt`](gradus_tensor::Tensor::mt).
     pub fn mt(&self) -> Result<Var> {
         let y = self.value().mt()?;
         Op::new("mt").inputs(&[self]).record(y, |_, dy| dy.mt())
     }
 
     /// Dimensions `source` moved to `destination`, the others in their order.
+    ///
+    /// Gradient: `dy` moved back. Shapes, dtypes and errors are those of
+    /// [`Tensor::movedim`](gradus_tensor::Tensor::movedim).
     pub fn movedim(&self, source: impl Into<Dims>, destination: impl Into<Dims>) -> Result<Var> {
         let (source, destination) = (source.into(), destination.into());
         let y = self.value().movedim(source.clone(), destination.clone())?;
@@ -113,6 +144,9 @@ impl Var {
     }
 
     /// Stretched to a larger shape without copying: sizes of 1 stretch, −1 keeps a size, new dimensions go in front.
+    ///
+    /// Gradient: `dy` summed over what was stretched. Shapes, dtypes and errors are those of
+    /// [`Tensor::expand`](gradus_tensor::Tensor::expand).
     pub fn expand(&self, shape: impl ReshapeTo) -> Result<Var> {
         let y = self.value().expand(shape)?;
         Op::new("expand")
@@ -121,6 +155,9 @@ impl Var {
     }
 
     /// The order along `dims` reversed.
+    ///
+    /// Gradient: `dy` flipped back. Shapes, dtypes and errors are those of
+    /// [`Tensor::flip`](gradus_tensor::Tensor::flip).
     pub fn flip(&self, dims: impl Into<Dims>) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().flip(dims.clone())?;
@@ -130,16 +167,25 @@ impl Var {
     }
 
     /// `len` elements from `start` along `dim`.
+    ///
+    /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::narrow`](gradus_tensor::Tensor::narrow).
     pub fn narrow(&self, dim: isize, start: i64, len: usize) -> Result<Var> {
         part("narrow", self, Arc::new(move |x| x.narrow(dim, start, len)))
     }
 
     /// The elements with one index along `dim`, which disappears.
+    ///
+    /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::select`](gradus_tensor::Tensor::select).
     pub fn select(&self, dim: isize, index: i64) -> Result<Var> {
         part("select", self, Arc::new(move |x| x.select(dim, index)))
     }
 
     /// Every `step`-th element of `start..end` along `dim`, ends clamped and counted from the back when negative.
+    ///
+    /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::slice`](gradus_tensor::Tensor::slice).
     pub fn slice(
         &self,
         dim: isize,
@@ -156,6 +202,9 @@ impl Var {
     }
 
     /// The elements whose indices along `dim1` and `dim2` differ by `offset`, as a last dimension.
+    ///
+    /// Gradient: `dy` on the diagonal, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::diagonal`](gradus_tensor::Tensor::diagonal).
     pub fn diagonal(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Var> {
         part(
             "diagonal",
@@ -165,11 +214,17 @@ impl Var {
     }
 
     /// Windows of `size` elements, every `step`, along `dim`; a last dimension runs within a window.
+    ///
+    /// Gradient: `dy` added where windows overlap. Shapes, dtypes and errors are those of
+    /// [`Tensor::unfold`](gradus_tensor::Tensor::unfold).
     pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Result<Var> {
         part("unfold", self, Arc::new(move |x| x.unfold(dim, size, step)))
     }
 
     /// The same elements, row-major in memory.
+    ///
+    /// Gradient: `dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::contiguous`](gradus_tensor::Tensor::contiguous).
     pub fn contiguous(&self) -> Result<Var> {
         if self.value().is_contiguous() {
             return Ok(self.clone());

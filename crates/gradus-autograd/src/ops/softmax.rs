@@ -7,6 +7,9 @@ use crate::var::Var;
 
 impl Var {
     /// `eˣ / Σ eˣ` along `dim`.
+    ///
+    /// Gradient: `y (dy − Σ dy y)` along the dimension. Shapes, dtypes and errors are those of
+    /// [`Tensor::softmax`](gradus_tensor::Tensor::softmax).
     pub fn softmax(&self, dim: isize) -> Result<Var> {
         let y = self.value().softmax(dim)?;
         Op::new("softmax")
@@ -23,6 +26,9 @@ impl Var {
     }
 
     /// The logarithm of [`Var::softmax`], without overflow.
+    ///
+    /// Gradient: `dy − e^y Σ dy` along the dimension. Shapes, dtypes and errors are those of
+    /// [`Tensor::log_softmax`](gradus_tensor::Tensor::log_softmax).
     pub fn log_softmax(&self, dim: isize) -> Result<Var> {
         let y = self.value().log_softmax(dim)?;
         Op::new("log_softmax")

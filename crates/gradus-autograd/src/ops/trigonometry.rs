@@ -7,6 +7,8 @@ use crate::var::Var;
 
 impl Var {
     /// The sine (radians).
+    ///
+    /// Gradient: `dy cos x`. Shapes, dtypes and errors are those of [`Tensor::sin`](gradus_tensor::Tensor::sin).
     pub fn sin(&self) -> Result<Var> {
         let y = self.value().sin()?;
         Op::new("sin")
@@ -16,6 +18,8 @@ impl Var {
     }
 
     /// The cosine (radians).
+    ///
+    /// Gradient: `−dy sin x`. Shapes, dtypes and errors are those of [`Tensor::cos`](gradus_tensor::Tensor::cos).
     pub fn cos(&self) -> Result<Var> {
         let y = self.value().cos()?;
         Op::new("cos")
@@ -25,6 +29,8 @@ impl Var {
     }
 
     /// The tangent (radians).
+    ///
+    /// Gradient: `dy (1 + y²)`. Shapes, dtypes and errors are those of [`Tensor::tan`](gradus_tensor::Tensor::tan).
     pub fn tan(&self) -> Result<Var> {
         let y = self.value().tan()?;
         Op::new("tan")
@@ -36,6 +42,9 @@ impl Var {
     }
 
     /// The inverse sine.
+    ///
+    /// Gradient: `dy/√(1 − x²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::asin`](gradus_tensor::Tensor::asin).
     pub fn asin(&self) -> Result<Var> {
         let y = self.value().asin()?;
         Op::new("asin")
@@ -47,6 +56,9 @@ impl Var {
     }
 
     /// The inverse cosine.
+    ///
+    /// Gradient: `−dy/√(1 − x²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::acos`](gradus_tensor::Tensor::acos).
     pub fn acos(&self) -> Result<Var> {
         let y = self.value().acos()?;
         Op::new("acos")
@@ -58,6 +70,8 @@ impl Var {
     }
 
     /// The inverse tangent.
+    ///
+    /// Gradient: `dy/(1 + x²)`. Shapes, dtypes and errors are those of [`Tensor::atan`](gradus_tensor::Tensor::atan).
     pub fn atan(&self) -> Result<Var> {
         let y = self.value().atan()?;
         Op::new("atan")
@@ -69,6 +83,9 @@ impl Var {
     }
 
     /// The angle of the point (x = `other`, y = `self`), in (−π, π].
+    ///
+    /// Gradient: `dy b/(a² + b²)` and `−dy a/(a² + b²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::atan2`](gradus_tensor::Tensor::atan2).
     pub fn atan2(&self, other: &Var) -> Result<Var> {
         let y = self.value().atan2(other.value())?;
         Op::new("atan2")
@@ -88,6 +105,8 @@ impl Var {
     }
 
     /// The hyperbolic sine.
+    ///
+    /// Gradient: `dy cosh x`. Shapes, dtypes and errors are those of [`Tensor::sinh`](gradus_tensor::Tensor::sinh).
     pub fn sinh(&self) -> Result<Var> {
         let y = self.value().sinh()?;
         Op::new("sinh")
@@ -97,6 +116,8 @@ impl Var {
     }
 
     /// The hyperbolic cosine.
+    ///
+    /// Gradient: `dy sinh x`. Shapes, dtypes and errors are those of [`Tensor::cosh`](gradus_tensor::Tensor::cosh).
     pub fn cosh(&self) -> Result<Var> {
         let y = self.value().cosh()?;
         Op::new("cosh")
@@ -106,6 +127,8 @@ impl Var {
     }
 
     /// The hyperbolic tangent.
+    ///
+    /// Gradient: `dy (1 − y²)`. Shapes, dtypes and errors are those of [`Tensor::tanh`](gradus_tensor::Tensor::tanh).
     pub fn tanh(&self) -> Result<Var> {
         let y = self.value().tanh()?;
         Op::new("tanh")
@@ -121,6 +144,9 @@ impl Var {
     }
 
     /// The inverse hyperbolic sine.
+    ///
+    /// Gradient: `dy/√(x² + 1)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::asinh`](gradus_tensor::Tensor::asinh).
     pub fn asinh(&self) -> Result<Var> {
         let y = self.value().asinh()?;
         Op::new("asinh")
@@ -132,6 +158,9 @@ impl Var {
     }
 
     /// The inverse hyperbolic cosine.
+    ///
+    /// Gradient: `dy/√(x² − 1)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::acosh`](gradus_tensor::Tensor::acosh).
     pub fn acosh(&self) -> Result<Var> {
         let y = self.value().acosh()?;
         Op::new("acosh")
@@ -144,6 +173,9 @@ impl Var {
     }
 
     /// The inverse hyperbolic tangent.
+    ///
+    /// Gradient: `dy/(1 − x²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::atanh`](gradus_tensor::Tensor::atanh).
     pub fn atanh(&self) -> Result<Var> {
         let y = self.value().atanh()?;
         Op::new("atanh")

@@ -9,6 +9,9 @@ use crate::var::Var;
 
 impl Var {
     /// The same numbers in another dtype; the gradient comes back in this one.
+    ///
+    /// Gradient: `dy` in the old dtype; whole numbers and bools have none. Shapes, dtypes and errors are those of
+    /// [`Tensor::to_dtype`](gradus_tensor::Tensor::to_dtype).
     pub fn to_dtype(&self, dtype: DType) -> Result<Var> {
         if self.dtype() == dtype {
             return Ok(self.clone());
@@ -20,6 +23,9 @@ impl Var {
     }
 
     /// `|x|`; gradient 0 at 0.
+    ///
+    /// Gradient: `dy sign(x)`, 0 at 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::abs`](gradus_tensor::Tensor::abs).
     pub fn abs(&self) -> Result<Var> {
         let y = self.value().abs()?;
         Op::new("abs")
@@ -29,6 +35,8 @@ impl Var {
     }
 
     /// `x²`.
+    ///
+    /// Gradient: `2 x dy`. Shapes, dtypes and errors are those of [`Tensor::square`](gradus_tensor::Tensor::square).
     pub fn square(&self) -> Result<Var> {
         let y = self.value().square()?;
         Op::new("square")
@@ -38,6 +46,8 @@ impl Var {
     }
 
     /// `√x`.
+    ///
+    /// Gradient: `dy/(2 y)`. Shapes, dtypes and errors are those of [`Tensor::sqrt`](gradus_tensor::Tensor::sqrt).
     pub fn sqrt(&self) -> Result<Var> {
         let y = self.value().sqrt()?;
         Op::new("sqrt")
@@ -47,6 +57,8 @@ impl Var {
     }
 
     /// `1/√x`.
+    ///
+    /// Gradient: `−dy y³/2`. Shapes, dtypes and errors are those of [`Tensor::rsqrt`](gradus_tensor::Tensor::rsqrt).
     pub fn rsqrt(&self) -> Result<Var> {
         let y = self.value().rsqrt()?;
         Op::new("rsqrt")
@@ -58,6 +70,9 @@ impl Var {
     }
 
     /// `1/x`.
+    ///
+    /// Gradient: `−dy y²`. Shapes, dtypes and errors are those of
+    /// [`Tensor::reciprocal`](gradus_tensor::Tensor::reciprocal).
     pub fn reciprocal(&self) -> Result<Var> {
         let y = self.value().reciprocal()?;
         Op::new("reciprocal")
@@ -67,6 +82,8 @@ impl Var {
     }
 
     /// `eˣ`.
+    ///
+    /// Gradient: `dy y`. Shapes, dtypes and errors are those of [`Tensor::exp`](gradus_tensor::Tensor::exp).
     pub fn exp(&self) -> Result<Var> {
         let y = self.value().exp()?;
         Op::new("exp")
@@ -76,6 +93,8 @@ impl Var {
     }
 
     /// `2ˣ`.
+    ///
+    /// Gradient: `dy y ln 2`. Shapes, dtypes and errors are those of [`Tensor::exp2`](gradus_tensor::Tensor::exp2).
     pub fn exp2(&self) -> Result<Var> {
         let y = self.value().exp2()?;
         Op::new("exp2")
@@ -85,6 +104,9 @@ impl Var {
     }
 
     /// `eˣ − 1`, accurate near 0.
+    ///
+    /// Gradient: `dy (y + 1)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::expm1`](gradus_tensor::Tensor::expm1).
     pub fn expm1(&self) -> Result<Var> {
         let y = self.value().expm1()?;
         Op::new("expm1")
@@ -94,6 +116,8 @@ impl Var {
     }
 
     /// The natural logarithm.
+    ///
+    /// Gradient: `dy/x`. Shapes, dtypes and errors are those of [`Tensor::log`](gradus_tensor::Tensor::log).
     pub fn log(&self) -> Result<Var> {
         let y = self.value().log()?;
         Op::new("log")
@@ -103,6 +127,9 @@ impl Var {
     }
 
     /// `ln(1 + x)`, accurate near 0.
+    ///
+    /// Gradient: `dy/(1 + x)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::log1p`](gradus_tensor::Tensor::log1p).
     pub fn log1p(&self) -> Result<Var> {
         let y = self.value().log1p()?;
         Op::new("log1p")
@@ -112,6 +139,8 @@ impl Var {
     }
 
     /// The logarithm to base 2.
+    ///
+    /// Gradient: `dy/(x ln 2)`. Shapes, dtypes and errors are those of [`Tensor::log2`](gradus_tensor::Tensor::log2).
     pub fn log2(&self) -> Result<Var> {
         let y = self.value().log2()?;
         Op::new("log2")
@@ -121,6 +150,9 @@ impl Var {
     }
 
     /// The logarithm to base 10.
+    ///
+    /// Gradient: `dy/(x ln 10)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::log10`](gradus_tensor::Tensor::log10).
     pub fn log10(&self) -> Result<Var> {
         let y = self.value().log10()?;
         Op::new("log10")
@@ -130,6 +162,9 @@ impl Var {
     }
 
     /// The error function `2/√π ∫₀ˣ e^(−t²) dt`.
+    ///
+    /// Gradient: `dy 2/√π e^(−x²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::erf`](gradus_tensor::Tensor::erf).
     pub fn erf(&self) -> Result<Var> {
         let y = self.value().erf()?;
         Op::new("erf")
@@ -146,6 +181,9 @@ impl Var {
     }
 
     /// `1 − erf(x)`, accurate where it is tiny.
+    ///
+    /// Gradient: `−dy 2/√π e^(−x²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::erfc`](gradus_tensor::Tensor::erfc).
     pub fn erfc(&self) -> Result<Var> {
         let y = self.value().erfc()?;
         Op::new("erfc")
@@ -162,6 +200,9 @@ impl Var {
     }
 
     /// The inverse of [`Var::erf`].
+    ///
+    /// Gradient: `dy √π/2 e^(y²)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::erfinv`](gradus_tensor::Tensor::erfinv).
     pub fn erfinv(&self) -> Result<Var> {
         let y = self.value().erfinv()?;
         Op::new("erfinv")
@@ -177,6 +218,9 @@ impl Var {
     }
 
     /// `ln |Γ(x)|`.
+    ///
+    /// Gradient: `dy digamma(x)`. Shapes, dtypes and errors are those of
+    /// [`Tensor::lgamma`](gradus_tensor::Tensor::lgamma).
     pub fn lgamma(&self) -> Result<Var> {
         let y = self.value().lgamma()?;
         Op::new("lgamma")
@@ -186,6 +230,9 @@ impl Var {
     }
 
     /// The derivative of `ln Γ`.
+    ///
+    /// Gradient: `dy` times the trigamma function. Shapes, dtypes and errors are those of
+    /// [`Tensor::digamma`](gradus_tensor::Tensor::digamma).
     pub fn digamma(&self) -> Result<Var> {
         let y = self.value().digamma()?;
         Op::new("digamma")
@@ -235,6 +282,9 @@ impl Var {
 
     /// `ln(x/(1 − x))`, the inverse of [`Var::sigmoid`]; with `eps`, of `x` clamped to `eps..=1 − eps`, whose gradient is
     /// 0 beyond.
+    ///
+    /// Gradient: `dy/(x (1 − x))`, 0 where `eps` held `x`. Shapes, dtypes and errors are those of
+    /// [`Tensor::logit`](gradus_tensor::Tensor::logit).
     pub fn logit(&self, eps: Option<f64>) -> Result<Var> {
         let y = self.value().logit(eps)?;
         Op::new("logit")
@@ -253,6 +303,9 @@ impl Var {
     }
 
     /// `sin(πx)/(πx)`, 1 at 0.
+    ///
+    /// Gradient: `dy (cos(πx) − y)/x`, 0 at 0. Shapes, dtypes and errors are those of
+    /// [`Tensor::sinc`](gradus_tensor::Tensor::sinc).
     pub fn sinc(&self) -> Result<Var> {
         let y = self.value().sinc()?;
         Op::new("sinc")
@@ -267,6 +320,9 @@ impl Var {
     }
 
     /// −1, 0 or 1. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::sign`](gradus_tensor::Tensor::sign).
     pub fn sign(&self) -> Result<Var> {
         let y = self.value().sign()?;
         Op::new("sign")
@@ -275,6 +331,9 @@ impl Var {
     }
 
     /// Towards −∞. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::floor`](gradus_tensor::Tensor::floor).
     pub fn floor(&self) -> Result<Var> {
         let y = self.value().floor()?;
         Op::new("floor")
@@ -283,6 +342,9 @@ impl Var {
     }
 
     /// Towards +∞. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::ceil`](gradus_tensor::Tensor::ceil).
     pub fn ceil(&self) -> Result<Var> {
         let y = self.value().ceil()?;
         Op::new("ceil")
@@ -291,6 +353,9 @@ impl Var {
     }
 
     /// To the nearest whole number, halves to even. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::round`](gradus_tensor::Tensor::round).
     pub fn round(&self) -> Result<Var> {
         let y = self.value().round()?;
         Op::new("round")
@@ -299,6 +364,9 @@ impl Var {
     }
 
     /// Towards 0. Gradient 0.
+    ///
+    /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::trunc`](gradus_tensor::Tensor::trunc).
     pub fn trunc(&self) -> Result<Var> {
         let y = self.value().trunc()?;
         Op::new("trunc")
@@ -307,22 +375,33 @@ impl Var {
     }
 
     /// `x − trunc(x)`.
+    ///
+    /// Gradient: `dy`. Shapes, dtypes and errors are those of [`Tensor::frac`](gradus_tensor::Tensor::frac).
     pub fn frac(&self) -> Result<Var> {
         let y = self.value().frac()?;
         Op::new("frac").inputs(&[self]).record(y, |_, dy| Ok(dy))
     }
 
     /// Degrees as radians.
+    ///
+    /// Gradient: `dy π/180`. Shapes, dtypes and errors are those of
+    /// [`Tensor::deg2rad`](gradus_tensor::Tensor::deg2rad).
     pub fn deg2rad(&self) -> Result<Var> {
         self.mul_scalar(PI / 180.0)
     }
 
     /// Radians as degrees.
+    ///
+    /// Gradient: `dy 180/π`. Shapes, dtypes and errors are those of
+    /// [`Tensor::rad2deg`](gradus_tensor::Tensor::rad2deg).
     pub fn rad2deg(&self) -> Result<Var> {
         self.mul_scalar(180.0 / PI)
     }
 
     /// NaN and the infinities replaced by numbers (`None`: 0 and the dtype's extremes). Gradient 0 there.
+    ///
+    /// Gradient: `dy` where the number was finite, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// [`Tensor::nan_to_num`](gradus_tensor::Tensor::nan_to_num).
     pub fn nan_to_num(
         &self,
         nan: Option<f64>,
