@@ -2,7 +2,7 @@
 
 use gradus_tensor::{DType, Error, Result, Tensor};
 
-use super::activation::dropout;
+use super::dropout::dropout;
 use crate::var::Var;
 
 /// Optional arguments of [`scaled_dot_product_attention`].
@@ -21,6 +21,17 @@ pub struct Attention {
 }
 
 /// `softmax(q kᵀ scale + mask) v`: q (…, T, E), k (…, S, E), v (…, S, F), to (…, T, F).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let q = Var::from(Tensor::from_slice(&[1.0, 0.0], [1, 2])?);
+/// let k = Var::from(Tensor::from_slice(&[1.0, 0.0, 0.0, 1.0], [2, 2])?);
+/// let v = Var::from(Tensor::from_slice(&[10.0, 20.0], [2, 1])?);
+/// let y = F::scaled_dot_product_attention(&q, &k, &v, &F::Attention::default())?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[13.302385], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit, or both a mask and `is_causal` are given.

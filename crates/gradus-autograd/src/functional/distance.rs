@@ -6,6 +6,16 @@ use crate::var::Var;
 
 /// `x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps))` along `dim`, broadcast (dim 1, eps 1e-8).
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let a = Var::from(Tensor::from_slice(&[1.0, 0.0], [1, 2])?);
+/// let b = Var::from(Tensor::from_slice(&[3.0, 4.0], [1, 2])?);
+/// let y = F::cosine_similarity(&a, &b, 1, 1e-8)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.6], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not broadcast or there is no such dimension.
 pub fn cosine_similarity(x1: &Var, x2: &Var, dim: isize, eps: f64) -> Result<Var> {
@@ -24,16 +34,48 @@ pub fn cosine_similarity(x1: &Var, x2: &Var, dim: isize, eps: f64) -> Result<Var
 }
 
 /// `‖x1 − x2 + eps‖` over the last dimension (p 2, eps 1e-6).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let a = Var::from(Tensor::from_slice(&[1.0, 0.0], [1, 2])?);
+/// let b = Var::from(Tensor::from_slice(&[3.0, 4.0], [1, 2])?);
+/// assert_eq!(F::pairwise_distance(&a, &b, 1.0, 0.0, false)?.value().to_vec::<f64>()?, [6.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast.
 pub fn pairwise_distance(x1: &Var, x2: &Var, p: f64, eps: f64, keepdim: bool) -> Result<Var> {
     x1.sub(x2)?.add_scalar(eps)?.norm(p, -1, keepdim)
 }
 
 /// `x / max(‖x‖, eps)` along `dim` (p 2, dim 1, eps 1e-12).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[3.0, 4.0], [1, 2])?);
+/// let y = F::normalize(&x, 2.0, 1, 1e-12)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.6, 0.8], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If there is no such dimension.
 pub fn normalize(x: &Var, p: f64, dim: isize, eps: f64) -> Result<Var> {
     x.div(&x.norm(p, dim, true)?.clamp(Some(eps), None)?)
 }
 
 /// Channels to space: (…, C r², H, W) to (…, C, H r, W r).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [1, 4, 1, 1])?);
+/// assert_eq!(F::pixel_shuffle(&x, 2)?.value().to_vec::<f64>()?, [1.0, 2.0, 3.0, 4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the channels do not divide by r².
@@ -68,6 +110,14 @@ pub fn pixel_shuffle(x: &Var, upscale_factor: usize) -> Result<Var> {
 
 /// Space to channels: (…, C, H r, W r) to (…, C r², H, W).
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2])?);
+/// assert_eq!(F::pixel_unshuffle(&x, 2)?.value().to_vec::<f64>()?, [1.0, 2.0, 3.0, 4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If height or width do not divide by r.
 pub fn pixel_unshuffle(x: &Var, downscale_factor: usize) -> Result<Var> {
@@ -101,6 +151,14 @@ pub fn pixel_unshuffle(x: &Var, downscale_factor: usize) -> Result<Var> {
 
 /// Channels (B, C, …) in `groups`, dealt out one from each group in turn.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [1, 4, 1, 1])?);
+/// assert_eq!(F::channel_shuffle(&x, 2)?.value().to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the groups do not divide the channels.
 pub fn channel_shuffle(x: &Var, groups: usize) -> Result<Var> {
@@ -129,6 +187,14 @@ pub fn channel_shuffle(x: &Var, groups: usize) -> Result<Var> {
 }
 
 /// 1 at the class, 0 elsewhere: class numbers (…) to (…, num_classes), i64.
+///
+/// ```
+/// # use gradus_autograd::functional as F;
+/// # use gradus_tensor::Tensor;
+/// let classes = Tensor::from_slice(&[2i64, 0], 2)?;
+/// assert_eq!(F::one_hot(&classes, 3)?.to_vec::<i64>()?, [0, 0, 1, 1, 0, 0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If a class is out of range.

@@ -7,6 +7,15 @@ use crate::var::Var;
 
 /// The rows of `weight` (V, C) that `indices` (any shape) name, to (…, C). The row `padding_idx` gets no gradient.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let table = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [3, 2])?);
+/// let ids = Tensor::from_slice(&[2i64, 0], 2)?;
+/// assert_eq!(F::embedding(&ids, &table, None)?.value().to_vec::<f64>()?, [5.0, 6.0, 1.0, 2.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the table is not a matrix, the indices are not whole numbers, or one is out of range.
 pub fn embedding(indices: &Tensor, weight: &Var, padding_idx: Option<usize>) -> Result<Var> {
@@ -145,6 +154,15 @@ pub struct EmbeddingBag {
 }
 
 /// Sums, means or maxima of bags of rows of `weight` (V, C), to (bags, C); an empty bag gives zeros.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let table = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [3, 2])?);
+/// let bags = Tensor::from_slice(&[0i64, 1, 2, 2], [2, 2])?;
+/// assert_eq!(F::embedding_bag(&bags, &table, &F::EmbeddingBag::default())?.value().to_vec::<f64>()?, [2.0, 3.0, 5.0, 6.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If shapes do not fit, an index is out of range, or offsets do not ascend.

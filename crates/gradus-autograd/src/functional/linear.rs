@@ -6,6 +6,15 @@ use crate::var::Var;
 
 /// `x Wᵀ + b`: x (…, in), weight (out, in), bias (out), to (…, out).
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0], [1, 2])?);
+/// let w = Var::from(Tensor::from_slice(&[1.0, 10.0, 0.0, 1.0], [2, 2])?);
+/// assert_eq!(F::linear(&x, &w, None)?.value().to_vec::<f64>()?, [21.0, 2.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the sizes do not fit.
 pub fn linear(x: &Var, weight: &Var, bias: Option<&Var>) -> Result<Var> {
@@ -13,6 +22,15 @@ pub fn linear(x: &Var, weight: &Var, bias: Option<&Var>) -> Result<Var> {
 }
 
 /// `x1ᵀ W x2 + b`: x1 (…, in1), x2 (…, in2), weight (out, in1, in2), bias (out), to (…, out).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0], [1, 2])?);
+/// let w = Var::from(Tensor::from_slice(&[1.0, 10.0, 0.0, 1.0], [1, 2, 2])?);
+/// assert_eq!(F::bilinear(&x, &x, &w, None)?.value().to_vec::<f64>()?, [25.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the sizes do not fit.

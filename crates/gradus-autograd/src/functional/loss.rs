@@ -53,18 +53,51 @@ impl std::str::FromStr for Reduction {
 }
 
 /// `(x − target)²`.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 4.0], 3)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, 4.0, 1.0], 3)?);
+/// assert_eq!(F::mse_loss(&x, &t, F::Reduction::Sum)?.value().to_vec::<f64>()?, [13.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn mse_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
     let d = x.sub(target).in_op("mse_loss")?;
     reduction.apply(&d.square()?)
 }
 
 /// `|x − target|`.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 4.0], 3)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, 4.0, 1.0], 3)?);
+/// assert_eq!(F::l1_loss(&x, &t, F::Reduction::Sum)?.value().to_vec::<f64>()?, [5.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn l1_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
     let d = x.sub(target).in_op("l1_loss")?;
     reduction.apply(&d.abs()?)
 }
 
 /// `d²/(2 beta)` where `|d| < beta`, else `|d| − beta/2`, of `d = x − target` (beta 1).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 4.0], 3)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, 4.0, 1.0], 3)?);
+/// assert_eq!(F::smooth_l1_loss(&x, &t, 1.0, F::Reduction::Sum)?.value().to_vec::<f64>()?, [4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If beta is negative or the shapes do not broadcast.
@@ -91,6 +124,15 @@ pub fn smooth_l1_loss(x: &Var, target: &Var, beta: f64, reduction: Reduction) ->
 
 /// `d²/2` where `|d| ≤ delta`, else `delta (|d| − delta/2)`, of `d = x − target` (delta 1).
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 4.0], 3)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, 4.0, 1.0], 3)?);
+/// assert_eq!(F::huber_loss(&x, &t, 1.0, F::Reduction::Sum)?.value().to_vec::<f64>()?, [4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If delta is not positive or the shapes do not broadcast.
 pub fn huber_loss(x: &Var, target: &Var, delta: f64, reduction: Reduction) -> Result<Var> {
@@ -108,6 +150,16 @@ pub fn huber_loss(x: &Var, target: &Var, delta: f64, reduction: Reduction) -> Re
 }
 
 /// `−(t ln x + (1 − t) ln(1 − x))` of probabilities `x`; logarithms are held above −100, as PyTorch's.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let p = Var::from(Tensor::from_slice(&[0.25, 0.5], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[0.0, 1.0], 2)?);
+/// let y = F::binary_cross_entropy(&p, &t, None, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.287682, 0.693147], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes differ or a probability is not in `0..=1`.
@@ -130,7 +182,7 @@ pub fn binary_cross_entropy(
         .lt_scalar(0)?
         .logical_or(&x.value().gt_scalar(1)?)?;
     if outside
-        .to_dtype(gradus_tensor::DType::I64)?
+        .to_dtype(DType::I64)?
         .sum(.., false)?
         .item::<i64>()?
         > 0
@@ -183,6 +235,16 @@ fn probability_loss(x: &Var, target: &Var) -> Result<Var> {
 
 /// [`binary_cross_entropy`] of `sigmoid(x)`, without overflow; `pos_weight` weighs the positive answers.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[-1.0, 2.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[0.0, 1.0], 2)?);
+/// let y = F::binary_cross_entropy_with_logits(&x, &t, None, None, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.313262, 0.126928], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ.
 pub fn binary_cross_entropy_with_logits(
@@ -223,6 +285,19 @@ fn weighted(losses: Var, weight: Option<&Var>, reduction: Reduction) -> Result<V
 }
 
 /// `t (ln t − x)` of log-probabilities `x` and probabilities `t` (log-probabilities with `log_target`).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let log_p = Var::from(Tensor::from_slice(&[-0.5, -1.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[0.5, 0.5], 2)?);
+/// let y = F::kl_div(&log_p, &t, F::Reduction::Sum, false)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.056853], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn kl_div(x: &Var, target: &Var, reduction: Reduction, log_target: bool) -> Result<Var> {
     let losses = if log_target {
         target.exp()?.mul(&target.sub(x)?)?
@@ -234,6 +309,19 @@ pub fn kl_div(x: &Var, target: &Var, reduction: Reduction, log_target: bool) -> 
 
 /// The negative log-likelihood of counts `t`: `eˣ − t x`, or `x − t ln(x + eps)` without `log_input`; with `full`, plus
 /// Stirling's approximation of `ln t!` where `t > 1`.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[0.0, 1.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[2.0, 1.0], 2)?);
+/// let y = F::poisson_nll_loss(&x, &t, true, false, 1e-8, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[1.0, 1.718282], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn poisson_nll_loss(
     x: &Var,
     target: &Var,
@@ -261,6 +349,17 @@ pub fn poisson_nll_loss(
 }
 
 /// `½ (ln var + (x − target)²/var)`, the variance held above `eps` (1e-6); with `full`, plus `½ ln 2π`.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[0.0, 1.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[2.0, 1.0], 2)?);
+/// let var = Var::from(Tensor::from_slice(&[1.0, 4.0], 2)?);
+/// let y = F::gaussian_nll_loss(&x, &t, &var, false, 1e-6, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[2.0, 0.693147], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the variance is negative or has neither the input's shape nor one for each row.
@@ -295,7 +394,7 @@ pub fn gaussian_nll_loss(
     if var
         .value()
         .lt_scalar(0)?
-        .to_dtype(gradus_tensor::DType::I64)?
+        .to_dtype(DType::I64)?
         .sum(.., false)?
         .item::<i64>()?
         > 0
@@ -315,6 +414,19 @@ pub fn gaussian_nll_loss(
 }
 
 /// `ln(1 + e^(−t x))` for targets ±1.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[0.0, 1.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, -1.0], 2)?);
+/// let y = F::soft_margin_loss(&x, &t, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.693147, 1.313262], 2)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn soft_margin_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
     reduction.apply(&target.mul(x)?.neg()?.exp()?.log1p()?)
 }

@@ -34,6 +34,16 @@ impl Default for CrossEntropy {
 /// The cross-entropy of `softmax(logits)`: logits (B, C), (C) or (B, C, …); the target is class numbers (B), () or (B, …),
 /// or probabilities of the logits' shape.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let logits = Var::from(Tensor::from_slice(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 3])?);
+/// let classes = Tensor::from_slice(&[0i64, 2], 2)?;
+/// let y = F::cross_entropy(&logits, &classes, &F::CrossEntropy::default())?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.895495], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit or a class is out of range.
 pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var> {
@@ -45,6 +55,16 @@ pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> R
                 options.label_smoothing
             ),
         ));
+    }
+    if target.dtype().is_float() && target.dims() != logits.dims() {
+        let message = format!(
+            "logits {} and target {} {}: class numbers are whole (convert with to_dtype(DType::I64)), probabilities have the \
+             logits' shape",
+            logits.shape(),
+            target.dtype(),
+            target.shape()
+        );
+        return Err(Error::dtype("cross_entropy", message));
     }
     if target.dtype().is_float() {
         return cross_entropy_soft(logits, &Var::from(target), options);
@@ -107,6 +127,16 @@ fn composed(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var
 
 /// [`cross_entropy`] with probabilities that may have a gradient.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let logits = Var::from(Tensor::from_slice(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 3])?);
+/// let target = Var::from(Tensor::from_slice(&[1.0, 0.0, 0.0, 0.5, 0.5, 0.0], [2, 3])?);
+/// let y = F::cross_entropy_soft(&logits, &target, &F::CrossEntropy::default())?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.645495], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ.
 pub fn cross_entropy_soft(logits: &Var, target: &Var, options: &CrossEntropy) -> Result<Var> {
@@ -136,6 +166,15 @@ pub fn cross_entropy_soft(logits: &Var, target: &Var, options: &CrossEntropy) ->
 }
 
 /// Minus the log-probability of the target class: log-probabilities (B, C), (C) or (B, C, …), class numbers (B), () or (B, …).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let log_p = Var::from(Tensor::from_slice(&[-0.5, -1.0, -2.0, -0.25], [2, 2])?);
+/// let classes = Tensor::from_slice(&[1i64, 0], 2)?;
+/// assert_eq!(F::nll_loss(&log_p, &classes, &F::CrossEntropy::default())?.value().to_vec::<f64>()?, [1.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit or a class is out of range.

@@ -7,6 +7,19 @@ use super::loss::Reduction;
 use crate::var::Var;
 
 /// `max(0, −t (x1 − x2) + margin)` for targets ±1 (margin 0).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let a = Var::from(Tensor::from_slice(&[1.0, 1.0], 2)?);
+/// let b = Var::from(Tensor::from_slice(&[2.0, 2.0], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, -1.0], 2)?);
+/// assert_eq!(F::margin_ranking_loss(&a, &b, &t, 0.5, F::Reduction::None)?.value().to_vec::<f64>()?, [1.5, 0.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn margin_ranking_loss(
     x1: &Var,
     x2: &Var,
@@ -24,6 +37,18 @@ pub fn margin_ranking_loss(
 }
 
 /// `x` where the target is 1, `max(0, margin − x)` where it is −1 (margin 1).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[0.25, 0.25], 2)?);
+/// let t = Var::from(Tensor::from_slice(&[1.0, -1.0], 2)?);
+/// assert_eq!(F::hinge_embedding_loss(&x, &t, 1.0, F::Reduction::None)?.value().to_vec::<f64>()?, [0.25, 0.75]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not broadcast or a dtype is not a float.
 pub fn hinge_embedding_loss(
     x: &Var,
     target: &Var,
@@ -42,6 +67,17 @@ pub fn hinge_embedding_loss(
 }
 
 /// `1 − cos(x1, x2)` where the target is 1, `max(0, cos − margin)` where it is −1 (margin 0). x1, x2 (B, C) or (C).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let a = Var::from(Tensor::from_slice(&[1.0, 0.0], [1, 2])?);
+/// let b = Var::from(Tensor::from_slice(&[3.0, 4.0], [1, 2])?);
+/// let t = Tensor::from_slice(&[1i64], 1)?;
+/// let y = F::cosine_embedding_loss(&a, &b, &t, 0.0, F::Reduction::None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.4], 1)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit.
@@ -103,6 +139,19 @@ impl Default for TripletMargin {
 }
 
 /// `max(0, ‖anchor − positive‖ − ‖anchor − negative‖ + margin)` over the last dimension.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let a = Var::from(Tensor::from_slice(&[0.0], [1, 1])?);
+/// let p = Var::from(Tensor::from_slice(&[3.0], [1, 1])?);
+/// let n = Var::from(Tensor::from_slice(&[2.5], [1, 1])?);
+/// assert_eq!(F::triplet_margin_loss(&a, &p, &n, &F::TripletMargin::default())?.value().to_vec::<f64>()?, [1.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the ranks differ, the shapes do not broadcast, or the margin is not above 0.
 pub fn triplet_margin_loss(
     anchor: &Var,
     positive: &Var,
@@ -139,6 +188,15 @@ pub fn triplet_margin_loss(
 }
 
 /// `Σ max(0, margin − x[t] + x[i])^p / C` over the classes other than the target: x (B, C) or (C) (p 1, margin 1).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[0.25, 0.5, 0.0, 0.75], [1, 4])?);
+/// let class = Tensor::from_slice(&[3i64], 1)?;
+/// assert_eq!(F::multi_margin_loss(&x, &class, 1, 1.0, None, F::Reduction::Mean)?.value().to_vec::<f64>()?, [0.375]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If p is neither 1 nor 2, shapes do not fit, or a class is out of range.

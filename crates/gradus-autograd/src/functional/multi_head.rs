@@ -3,7 +3,7 @@
 
 use gradus_tensor::{DType, Error, PadMode, Result, ResultExt, Tensor};
 
-use super::activation::dropout;
+use super::dropout::dropout;
 use super::linear::linear;
 use crate::var::Var;
 
@@ -51,6 +51,15 @@ pub struct MultiHeadAttention<'a> {
 
 impl<'a> MultiHeadAttention<'a> {
     /// With PyTorch's defaults, without biases.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Var, functional as F};
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let (w, out) = (Var::from(Tensor::zeros([12, 4], DType::F32)?), Var::from(Tensor::zeros([4, 4], DType::F32)?));
+    /// let options = F::MultiHeadAttention::new(2, &w, &out);
+    /// assert!(options.training && !options.is_causal && options.average_attn_weights);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn new(num_heads: usize, in_proj_weight: &'a Var, out_proj_weight: &'a Var) -> Self {
         Self {
             num_heads,

@@ -104,6 +104,15 @@ fn kernel_takes(x: &Var, others: &[Option<&Var>]) -> bool {
 
 /// Over the last dimensions, which have the sizes of `normalized_shape` (eps 1e-5).
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 5.0, 7.0], [1, 4])?);
+/// let y = F::layer_norm(&x, &[4], None, None, 1e-5)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[-1.341639, -0.447213, 0.447213, 1.341639], 4)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit.
 pub fn layer_norm(
@@ -140,6 +149,15 @@ fn take_output(forward: &mut Normalized) -> Result<Tensor> {
 }
 
 /// Divided by the root mean square over the last dimensions, then scaled (`eps` `None`: the dtype's epsilon).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 5.0, 7.0], [1, 4])?);
+/// let y = F::rms_norm(&x, &[4], None, None)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.218218, 0.654654, 1.091089, 1.527525], 4)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit.
@@ -179,6 +197,15 @@ pub fn rms_norm(
 }
 
 /// Over groups of channels of each sample: x (B, C, …), weight and bias (C) (eps 1e-5).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 5.0, 7.0], [1, 4])?);
+/// let y = F::group_norm(&x, 2, None, None, 1e-5)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[-0.999995, 0.999995, -0.999995, 0.999995], 4)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the groups do not divide the channels or the shapes do not fit.
@@ -233,6 +260,15 @@ pub fn group_norm(
 /// Over each channel of each sample: x (B, C, …), weight and bias (C) (eps 1e-5). With `running` mean and variance,
 /// those are used.
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 5.0, 9.0], [1, 2, 2])?);
+/// let y = F::instance_norm(&x, None, None, None, 1e-5)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[-0.999995, 0.999995, -0.999999, 0.999999], 4)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit.
 pub fn instance_norm(
@@ -263,6 +299,15 @@ pub fn instance_norm(
 /// and variance, with the statistics of the batch; otherwise with the running ones, which this function does not change:
 /// see [`batch_stats`].
 ///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 10.0, 3.0, 30.0], [2, 2])?);
+/// let y = F::batch_norm(&x, None, None, None, true, 1e-5)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[-0.999995, -1.0, 0.999995, 1.0], 4)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit, or there is only one element for each channel in training.
 pub fn batch_norm(
@@ -292,7 +337,7 @@ pub fn batch_norm(
         }
         _ if training && x.numel() <= channels => {
             let message = format!(
-                "{}: training takes more than 1 element for each channel",
+                "{}: training takes more than 1 element for each channel; use a larger batch, or eval()",
                 x.shape()
             );
             return Err(Error::shape(OP, message));
@@ -338,6 +383,15 @@ pub fn batch_norm(
 
 /// Mean and unbiased variance of each channel of the batch: what running statistics are updated with.
 ///
+/// ```
+/// # use gradus_autograd::functional as F;
+/// # use gradus_tensor::Tensor;
+/// let x = Tensor::from_slice(&[1.0, 10.0, 3.0, 30.0], [2, 2])?; // (B, C)
+/// let (mean, var) = F::batch_stats(&x)?;
+/// assert_eq!((mean.to_vec::<f64>()?, var.to_vec::<f64>()?), (vec![2.0, 20.0], vec![2.0, 200.0]));
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If there is no channel dimension.
 pub fn batch_stats(x: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -355,6 +409,15 @@ pub fn batch_stats(x: &Tensor) -> Result<(Tensor, Tensor)> {
 }
 
 /// Divided by a power of the mean square over `size` neighbouring channels: x (B, C, …) (alpha 1e-4, beta 0.75, k 1).
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 2.0, 3.0], [1, 3, 1])?);
+/// let y = F::local_response_norm(&x, 3, 1.0, 1.0, 1.0)?.value().flatten(0, -1)?;
+/// assert!(y.allclose(&Tensor::from_slice(&[0.375, 0.352941, 0.5625], 3)?, 1e-5, 1e-6, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the size is 0 or there is no channel dimension.

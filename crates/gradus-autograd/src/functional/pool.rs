@@ -5,6 +5,17 @@ use gradus_tensor::{AvgPoolParams, MaxPoolParams, Result};
 use crate::var::Var;
 
 /// The largest of each window over one dimension: (B, C, T) to (B, C, T').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 4])?);
+/// assert_eq!(F::max_pool1d(&x, 2, 2, 0, 1, false)?.value().to_vec::<f64>()?, [3.0, 4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn max_pool1d(
     x: &Var,
     kernel_size: usize,
@@ -24,6 +35,17 @@ pub fn max_pool1d(
 }
 
 /// The largest of each window: (B, C, H, W) to (B, C, H', W').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 2, 2])?);
+/// assert_eq!(F::max_pool2d(&x, [2, 2], [2, 2], [0, 0], [1, 1], false)?.value().to_vec::<f64>()?, [4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn max_pool2d(
     x: &Var,
     kernel_size: [usize; 2],
@@ -42,6 +64,17 @@ pub fn max_pool2d(
 }
 
 /// The largest of each window: (B, C, D, H, W) to (B, C, D', H', W').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 1, 2, 2])?);
+/// assert_eq!(F::max_pool3d(&x, [1, 2, 2], [1, 2, 2], [0; 3], [1; 3], false)?.value().to_vec::<f64>()?, [4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn max_pool3d(
     x: &Var,
     kernel_size: [usize; 3],
@@ -60,6 +93,17 @@ pub fn max_pool3d(
 }
 
 /// The mean of each window over one dimension: (B, C, T) to (B, C, T').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 4])?);
+/// assert_eq!(F::avg_pool1d(&x, 2, 2, 0, false, true)?.value().to_vec::<f64>()?, [2.0, 3.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn avg_pool1d(
     x: &Var,
     kernel_size: usize,
@@ -80,6 +124,17 @@ pub fn avg_pool1d(
 }
 
 /// The mean of each window: (B, C, H, W) to (B, C, H', W').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 2, 2])?);
+/// assert_eq!(F::avg_pool2d(&x, [2, 2], [2, 2], [0, 0], false, true)?.value().to_vec::<f64>()?, [2.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn avg_pool2d(
     x: &Var,
     kernel_size: [usize; 2],
@@ -100,6 +155,17 @@ pub fn avg_pool2d(
 }
 
 /// The mean of each window: (B, C, D, H, W) to (B, C, D', H', W').
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 1, 2, 2])?);
+/// assert_eq!(F::avg_pool3d(&x, [1, 2, 2], [1, 2, 2], [0; 3], false, true)?.value().to_vec::<f64>()?, [2.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, the window does not fit the padded input, or the padding is more than half of it.
 pub fn avg_pool3d(
     x: &Var,
     kernel_size: [usize; 3],
@@ -120,16 +186,49 @@ pub fn avg_pool3d(
 }
 
 /// The means of `output_size` windows over one dimension.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 4])?);
+/// assert_eq!(F::adaptive_avg_pool1d(&x, 2)?.value().to_vec::<f64>()?, [2.0, 3.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, or a size is 0 where there is something to pool.
 pub fn adaptive_avg_pool1d(x: &Var, output_size: usize) -> Result<Var> {
     x.adaptive_avg_pool1d([output_size])
 }
 
 /// The means of windows that cut height and width into `output_size` parts.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 2, 2])?);
+/// assert_eq!(F::adaptive_avg_pool2d(&x, [1, 2])?.value().to_vec::<f64>()?, [1.5, 3.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, or a size is 0 where there is something to pool.
 pub fn adaptive_avg_pool2d(x: &Var, output_size: [usize; 2]) -> Result<Var> {
     x.adaptive_avg_pool2d(output_size)
 }
 
 /// The largest elements of windows that cut height and width into `output_size` parts.
+///
+/// ```
+/// # use gradus_autograd::{Var, functional as F};
+/// # use gradus_tensor::Tensor;
+/// let x = Var::from(Tensor::from_slice(&[1.0, 3.0, 2.0, 4.0], [1, 1, 2, 2])?);
+/// assert_eq!(F::adaptive_max_pool2d(&x, [1, 2])?.value().to_vec::<f64>()?, [2.0, 4.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the rank is wrong, or a size is 0 where there is something to pool.
 pub fn adaptive_max_pool2d(x: &Var, output_size: [usize; 2]) -> Result<Var> {
     x.adaptive_max_pool2d(output_size)
 }

@@ -25,6 +25,9 @@ impl Var {
     /// repeat. What a broadcast operand's gradient needs.
     ///
     /// Gradient: `dy` stretched back.
+    ///
+    /// # Errors
+    /// If this shape is not what `shape` broadcasts to.
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Result<Var> {
         let shape = shape.into();
         if self.shape() == &shape {

@@ -190,7 +190,12 @@ impl Var {
         })
     }
 
-    /// [`Var::masked_fill`] with a value that may have a gradient: rank 0.
+    /// [`Var::masked_fill`] with a value of rank 0 that may have a gradient.
+    ///
+    /// Gradient: `dy` where the mask is false; its sum over the mask to the value.
+    ///
+    /// # Errors
+    /// If the mask is not bool or does not broadcast to this shape, or the value has another rank or dtype.
     pub fn masked_fill_var(&self, mask: &Tensor, value: &Var) -> Result<Var> {
         if value.rank() != 0 {
             return Err(Error::shape(

@@ -68,6 +68,9 @@ fn rows(x: &Var) -> Result<Var> {
 
 impl Var {
     /// `x Wᵀ + b`, in one pass: this (…, in), weight (out, in), bias (out), to (…, out).
+    ///
+    /// Gradient: `dy W`, `dyᵀ x` and the sum of `dy` over all but the last dimension. Shapes, dtypes and errors are
+    /// those of [`Tensor::linear`](gradus_tensor::Tensor::linear).
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
         if weight.rank() == 1 && bias.is_none() {
             return self.matmul(weight); // one output feature, and no dimension for it
@@ -93,11 +96,17 @@ impl Var {
     }
 
     /// The product of two matrices.
+    ///
+    /// Gradient: `dy bᵀ` and `aᵀ dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::mm`](gradus_tensor::Tensor::mm).
     pub fn mm(&self, other: &Var) -> Result<Var> {
         ranks("mm", self, other, (2, 2))?.matmul(other)
     }
 
     /// The products of two batches of matrices of one size.
+    ///
+    /// Gradient: `dy bᵀ` and `aᵀ dy`, batch by batch. Shapes, dtypes and errors are those of
+    /// [`Tensor::bmm`](gradus_tensor::Tensor::bmm).
     pub fn bmm(&self, other: &Var) -> Result<Var> {
         if self.dims().first() != other.dims().first() {
             return Err(unfit("bmm", self, other, "the batch sizes differ"));
@@ -106,16 +115,25 @@ impl Var {
     }
 
     /// A matrix by a vector.
+    ///
+    /// Gradient: `dy ⊗ v` and `Aᵀ dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::mv`](gradus_tensor::Tensor::mv).
     pub fn mv(&self, vector: &Var) -> Result<Var> {
         ranks("mv", self, vector, (2, 1))?.matmul(vector)
     }
 
     /// The inner product of two vectors.
+    ///
+    /// Gradient: `dy b` and `dy a`. Shapes, dtypes and errors are those of
+    /// [`Tensor::dot`](gradus_tensor::Tensor::dot).
     pub fn dot(&self, other: &Var) -> Result<Var> {
         ranks("dot", self, other, (1, 1))?.matmul(other)
     }
 
     /// All products of elements of two vectors: (M), (N) to (M, N).
+    ///
+    /// Gradient: `dy b` and `dyᵀ a`. Shapes, dtypes and errors are those of
+    /// [`Tensor::outer`](gradus_tensor::Tensor::outer).
     pub fn outer(&self, other: &Var) -> Result<Var> {
         ranks("outer", self, other, (1, 1))?
             .unsqueeze(1)?
@@ -123,6 +141,9 @@ impl Var {
     }
 
     /// Sums of products over the last dimension of both.
+    ///
+    /// Gradient: `dy` times the rows of the other, summed over its rows. Shapes, dtypes and errors are those of
+    /// [`Tensor::inner`](gradus_tensor::Tensor::inner).
     pub fn inner(&self, other: &Var) -> Result<Var> {
         if self.rank() == 0 || other.rank() == 0 {
             return self.mul(other);
@@ -141,26 +162,45 @@ impl Var {
     }
 
     /// Sums of products along `dim`; the operands broadcast.
+    ///
+    /// Gradient: `dy` times the other operand, summed over what was broadcast.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast or there is no such dimension.
     pub fn vecdot(&self, other: &Var, dim: isize) -> Result<Var> {
         self.mul(other)?.sum(dim, false)
     }
 
     /// `beta · self + alpha · a b` of matrices.
+    ///
+    /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::addmm`](gradus_tensor::Tensor::addmm).
     pub fn addmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         scaled_sum("addmm", self, &a.mm(b)?, beta, alpha)
     }
 
     /// `beta · self + alpha · a b` of batches of matrices.
+    ///
+    /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`, batch by batch. Shapes, dtypes and errors are those of
+    /// [`Tensor::baddbmm`](gradus_tensor::Tensor::baddbmm).
     pub fn baddbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         scaled_sum("baddbmm", self, &a.bmm(b)?, beta, alpha)
     }
 
     /// `beta · self + alpha · a v` of a matrix and a vector.
+    ///
+    /// Gradient: `beta dy`, `alpha dy ⊗ v` and `alpha Aᵀ dy`. Shapes, dtypes and errors are those of
+    /// [`Tensor::addmv`](gradus_tensor::Tensor::addmv).
     pub fn addmv(&self, a: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
         scaled_sum("addmv", self, &a.mv(v)?, beta, alpha)
     }
 
     /// Sums of products over dimensions `dims.0` of this and `dims.1` of the other, the rest side by side.
+    ///
+    /// Gradient: `dy` contracted with the other operand over its free dimensions.
+    ///
+    /// # Errors
+    /// If the paired dimensions differ in number or size, or do not exist.
     pub fn tensordot(&self, other: &Var, dims: (&[isize], &[isize])) -> Result<Var> {
         let split = |x: &Var, over: &[isize]| -> Result<(Vec<isize>, Vec<isize>)> {
             let (mut out, rank) = (Vec::new(), x.rank() as isize);
@@ -200,6 +240,11 @@ impl Var {
     }
 
     /// Every element of this times all of the other, in blocks.
+    ///
+    /// Gradient: for each operand the sum of `dy`'s blocks, weighted by the other.
+    ///
+    /// # Errors
+    /// If the size of the result overflows.
     pub fn kron(&self, other: &Var) -> Result<Var> {
         let rank = self.rank().max(other.rank());
         let full = |x: &Var| [vec![1; rank - x.rank()], x.dims().to_vec()].concat();
@@ -222,6 +267,11 @@ impl Var {
     }
 
     /// The vector product along `dim`, which has size 3; the operands broadcast.
+    ///
+    /// Gradient: `b × dy` and `dy × a`.
+    ///
+    /// # Errors
+    /// If `dim` has not size 3 in both, or the shapes do not broadcast.
     pub fn cross(&self, other: &Var, dim: isize) -> Result<Var> {
         if self.dim(dim)? != 3 || other.dim(dim)? != 3 {
             return Err(unfit(
@@ -239,6 +289,11 @@ impl Var {
     }
 
     /// The product of several matrices (the first and the last may be vectors), from the left.
+    ///
+    /// Gradient: for each factor the product of those before it, `dy`, and those after it, transposed.
+    ///
+    /// # Errors
+    /// If there are fewer than two factors, or neighbours do not fit.
     pub fn multi_dot(vars: &[&Var]) -> Result<Var> {
         let [first, rest @ ..] = vars else {
             return Err(Error::value("multi_dot", "the list is empty"));

@@ -37,7 +37,7 @@ fn common(a: &Tensor, b: &Operand<'_>) -> DType {
 
 /// A doctest: numbers, the op, and what it says of each.
 macro_rules! example {
-    ($name:ident, $a:tt $($b:tt)? => $y:tt) => {
+    ($name:ident, $a:tt $(, $b:tt)? => $y:tt) => {
         concat!(
             "\n```\n# use gradus_tensor::Tensor;\nlet a = Tensor::from_slice(&",
             stringify!($a),
@@ -61,7 +61,7 @@ macro_rules! compare {
     ($($(#[$doc:meta])* $name:ident $scalar:ident $op:ident $(, $a:tt $b:tt => $y:tt)?;)*) => {
         impl Tensor {$(
             $(#[$doc])*
-            $(#[doc = example!($name, $a $b => $y)])?
+            $(#[doc = example!($name, $a, $b => $y)])?
             ///
             /// # Errors
             /// The shapes do not broadcast.
@@ -109,7 +109,7 @@ macro_rules! logic {
     ($($(#[$doc:meta])* $name:ident $op:ident, $a:tt $b:tt => $y:tt;)*) => {
         impl Tensor {$(
             $(#[$doc])*
-            #[doc = example!($name, $a $b => $y)]
+            #[doc = example!($name, $a, $b => $y)]
             ///
             /// # Errors
             /// The shapes do not broadcast.

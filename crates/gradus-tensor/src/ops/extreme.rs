@@ -4,9 +4,8 @@
 use gradus_cpu::reduce;
 
 use super::reduce::{pair, plan, plan_one};
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::shape::{Dims, Shape};
+use crate::error::Result;
+use crate::shape::Dims;
 use crate::tensor::Tensor;
 
 impl Tensor {

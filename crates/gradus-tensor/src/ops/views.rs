@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::ops::reshape_to::ReshapeTo;
-use crate::shape::{Dims, Shape, Small, resolve_dim};
+use crate::shape::{Dims, Shape, resolve_dim};
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -107,6 +107,9 @@ impl Tensor {
     /// assert_eq!(Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], 4)?.reshape_as(&Tensor::from_slice(&[0.0, 0.0, 0.0, 0.0], [2, 2])?)?.dims(), [2, 2]);
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// The number of elements differs.
     pub fn reshape_as(&self, other: &Tensor) -> Result<Tensor> {
         self.reshape(other.dims())
     }
@@ -174,6 +177,9 @@ impl Tensor {
     /// assert_eq!(x.mt()?.dims(), [5, 3, 2]);
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// There are fewer than 2 dimensions.
     pub fn mt(&self) -> Result<Tensor> {
         if self.rank() < 2 {
             return Err(Error::shape(
@@ -335,6 +341,9 @@ impl Tensor {
     /// assert_eq!(x.expand_as(&Tensor::from_slice(&[0.0, 0.0, 0.0, 0.0], [2, 2])?)?.to_vec::<f64>()?, [1.0, 2.0, 1.0, 2.0]);
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// The shapes do not broadcast to that of `other`.
     pub fn expand_as(&self, other: &Tensor) -> Result<Tensor> {
         self.broadcast_to(other.shape())
     }

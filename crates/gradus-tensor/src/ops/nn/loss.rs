@@ -186,6 +186,16 @@ impl Tensor {
 
     /// The gradient of [`Tensor::cross_entropy`] by the logits, from that of the loss (`self`): of the logits' shape.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let (logits, target) = (Tensor::from_slice(&[0.0, 0.0], [1, 2])?, Tensor::from_slice(&[1i64], 1)?);
+    /// let forward = logits.cross_entropy(&target, &Default::default())?;
+    /// let dy = Tensor::scalar(1.0);
+    /// let dx = dy.cross_entropy_backward(&logits, &target, &Default::default(), &forward)?;
+    /// assert_eq!(dx.to_vec::<f64>()?, [0.5, -0.5]); // softmax minus one at the target
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit.
     pub fn cross_entropy_backward(

@@ -197,6 +197,15 @@ impl Tensor {
 
     /// The gradients of [`Tensor::layer_norm`] from that of its output (`self`), its input and its result.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0, -5.0, 5.0], [2, 2])?;
+    /// let forward = x.layer_norm(&[2], None, None, 0.0)?;
+    /// let dy = Tensor::from_slice(&[1.0, 1.0, 1.0, 1.0], [2, 2])?; // moving a row as a whole changes nothing
+    /// assert_eq!(dy.layer_norm_backward(&x, &[2], None, &forward)?.dx.to_vec::<f64>()?, [0.0; 4]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit.
     pub fn layer_norm_backward(
@@ -220,6 +229,14 @@ impl Tensor {
 
     /// x/√(mean(x²) + eps)·weight over the last dimensions, of sizes `normalized_shape`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 7.0], [1, 2])?; // the root mean square is 5
+    /// let expected = Tensor::from_slice(&[0.2, 1.4], [1, 2])?;
+    /// assert!(x.rms_norm(&[2], None, 0.0)?.y.allclose(&expected, 1e-12, 0.0, false)?);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::layer_norm`].
     pub fn rms_norm(
@@ -240,6 +257,15 @@ impl Tensor {
     }
 
     /// The gradients of [`Tensor::rms_norm`] from that of its output (`self`), its input and its result.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 7.0], [1, 2])?;
+    /// let forward = x.rms_norm(&[2], None, 0.0)?;
+    /// let dx = x.rms_norm_backward(&x, &[2], None, &forward)?.dx; // scaling a row changes nothing
+    /// assert!(dx.to_vec::<f64>()?.iter().all(|dx| dx.abs() < 1e-12));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.
@@ -264,6 +290,13 @@ impl Tensor {
 
     /// [`Tensor::layer_norm`] over `groups` groups of channels: x (B, C, ..), weight and bias (C).
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0, -5.0, 5.0], [1, 4])?; // (B, C), two groups of two channels
+    /// assert_eq!(x.group_norm(2, None, None, 0.0)?.y.to_vec::<f64>()?, [-1.0, 1.0, -1.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The groups do not divide the channels, or shapes or dtypes do not fit.
     pub fn group_norm(
@@ -284,6 +317,15 @@ impl Tensor {
     }
 
     /// The gradients of [`Tensor::group_norm`] from that of its output (`self`), its input and its result.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0, -5.0, 5.0], [1, 4])?;
+    /// let forward = x.group_norm(2, None, None, 0.0)?;
+    /// let dy = Tensor::from_slice(&[1.0, 1.0, 1.0, 1.0], [1, 4])?;
+    /// assert_eq!(dy.group_norm_backward(&x, 2, None, &forward)?.dx.to_vec::<f64>()?, [0.0; 4]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.
@@ -363,6 +405,16 @@ impl Tensor {
 
     /// The gradients of [`Tensor::batch_norm`] from that of its output (`self`); with `training` the statistics are those
     /// of `x` itself and depend on it.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 3.0], [2, 1])?; // (B, C)
+    /// let (mean, rstd) = (Tensor::from_slice(&[2.0], 1)?, Tensor::from_slice(&[1.0], 1)?);
+    /// let dy = Tensor::from_slice(&[5.0, 7.0], [2, 1])?;
+    /// let fixed = dy.batch_norm_backward(&x, &mean, &rstd, None, false)?; // with running statistics
+    /// assert_eq!(fixed.dx.to_vec::<f64>()?, [5.0, 7.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.

@@ -116,6 +116,18 @@ pub fn sgd(
 
 /// A step of Adam or AdamW, with `max` for AMSGrad.
 ///
+/// ```
+/// use gradus_tensor::{Tensor, optim::{Adam, adam}};
+/// let mut w = Tensor::from_slice(&[1.0, 2.0], 2)?;
+/// let grad = Tensor::from_slice(&[10.0, -0.1], 2)?;
+/// let (mut mean, mut square) = (w.zeros_like()?, w.zeros_like()?);
+/// let options = Adam { lr: 0.5, betas: (0.9, 0.999), eps: 0.0, weight_decay: 0.0, decoupled: false, maximize: false, step: 1 };
+/// adam(options, &mut w, &grad, &mut mean, &mut square, None)?;
+/// let expected = Tensor::from_slice(&[0.5, 2.5], 2)?; // the first step is lr, whatever the gradient
+/// assert!(w.allclose(&expected, 1e-9, 1e-9, false)?);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// Shapes or dtypes differ.
 pub fn adam(
@@ -146,6 +158,16 @@ pub fn adam(
 
 /// A step of RMSprop, with the velocity where there is momentum and `grad_avg` where it is centered.
 ///
+/// ```
+/// use gradus_tensor::{Tensor, optim::{RmsProp, rmsprop}};
+/// let mut w = Tensor::from_slice(&[1.0], 1)?;
+/// let (grad, mut square) = (Tensor::from_slice(&[4.0], 1)?, w.zeros_like()?);
+/// let options = RmsProp { lr: 0.5, alpha: 0.75, eps: 0.0, weight_decay: 0.0, momentum: 0.0, maximize: false };
+/// rmsprop(options, &mut w, &grad, &mut square, None, None)?;
+/// assert_eq!(w.to_vec::<f64>()?, [0.0]); // 1 - 0.5 · 4 / √(0.25 · 16)
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// Shapes or dtypes differ, or momentum has no state.
 pub fn rmsprop(
@@ -175,6 +197,16 @@ pub fn rmsprop(
 }
 
 /// A step of Adagrad.
+///
+/// ```
+/// use gradus_tensor::{Tensor, optim::{Adagrad, adagrad}};
+/// let mut w = Tensor::from_slice(&[1.0], 1)?;
+/// let (grad, mut sum) = (Tensor::from_slice(&[4.0], 1)?, w.zeros_like()?);
+/// let options = Adagrad { lr: 0.5, lr_decay: 0.0, weight_decay: 0.0, eps: 0.0, maximize: false, step: 1 };
+/// adagrad(options, &mut w, &grad, &mut sum)?;
+/// assert_eq!(w.to_vec::<f64>()?, [0.5]); // 1 - 0.5 · 4 / √16
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// Shapes or dtypes differ.
