@@ -64,6 +64,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A shape as errors print it: `[2,3]`.
+pub(crate) fn sizes(shape: &[usize]) -> String {
+    let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    format!("[{}]", sizes.join(","))
+}
+
 /// `Err` unless `got == want` elements; `what` names the slice.
 pub(crate) fn check_len(op: &'static str, what: &str, got: usize, want: usize) -> Result<()> {
     if got == want {

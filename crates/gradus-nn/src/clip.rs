@@ -59,8 +59,12 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
 /// ```
 ///
 /// # Errors
-/// When `p` is not positive.
+/// When `max_norm` is negative or NaN, or `p` is not positive.
 pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Result<f64> {
+    if max_norm.is_nan() || max_norm < 0.0 {
+        let message = format!("max_norm is {max_norm}, and must be 0 or more");
+        return Err(Error::value("clip_grad_norm", message));
+    }
     let norm = grad_norm(gradients, p)?;
     let scale = max_norm / (norm + 1e-6);
     if scale < 1.0 || scale.is_nan() {

@@ -208,6 +208,13 @@ impl From<gradus_cpu::Error> for Error {
                 )
             }
             E::DivisionByZero { op } => Error::value(op, "whole numbers divided by zero"),
+            E::Index { op, index, size } if op.starts_with("cross_entropy") => Error::index(
+                op,
+                format!(
+                    "target {index} is not one of {size} classes (0..={})",
+                    size.saturating_sub(1)
+                ),
+            ),
             E::Index { op, index, size } => Error::index(
                 op,
                 format!("index {index} is out of range for a dimension of size {size}"),

@@ -215,7 +215,7 @@ impl Layout {
     pub fn broadcast_to(&self, shape: &Shape) -> Result<Self> {
         let fail = || {
             let message = format!(
-                "{} does not broadcast to {shape}: sizes are matched from the back and only 1 stretches",
+                "{} does not broadcast to {shape}: sizes are matched from the back and only 1 stretches; repeat copies",
                 self.shape
             );
             Error::shape("broadcast_to", message)

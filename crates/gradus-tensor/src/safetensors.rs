@@ -85,7 +85,7 @@ impl SafeTensors {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = read(path).map_err(|e| Error::io(OP, format!("cannot read {name}: {e}"), e))?;
+        let bytes = read(path).map_err(|e| Error::io(OP, format!("cannot read {name}"), e))?;
         Self::parse(name, bytes)
     }
 

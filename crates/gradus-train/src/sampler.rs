@@ -29,7 +29,9 @@ impl Sampler {
     /// Visits `len` samples in order, `batch_size` at a time. Errors when `batch_size` is 0.
     pub fn new(len: usize, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
-            return Err(invalid("the batch size must be at least 1"));
+            return Err(invalid(
+                "DataLoader: batch_size is 0, and must be 1 or more",
+            ));
         }
         Ok(Self {
             len,

@@ -2,6 +2,7 @@
 //!
 //! A convolution over fewer dimensions is one over three whose first are 1 wide, so the kernels know only `D × H × W`.
 
+use crate::error::sizes;
 use crate::{Error, Result, numel};
 
 /// How a kernel of `D` spatial dimensions moves over its input; PyTorch's names and meaning.
@@ -114,7 +115,11 @@ impl Geometry {
             let how = format!("stride {s:?}, padding {p:?}, dilation {d:?}, groups {g}");
             Err(Error::shape(
                 op,
-                format!("input {x:?}, weight {weight:?}, {how}: {what}"),
+                format!(
+                    "input {}, weight {}, {how}: {what}",
+                    sizes(x),
+                    sizes(weight)
+                ),
             ))
         };
         if x.len() != D + 2 || weight.len() != D + 2 {
@@ -125,9 +130,17 @@ impl Geometry {
             || !outputs.is_multiple_of(groups)
             || channels.checked_mul(groups) != Some(x[1])
         {
-            return fail(
-                "input channels must be groups times the weight's, output channels a multiple of groups",
-            );
+            let takes = channels.saturating_mul(groups);
+            let hint = if x.last() == Some(&takes) && takes != x[1] {
+                "; is it channels last? permute it to (B, C, ..) first"
+            } else {
+                ""
+            };
+            return fail(&format!(
+                "the input has {} channels, the weight takes {takes} (groups times its second size) and gives {outputs}, which \
+                 groups must divide{hint}",
+                x[1]
+            ));
         }
         let mut g = Self {
             batch: x[0],
@@ -152,7 +165,8 @@ impl Geometry {
                 Some(n) => g.output[d] = n,
                 None => {
                     return fail(
-                        "the kernel must fit into the padded input, and no stride, dilation or kernel size be 0",
+                        "the kernel must fit into the padded input (a larger padding or a smaller kernel helps), and no stride, \
+                         dilation or kernel size be 0",
                     );
                 }
             }

@@ -1,5 +1,6 @@
 //! Where pooling windows lie: computed once for each axis, so that the kernels are loops over ranges.
 
+use crate::error::sizes;
 use crate::{Error, Result, numel};
 
 /// One window on one axis.
@@ -122,10 +123,10 @@ impl<const D: usize> Layout<D> {
             let Some(n) = output_size(input[at], k, s, p, dilation, self.ceil_mode) else {
                 let (k, s, p, d) = (self.kernel, self.stride, self.padding, self.dilation);
                 let how = format!("kernel {k:?}, stride {s:?}, padding {p:?}, dilation {d:?}");
-                let what = "sizes and steps must not be 0, padding at most half the kernel, and a window must fit";
+                let what = "sizes and steps must not be 0, padding at most half the kernel, and a window must fit into the padded input";
                 return Err(Error::shape(
                     op,
-                    format!("input {x_shape:?}, {how}: {what}"),
+                    format!("input {}, {how}: {what}", sizes(x_shape)),
                 ));
             };
             output[at] = n;

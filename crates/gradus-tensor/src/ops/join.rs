@@ -94,7 +94,10 @@ impl Tensor {
         if let Some(other) = tensors.iter().find(|t| t.as_ref().shape() != shape) {
             return Err(Error::shape(
                 "stack",
-                format!("shapes {shape} and {} differ", other.as_ref().shape()),
+                format!(
+                    "shapes {shape} and {} differ; cat joins along a dimension that is there",
+                    other.as_ref().shape()
+                ),
             ));
         }
         let parts = tensors
@@ -196,10 +199,10 @@ impl Tensor {
     /// # Errors
     /// The sizes do not add up to the dimension.
     pub fn split_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
-        let n = self.part_size("split", dim)?;
+        let n = self.part_size("split_sizes", dim)?;
         if sizes.iter().try_fold(0usize, |a, &b| a.checked_add(b)) != Some(n) {
             return Err(Error::shape(
-                "split",
+                "split_sizes",
                 format!(
                     "sizes {sizes:?} do not add up to {n}, the size of dim {dim} in shape {}",
                     self.shape()

@@ -28,11 +28,14 @@ fn batched<const D: usize>(op: &'static str, x: &Tensor, weight: &Tensor) -> Res
     match x.rank() {
         r if r == D + 2 => Ok(true),
         r if r == D + 1 => Ok(false),
-        _ => fail(&format!(
-            "the input takes {} dimensions (B, C, ..) or {} (C, ..)",
-            D + 2,
-            D + 1
-        )),
+        _ => {
+            let space = match D {
+                1 => "L",
+                2 => "H, W",
+                _ => "D, H, W",
+            };
+            fail(&format!("the input takes (B, C, {space}) or (C, {space})"))
+        }
     }
 }
 
@@ -164,7 +167,7 @@ impl Tensor {
     /// ```
     /// # use gradus_tensor::{ConvParams, Tensor};
     /// let (dy, w) = (Tensor::from_slice(&[1.0, 0.0], 2)?.reshape([1, 1, 2])?, Tensor::from_slice(&[5.0, 7.0], 2)?.reshape([1, 1, 2])?);
-    /// assert_eq!(dy.conv_backward_data(&w, &ConvParams::default(), &[1, 1, 3])?.to_vec::<f64>()?, [5.0, 7.0, 0.0]);
+    /// assert_eq!(dy.conv_backward_data(&w, &ConvParams::<1>::default(), &[1, 1, 3])?.to_vec::<f64>()?, [5.0, 7.0, 0.0]);
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     ///
@@ -202,7 +205,7 @@ impl Tensor {
     /// ```
     /// # use gradus_tensor::{ConvParams, Tensor};
     /// let (x, dy) = (Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?.reshape([1, 1, 3])?, Tensor::from_slice(&[1.0, 0.0], 2)?.reshape([1, 1, 2])?);
-    /// assert_eq!(x.conv_backward_weight(&dy, &ConvParams::default(), &[1, 1, 2])?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// assert_eq!(x.conv_backward_weight(&dy, &ConvParams::<1>::default(), &[1, 1, 2])?.to_vec::<f64>()?, [1.0, 2.0]);
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     ///
