@@ -237,13 +237,11 @@ impl<M> ModuleDict<M> {
     /// Puts a module under a name, in place of the one that was there, which comes back.
     pub fn insert(&mut self, name: impl Into<String>, module: M) -> Option<M> {
         let name = name.into();
-        match self.get_mut(&name) {
-            Some(old) => Some(std::mem::replace(old, module)),
-            None => {
-                self.0.push((name, module));
-                None
-            }
+        if let Some(old) = self.get_mut(&name) {
+            return Some(std::mem::replace(old, module));
         }
+        self.0.push((name, module));
+        None
     }
 
     /// The module of that name.

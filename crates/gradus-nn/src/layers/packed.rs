@@ -79,12 +79,9 @@ pub fn pack_padded_sequence(
     enforce_sorted: bool,
 ) -> Result<PackedSequence> {
     const OP: &str = "pack_padded_sequence";
-    let (batch, time) = match (x.dims(), batch_first) {
-        (&[batch, time, ..], true) | (&[time, batch, ..], false) => (batch, time),
-        _ => {
-            let message = format!("{} is not a batch of sequences", x.shape());
-            return Err(Error::shape(OP, message));
-        }
+    let ((&[batch, time, ..], true) | (&[time, batch, ..], false)) = (x.dims(), batch_first) else {
+        let message = format!("{} is not a batch of sequences", x.shape());
+        return Err(Error::shape(OP, message));
     };
     if lengths.len() != batch || batch == 0 {
         let message = format!(
