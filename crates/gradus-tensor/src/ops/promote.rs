@@ -24,9 +24,9 @@ pub fn result_type(a: &Tensor, b: &Tensor) -> DType {
 /// The dtype of an arithmetic op on a tensor and a plain number.
 ///
 /// ```
-/// # use gradus_tensor::{DType, Tensor};
+/// use gradus_tensor::{DType, Tensor, ops::result_type_scalar};
 /// let x = Tensor::zeros(2, DType::BF16)?;
-/// assert_eq!(gradus_tensor::result_type_scalar(&x, 0.5.into()), DType::BF16);
+/// assert_eq!(result_type_scalar(&x, 0.5.into()), DType::BF16);
 /// # Ok::<(), gradus_tensor::Error>(())
 /// ```
 pub fn result_type_scalar(a: &Tensor, s: Scalar) -> DType {
