@@ -666,7 +666,7 @@ fn files(folder: &Path) -> Result<Section> {
     safetensors::save(
         at("cut.safetensors"),
         [("w", &weights)],
-        &Default::default(),
+        &std::collections::BTreeMap::new(),
     )?;
     let bytes = std::fs::read(at("cut.safetensors")).unwrap();
     put("cut.safetensors", &bytes[..bytes.len() - 5]);
