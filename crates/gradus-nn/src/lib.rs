@@ -52,5 +52,5 @@ pub use layer::Layer;
 pub use layers::*;
 pub use module::{
     Buffer, LoadReport, Mode, Module, Param, Part, PartMut, Path, PathGuard, StateDict, Summary,
-    Visit, is_under,
+    Tied, Visit, is_under,
 };

@@ -8,6 +8,7 @@ mod buffer;
 mod param;
 mod state;
 mod summary;
+mod tied;
 mod visit;
 
 pub use buffer::{Buffer, Mode};
@@ -15,6 +16,7 @@ pub use gradus_nn_derive::Module;
 pub use param::Param;
 pub use state::{LoadReport, StateDict};
 pub use summary::Summary;
+pub use tied::Tied;
 pub use visit::{Part, PartMut, Path, PathGuard, Visit};
 
 use gradus_tensor::{DType, Device, Result};
@@ -114,7 +116,8 @@ pub trait Module: Visit {
         state::save(self)
     }
 
-    /// Takes parameters and persistent buffers from `state`, converted to the dtype each has here.
+    /// Takes parameters and persistent buffers from `state`, converted to the dtype each has here. Of the names of a
+    /// [`Tied`] parameter one is enough; where `state` has several, the second name counts, as in PyTorch.
     ///
     /// With `strict`, nothing is changed unless every name and every shape agrees. Without it whatever fits is loaded,
     /// and the report says what did not.

@@ -74,7 +74,23 @@ pub(super) fn save<M: Module + ?Sized>(module: &M) -> StateDict {
         }
         _ => {}
     });
+    for (name, of) in ties(module) {
+        if let Some(tensor) = state.get(&of).cloned() {
+            state.insert(name, tensor);
+        }
+    }
     state
+}
+
+/// Second names of parameters, each with the parameter's own.
+fn ties<M: Module + ?Sized>(module: &M) -> Vec<(String, String)> {
+    let mut ties = Vec::new();
+    module.visit(&mut Path::default(), &mut |path, part| {
+        if let Part::Tied(tied) = part {
+            ties.push(tied.names(path));
+        }
+    });
+    ties
 }
 
 pub(super) fn load<M: Module + ?Sized>(
@@ -85,8 +101,19 @@ pub(super) fn load<M: Module + ?Sized>(
     // First look, then touch: a strict load that fails changes nothing.
     let mut report = LoadReport::default();
     let mut here = BTreeSet::new();
+    // Where a parameter's value is found: under its second name if it has one and the state knows it.
+    let ties = ties(module);
+    let mut found_at = BTreeMap::new();
+    for (name, of) in &ties {
+        if state.contains_key(name) {
+            found_at.insert(of.clone(), name.clone());
+        }
+    }
+    let value_of = |name: &String| state.get(found_at.get(name).unwrap_or(name));
+    let second = |name: &String| ties.iter().any(|(second, _)| second == name);
     for (name, tensor) in &save(module) {
-        match state.get(name) {
+        match value_of(name) {
+            None if second(name) => {} // its own name is missing, or is enough
             None => report.missing.push(name.clone()),
             Some(new) if new.dims() != tensor.dims() => {
                 report
@@ -113,7 +140,7 @@ pub(super) fn load<M: Module + ?Sized>(
 
     let fits: BTreeSet<&String> = report.loaded.iter().collect();
     for (name, part) in parts_mut(module) {
-        let Some(new) = state.get(&name).filter(|_| fits.contains(&name)) else {
+        let Some(new) = value_of(&name).filter(|_| fits.contains(&name)) else {
             continue;
         };
         match part {

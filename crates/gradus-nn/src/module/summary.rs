@@ -57,6 +57,14 @@ impl Summary {
                     let value = buffer.get();
                     format!("{name} {} {} buffer", value.shape(), value.dtype())
                 }
+                Part::Tied(tied) => {
+                    let (name, of) = tied.names(&Path::default());
+                    summary.lines.push((
+                        depth + usize::from(!path.is_empty()),
+                        format!("{name} = {of}"),
+                    ));
+                    return;
+                }
                 Part::Mode(_) => return,
             };
             summary.lines.push((depth, text));

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::{Buffer, Mode, Param};
+use super::{Buffer, Mode, Param, Tied};
 
 /// A dotted path into a module: `encoder.layers.3.attn`. Empty at the root.
 ///
@@ -84,6 +84,8 @@ pub enum Part<'a> {
     Buffer(&'a Buffer),
     /// The training-or-evaluation switch of a layer that behaves differently in the two.
     Mode(&'a Mode),
+    /// A second name of a parameter; the path is that of the module that says so.
+    Tied(&'a Tied),
 }
 
 /// What the walk by `&mut` meets.
