@@ -75,7 +75,7 @@ impl Layout {
     }
 
     /// Lowest and highest element position used; `None` when empty or when the arithmetic overflows.
-    pub(crate) fn bounds(&self) -> Option<(isize, isize)> {
+    pub fn bounds(&self) -> Option<(isize, isize)> {
         let (mut low, mut high) = (
             isize::try_from(self.offset).ok()?,
             isize::try_from(self.offset).ok()?,

@@ -3,10 +3,14 @@
 
 mod conv;
 mod embedding;
+mod fold;
+mod grid_sample;
+pub mod interpolate;
 pub mod loss;
 pub mod norm;
 pub mod optim;
 mod pool;
+mod roi;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
