@@ -12,6 +12,7 @@ mod table {
     pub mod linear;
     pub mod pool;
     pub mod reduce;
+    pub mod resample;
     pub mod sample;
     pub mod shape;
 }
@@ -31,7 +32,7 @@ fn all() -> Vec<Case> {
     all.extend(table::functional::cases());
     all.extend(table::pool::cases());
     all.extend(table::conv::cases());
-    all.extend(table::pool::cases());
+    all.extend(table::resample::cases());
     all
 }
 

@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! Where to read: [`datasets`] (with [`idx`], the file format of MNIST), [`transforms`] on [`Image`]s, [`models`], [`decode`] (PNG and JPEG),
-//! and [`digit`], which makes of any picture of a digit what MNIST would have made of it.
+//! Where to read: [`datasets`] (with [`idx`], the file format of MNIST), [`transforms`] on [`Image`]s, [`models`], [`ops`] (boxes, regions,
+//! losses of detectors), [`decode`] (PNG and JPEG), and [`digit`], which makes of any picture of a digit what MNIST would have made of it.
 #![forbid(unsafe_code)]
 
 pub mod datasets;
@@ -27,6 +27,7 @@ pub mod digit;
 pub mod idx;
 mod image;
 pub mod models;
+pub mod ops;
 pub mod transforms;
 
 pub use image::Image;

@@ -146,11 +146,6 @@ impl Args {
         matches!(self.get(at, name), Some(Arg::Json(Value::Number(_))))
     }
 
-    /// Does the case ask for the gradient of this argument?
-    pub fn wants_gradient(&self, at: usize, name: &str) -> bool {
-        matches!(self.get(at, name), Some(Arg::Var(_)))
-    }
-
     /// Is a string given here?
     pub fn is_string(&self, at: usize, name: &str) -> bool {
         matches!(self.get(at, name), Some(Arg::Json(Value::String(_))))
@@ -258,6 +253,15 @@ impl Args {
             || not_applicable(&format!("{name} is required in Rust")),
             Ok,
         )
+    }
+
+    /// A list of real numbers (one number counts as a list of one), if given.
+    pub fn floats_opt(&self, at: usize, name: &str) -> Ran<Option<Vec<f64>>> {
+        match self.json(at, name)? {
+            None => Ok(None),
+            Some(Value::Array(list)) => list.iter().map(as_f64).collect::<Ran<_>>().map(Some),
+            Some(one) => Ok(Some(vec![as_f64(one)?])),
+        }
     }
 
     /// Dimensions to reduce: absent means all, a number or a list means those.

@@ -16,6 +16,8 @@ mod layouts;
 mod linalg;
 mod manifest;
 mod nn;
+mod nn_loss;
+mod nn_spatial;
 mod optim;
 mod reduce;
 mod registry;
@@ -24,6 +26,7 @@ mod shape;
 mod special;
 mod train;
 mod ulp;
+mod vision;
 
 use std::path::{Path, PathBuf};
 
@@ -128,6 +131,7 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             "optim" => optim::run(&vectors),
             "train" => train::run(&vectors),
             "ulp" => ulp::run(&vectors, &registry),
+            "vision_ops" => vision::run(&vectors),
             "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
         })

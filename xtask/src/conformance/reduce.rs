@@ -1,9 +1,9 @@
 //! Reductions, scans and sorts, by PyTorch's names.
 
 use gradus_autograd::{Var, functional as f};
-use gradus_tensor::{Dims, Tensor};
+use gradus_tensor::{Dims, Result, Tensor};
 
-use super::args::{Args, Ran, not_applicable, unsupported};
+use super::args::{Args, Ran, not_applicable};
 use super::registry::{Outputs, Registry};
 
 pub fn register(r: &mut Registry) {
@@ -229,22 +229,26 @@ fn orders(r: &mut Registry) {
         )),
         None => Ok(a.var(0)?.median()?.into()),
     });
-    r.op("quantile", |a| {
-        let x = a.tensor(0)?;
-        if a.wants_gradient(1, "q") {
-            return unsupported("a gradient by q");
-        }
-        let q = if a.is_tensor(1, "q") {
-            a.tensor(1)?
-        } else {
-            Tensor::full((), a.f64(1, "q", 0.5)?, x.dtype())?
-        };
-        let (q, dim) = (q, a.i64_opt(2, "dim")?.map(|d| d as isize));
-        Ok(a.var(0)?.quantile(
-            &q,
-            dim,
-            a.bool(3, "keepdim", false)?,
-            a.str(4, "interpolation", "linear")?,
-        )?)
-    });
+    r.op("quantile", |a| quantile(a, Var::quantile));
+    r.op("nanquantile", |a| quantile(a, Var::nanquantile));
+}
+
+/// `quantile(x, q, dim, keepdim, interpolation)`; q is a number or a tensor.
+fn quantile(
+    a: &Args,
+    f: impl Fn(&Var, &Var, Option<isize>, bool, &str) -> Result<Var>,
+) -> Ran<Var> {
+    let x = a.var(0)?;
+    let q = if a.is_tensor(1, "q") {
+        a.var_opt(1, "q")?.unwrap_or(a.var(1)?)
+    } else {
+        Var::from(Tensor::full((), a.f64(1, "q", 0.5)?, x.dtype())?)
+    };
+    Ok(f(
+        &x,
+        &q,
+        a.i64_opt(2, "dim")?.map(|d| d as isize),
+        a.bool(3, "keepdim", false)?,
+        a.str(4, "interpolation", "linear")?,
+    )?)
 }

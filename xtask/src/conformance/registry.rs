@@ -80,6 +80,8 @@ impl Registry {
         super::shape::register(&mut r);
         super::linalg::register(&mut r);
         super::nn::register(&mut r);
+        super::nn_loss::register(&mut r);
+        super::nn_spatial::register(&mut r);
         r
     }
 

@@ -92,6 +92,14 @@ fn views(r: &mut Registry) {
             a.usize(3, "step", 0)?,
         )?)
     });
+    // Places are counted from the start of the storage: of a contiguous input's, which PyTorch's cases are about.
+    r.op("as_strided", |a| {
+        let x = a.var(0)?.contiguous()?;
+        let strides = a.ints(2, "stride")?;
+        let start = x.value().layout().offset();
+        let offset = a.usize_opt(3, "storage_offset")?.unwrap_or(0);
+        Ok(x.as_strided(a.sizes(1, "size")?, &strides, Some(start + offset))?)
+    });
     r.op("broadcast_tensors", |a| {
         Ok(Var::broadcast_tensors(&refs(
             &(0..a.positional.len())

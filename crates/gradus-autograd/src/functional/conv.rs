@@ -1,6 +1,6 @@
 //! Convolutions and padding: the functions; the operations and their rules are methods of `Var`.
 
-use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, PadMode, Result};
+use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, PadMode, Result};
 
 use crate::var::Var;
 
@@ -51,6 +51,30 @@ pub fn conv2d(x: &Var, weight: &Var, bias: Option<&Var>, params: &Conv2dParams) 
 /// If ranks or channels do not fit, groups do not divide the channels, or the kernel is larger than the padded input.
 pub fn conv3d(x: &Var, weight: &Var, bias: Option<&Var>, params: &Conv3dParams) -> Result<Var> {
     x.conv3d(weight, bias, params)
+}
+
+/// A convolution over `D` dimensions whose output has the input's sizes: PyTorch's `padding="same"`, stride 1.
+/// (`padding="valid"` is [`conv2d`] without padding.)
+///
+/// ```
+/// use gradus_autograd::{Var, functional as f};
+/// use gradus_tensor::{ConvParams, DType, Tensor};
+/// let x = Var::from(Tensor::ones([1, 3, 7, 8], DType::F32)?);
+/// let w = Var::from(Tensor::ones([5, 3, 4, 3], DType::F32)?);
+/// let y = f::conv_same::<2>(&x, &w, None, &ConvParams::default())?;
+/// assert_eq!(y.dims(), [1, 5, 7, 8]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not fit, a stride is not 1, or `params` has a padding of its own.
+pub fn conv_same<const D: usize>(
+    x: &Var,
+    weight: &Var,
+    bias: Option<&Var>,
+    params: &ConvParams<D>,
+) -> Result<Var> {
+    x.conv_same(weight, bias, params)
 }
 
 /// x (B, in, T), weight (in, out / groups, K), bias (out), to (B, out, T').

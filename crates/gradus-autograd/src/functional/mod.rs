@@ -18,6 +18,7 @@ mod loss_multilabel;
 mod multi_head;
 mod norm;
 mod pool;
+mod sample;
 
 pub use activation::*;
 pub use attention::*;
@@ -34,3 +35,4 @@ pub use loss_multilabel::*;
 pub use multi_head::*;
 pub use norm::*;
 pub use pool::*;
+pub use sample::*;

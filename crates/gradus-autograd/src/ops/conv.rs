@@ -1,7 +1,7 @@
 //! Convolutions. Three operations, each linear in both operands, are each other's gradients: the convolution, the gradient of its
 //! data (which is the transposed convolution) and the gradient of its weight.
 
-use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, PadMode, Result};
+use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, Error, PadMode, Result};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -39,6 +39,45 @@ impl Var {
     /// As [`Var::conv1d`].
     pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, params: &Conv3dParams) -> Result<Var> {
         batched(self, 3, |x| conv(x, weight, bias, *params))
+    }
+
+    /// A convolution over `D` dimensions whose output has the input's sizes: PyTorch's `padding="same"`. Where the zeros that
+    /// takes are odd, one more stands behind than in front.
+    ///
+    /// Gradient: the transposed convolution of `dy`; to the weight and the bias, sums over the windows.
+    ///
+    /// # Errors
+    /// As [`Var::conv1d`]; if a stride is not 1, or `params` has a padding of its own.
+    pub fn conv_same<const D: usize>(
+        &self,
+        weight: &Var,
+        bias: Option<&Var>,
+        params: &ConvParams<D>,
+    ) -> Result<Var> {
+        let fail = |why: &str| {
+            let message = format!("weight {} and {params:?}: {why}", weight.shape());
+            Err(Error::value("conv_same", message))
+        };
+        if params.stride != [1; D] || params.padding != [0; D] {
+            return fail("it takes stride 1, and no other padding");
+        }
+        if weight.rank() != D + 2 || weight.dims()[2..].contains(&0) {
+            return fail(&format!(
+                "the weight takes {} dimensions, none of them empty",
+                D + 2
+            ));
+        }
+        let (mut even, mut odd) = (*params, Vec::with_capacity(2 * D));
+        for d in (0..D).rev() {
+            let reach = (weight.dims()[d + 2] - 1).saturating_mul(params.dilation[d]);
+            even.padding[d] = reach / 2;
+            odd.extend([0, (reach % 2) as isize]); // last dimension first
+        }
+        if odd.iter().all(|&n| n == 0) {
+            return batched(self, D, |x| conv(x, weight, bias, even));
+        }
+        let x = self.pad(&odd, PadMode::Constant(0.0.into()))?;
+        batched(&x, D, |x| conv(x, weight, bias, even))
     }
 
     /// (B, in, T) or (in, T), weight (in, out / groups, K), bias (out), to (B, out, T').

@@ -143,6 +143,22 @@ impl Var {
         let (y, at) = self.value().max_pool_with_indices(params)?;
         Ok((picked::<D>("max_pool", self, y, at.clone())?, at))
     }
+
+    /// The largest over windows chosen so that the last `D` dimensions come out with these sizes, and where it was: its
+    /// row-major position among them, i64.
+    ///
+    /// Gradient: `dy` added at each window's largest element.
+    ///
+    /// # Errors
+    /// As [`Var::adaptive_max_pool1d`].
+    pub fn adaptive_max_pool_with_indices<const D: usize>(
+        &self,
+        sizes: [usize; D],
+    ) -> Result<(Var, Tensor)> {
+        let (y, at) = self.value().adaptive_max_pool(sizes)?;
+        let y = picked::<D>("adaptive_max_pool", self, y, at.clone())?;
+        Ok((y, at))
+    }
 }
 
 fn max_pool<const D: usize>(x: &Var, params: &MaxPoolParams<D>) -> Result<Var> {
@@ -154,8 +170,7 @@ fn max_pool<const D: usize>(x: &Var, params: &MaxPoolParams<D>) -> Result<Var> {
 }
 
 fn adaptive_max_pool<const D: usize>(x: &Var, sizes: [usize; D]) -> Result<Var> {
-    let (y, at) = x.value().adaptive_max_pool(sizes)?;
-    picked::<D>("adaptive_max_pool", x, y, at)
+    Ok(x.adaptive_max_pool_with_indices(sizes)?.0)
 }
 
 /// `y` is `x` at the positions `at` among its last `D` dimensions.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gradus_tensor::ops::ReshapeTo;
-use gradus_tensor::{Dims, Result, Shape, Tensor};
+use gradus_tensor::{Dims, Layout, Result, Shape, Tensor};
 
 use crate::op::Op;
 use crate::ops::reduce::sizes;
@@ -219,6 +219,63 @@ impl Var {
     /// [`Tensor::unfold`](gradus_tensor::Tensor::unfold).
     pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Result<Var> {
         part("unfold", self, Arc::new(move |x| x.unfold(dim, size, step)))
+    }
+
+    /// The storage under any shape, strides and offset (in elements, from the start of the storage; `None`: where this
+    /// value starts).
+    ///
+    /// Gradient: that of a place goes to the elements of this value that lie there, evenly if several do; of a place that
+    /// this value does not show it is lost.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::Tensor;
+    /// let x = Var::leaf(Tensor::from_slice(&[1.0f32, 2.0, 3.0], [3])?)?;
+    /// let windows = x.as_strided([2, 2], &[1, 1], None)?;
+    /// let grads = windows.sum(.., false)?.backward()?;
+    /// assert_eq!(grads.get(&x).unwrap().to_vec::<f32>()?, [1.0, 2.0, 1.0]); // the middle is shown twice
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tensor::as_strided`].
+    pub fn as_strided(
+        &self,
+        shape: impl Into<Shape>,
+        strides: &[isize],
+        offset: Option<usize>,
+    ) -> Result<Var> {
+        let y = self.value().as_strided(shape, strides, offset)?;
+        // The piece of the storage that both lie in.
+        let (from, to) = (self.value().layout(), y.layout());
+        let ends = [from, to].map(|l| l.bounds().filter(|_| l.numel() > 0));
+        let low = ends.iter().flatten().map(|b| b.0).min().unwrap_or(0);
+        let high = ends.iter().flatten().map(|b| b.1 + 1).max().unwrap_or(0);
+        let window = |layout: &Layout| -> View {
+            let (shape, strides) = (layout.shape().clone(), layout.strides().to_vec());
+            let offset = if layout.numel() > 0 {
+                layout.offset() as isize - low
+            } else {
+                0
+            };
+            Arc::new(move |storage| {
+                let storage = storage.contiguous()?;
+                let offset = storage.layout().offset() + offset as usize;
+                storage.as_strided(shape.clone(), &strides, Some(offset))
+            })
+        };
+        let (read, write) = (window(from), window(to));
+        let piece = Shape::from((high - low) as usize);
+        Op::new("as_strided")
+            .inputs(&[self])
+            .record(y, move |ctx, dy| {
+                let shown = part_grad(&piece, &dy, write.clone())?;
+                // Where this value shows a place several times, each has a share.
+                let ones = Tensor::ones(ctx.shape(0), dy.dtype())?;
+                let times = Tensor::zeros(&piece, dy.dtype())?.add_to_view_(&*read, &ones)?;
+                let times = times.clamp_min(1.0)?;
+                part("as_strided", &shown.div(&times.into())?, read.clone())
+            })
     }
 
     /// The same elements, row-major in memory.

@@ -1,6 +1,6 @@
-//! Order: sorting, the k-th, medians and quantiles. Gradients go to the elements that were picked.
+//! Order: sorting, the k-th, medians. Gradients go to the elements that were picked.
 
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{Result, Tensor};
 
 use crate::ops::reduce::{extreme, picked};
 use crate::var::Var;
@@ -56,48 +56,5 @@ impl Var {
     pub fn median_dim(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().median_dim(dim, keepdim)?;
         Ok((picked(self, "median", y, &at, dim, keepdim)?, at))
-    }
-
-    /// The quantiles `q` (one number or a vector, in `0..=1`) along `dim` (`None`: of all elements); a vector gives a
-    /// first dimension. `interpolation` is one of linear, lower, higher, midpoint, nearest.
-    ///
-    /// Gradient: `dy` shared by the two neighbours as they were weighted. Shapes, dtypes and errors are those of
-    /// [`Tensor::quantile`](gradus_tensor::Tensor::quantile).
-    pub fn quantile(
-        &self,
-        q: &Tensor,
-        dim: impl Into<Option<isize>>,
-        keepdim: bool,
-        interpolation: &str,
-    ) -> Result<Var> {
-        let dim = dim.into();
-        let y = self.value().quantile(q, dim, keepdim, interpolation)?; // checks everything
-        let x = match dim {
-            Some(dim) if self.rank() > 0 => self.movedim(dim, -1)?,
-            _ => self.reshape([-1])?,
-        };
-        let n = x.dim(-1)?;
-        if n == 0 || y.numel() == 0 {
-            return Err(Error::shape("quantile", "there are no elements"));
-        }
-        let (sorted, _) = x.sort(-1, false)?;
-        let mut parts = Vec::with_capacity(q.numel());
-        for q in q.to_dtype(DType::F64)?.to_vec::<f64>()? {
-            let rank = q * (n - 1) as f64;
-            let at = |i: f64| sorted.select(-1, i as i64);
-            let (low, high) = (rank.floor(), rank.ceil());
-            parts.push(match interpolation {
-                "lower" => at(low)?,
-                "higher" => at(high)?,
-                "nearest" => at(rank.round_ties_even())?,
-                "midpoint" => at(low)?.lerp_scalar(&at(high)?, 0.5)?,
-                _ => at(low)?.lerp_scalar(&at(high)?, rank - low)?,
-            });
-        }
-        let refs: Vec<&Var> = parts.iter().collect();
-        let all = Var::stack(&refs, 0)?; // (Q, …)
-        // A NaN among the elements makes the quantile NaN; the gradient's way is the same.
-        let all = all.reshape(super::sizes(y.dims()))?;
-        all.masked_fill(&y.isnan()?, f64::NAN)
     }
 }

@@ -50,6 +50,14 @@ pub fn cases() -> Vec<Case> {
             move |v| v[0].conv3d(&v[1], Some(&v[2]), &cube),
         ),
         Case::new(
+            "conv_same",
+            &inputs(&[1, 2, 4, 3], &[2, 2, 2, 3], &[2]),
+            move |v| {
+                let dilation = [1, 2];
+                v[0].conv_same(&v[1], Some(&v[2]), &ConvParams { dilation, ..plain })
+            },
+        ),
+        Case::new(
             "conv_transpose1d",
             &inputs(&[2, 2, 3], &[2, 3, 3], &[3]),
             move |v| v[0].conv_transpose1d(&v[1], Some(&v[2]), &one, [1]),

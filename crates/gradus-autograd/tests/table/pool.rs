@@ -1,6 +1,7 @@
 //! Pooling: strides, padding, dilation, windows beyond the edge, in one to three dimensions.
 
-use gradus_tensor::{AvgPoolParams, MaxPoolParams};
+use gradus_autograd::functional as f;
+use gradus_tensor::{AvgPoolParams, MaxPoolParams, Tensor};
 
 use super::sample::Case;
 
@@ -68,6 +69,21 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::new("adaptive_max_pool2d", two, |v| {
             v[0].adaptive_max_pool2d([3, 2])
+        }),
+        Case::new("adaptive_max_pool_with_indices", two, |v| {
+            v[0].adaptive_max_pool_with_indices([2, 3])?.0.square()
+        }),
+        Case::new("max_unpool1d", &[(&[2, 3], -2.0, 2.0)], |v| {
+            let at = Tensor::from_slice(&[0i64, 3, 4, 1, 2, 5], [2, 3])?;
+            f::max_unpool1d(&v[0], &at, 2, 2, 0, None)?.square()
+        }),
+        Case::new("max_unpool2d", &[(&[1, 1, 2, 2], -2.0, 2.0)], |v| {
+            let at = Tensor::from_slice(&[0i64, 3, 9, 14], [1, 1, 2, 2])?;
+            f::max_unpool2d(&v[0], &at, [2, 2], [2, 2], [0, 0], Some([5, 4]))?.square()
+        }),
+        Case::new("max_unpool3d", &[(&[1, 1, 1, 2], -2.0, 2.0)], |v| {
+            let at = Tensor::from_slice(&[3i64, 9], [1, 1, 1, 2])?;
+            f::max_unpool3d(&v[0], &at, [2; 3], [2; 3], [0; 3], None)?.square()
         }),
         Case::new("adaptive_max_pool3d", three, |v| {
             v[0].adaptive_max_pool3d([2, 1, 2])

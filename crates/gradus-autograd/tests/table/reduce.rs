@@ -34,6 +34,17 @@ fn one(
     Case::new(name, &[(shape, -2.0, 2.0)], move |v| f(&v[0])?.square())
 }
 
+/// Quantiles by the elements and by q.
+fn quantile(name: &'static str, shape: &[usize], dim: isize, interpolation: &'static str) -> Case {
+    Case::new(name, &[(shape, -2.0, 2.0), (&[3], 0.1, 0.9)], move |v| {
+        let y = match name {
+            "quantile" => v[0].quantile(&v[1], dim, false, interpolation)?,
+            _ => v[0].nanquantile(&v[1], dim, false, interpolation)?,
+        };
+        y.square()
+    })
+}
+
 /// A function of the samples moved so that those named by `at` are 0. Moved by what they are in the first call, so that a
 /// difference still sees them change.
 fn with_zeros(
@@ -133,11 +144,24 @@ pub fn cases() -> Vec<Case> {
         one("kthvalue", &[2, 4], |x| Ok(x.kthvalue(2, 1, false)?.0)),
         one("median", &[2, 3], |x| x.median()),
         one("median_dim", &[2, 4], |x| Ok(x.median_dim(1, true)?.0)),
+        quantile("quantile", &[2, 5], 1, "linear"),
+        quantile("quantile", &[5, 2, 2], 0, "linear"),
+        quantile("nanquantile", &[2, 5], 1, "linear"),
         one("quantile", &[2, 5], |x| {
-            x.quantile(&Tensor::from_slice(&[0.3, 0.7], 2)?, 1, false, "linear")
+            x.quantile(&Tensor::scalar(0.6f64).into(), None, true, "midpoint")
         }),
-        one("quantile", &[2, 5], |x| {
-            x.quantile(&Tensor::scalar(0.6f64), None, true, "midpoint")
+        one("quantile", &[4, 2], |x| {
+            let q = Tensor::from_slice(&[0.0, 0.4, 1.0], 3)?;
+            x.quantile(&q.into(), 0, true, "lower")
+        }),
+        one("quantile", &[4, 2], |x| {
+            x.quantile(&Tensor::scalar(0.4).into(), -1, false, "higher")
+        }),
+        one("nanquantile", &[4, 2], |x| {
+            let nan = x.value().gt_scalar(1.0)?;
+            x.masked_fill(&nan, f64::NAN)?
+                .nanquantile(&Tensor::scalar(0.3).into(), 0, true, "nearest")?
+                .nan_to_num(Some(0.0), None, None)
         }),
         one("softmax", &[2, 3], |x| x.softmax(1)),
         one("softmax", &[3, 0], |x| x.softmax(0)),

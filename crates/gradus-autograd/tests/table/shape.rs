@@ -50,6 +50,17 @@ pub fn cases() -> Vec<Case> {
         case("unfold", &[7, 2], |x| x.unfold(0, 3, 2)),
         case("unfold", &[6], |x| x.unfold(0, 4, 1)),
         case("unbind", &[3, 2], |x| x.unbind(0)?[1].mul(&x.unbind(0)?[2])),
+        // Of storage that it makes itself, so that every layout of the samples has the same places.
+        case("as_strided", &[5], |x| {
+            x.mul_scalar(1.0)?.as_strided([3, 2], &[1, 2], Some(0))
+        }),
+        case("as_strided", &[2, 3], |x| {
+            let wide = x.mul_scalar(1.0)?.expand([2, 2, 3])?;
+            wide.as_strided([2, 2], &[3, 0], Some(1))
+        }),
+        case("as_strided", &[2, 3], |x| {
+            x.mul_scalar(1.0)?.select(1, 2)?.as_strided([2], &[3], None)
+        }),
         case("contiguous", &[3, 2], |x| x.t()?.contiguous()),
     ]
 }

@@ -1,10 +1,10 @@
-//! Convolutions and transposed convolutions over one and two dimensions. Layout (OIHW; IOHW when transposed), options,
+//! Convolutions and transposed convolutions over one to three dimensions. Layout (OIHW; IOHW when transposed), options,
 //! defaults and initialisation are PyTorch's. The arithmetic is `Var`'s.
 
 use std::marker::PhantomData;
 
 use gradus_autograd::Var;
-use gradus_tensor::{ConvParams, DType, Error, Result};
+use gradus_tensor::{ConvParams, DType, Error, PadMode, Result};
 
 use crate::init::default_uniform;
 use crate::layer::Layer;
@@ -34,6 +34,58 @@ impl IntoSize<2> for (usize, usize) {
     }
 }
 
+/// How much stands around the input of a convolution. Sizes convert to it: `.padding(1)`, `.padding([1, 2])`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding<const N: usize> {
+    /// So many on both sides of each dimension.
+    Both([usize; N]),
+    /// As many as give the output the input's sizes; with stride 1 only. An odd one stands behind.
+    Same,
+    /// None.
+    Valid,
+}
+
+impl<const N: usize> From<usize> for Padding<N> {
+    fn from(n: usize) -> Self {
+        Self::Both([n; N])
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Padding<N> {
+    fn from(sizes: [usize; N]) -> Self {
+        Self::Both(sizes)
+    }
+}
+
+impl From<(usize, usize)> for Padding<2> {
+    fn from((height, width): (usize, usize)) -> Self {
+        Self::Both([height, width])
+    }
+}
+
+/// What stands around the input of a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PaddingMode {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// The elements mirrored, the edge itself not repeated.
+    Reflect,
+    /// The edge, repeated.
+    Replicate,
+    /// The elements from the other end.
+    Circular,
+}
+
+/// Padding that a layer does before its convolution: of other things than zeros, or more on one side than on the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    /// Amounts before and after the last dimension, then the one before it, and so on.
+    pub amounts: Vec<isize>,
+    /// With what.
+    pub mode: PadMode,
+}
+
 /// Options of a convolution layer `L` in `N` dimensions.
 #[derive(Clone, Debug)]
 pub struct ConvBuilder<L, const N: usize> {
@@ -41,6 +93,8 @@ pub struct ConvBuilder<L, const N: usize> {
     out_channels: usize,
     kernel: [usize; N],
     params: ConvParams<N>,
+    padding: Padding<N>,
+    padding_mode: PaddingMode,
     output_padding: [usize; N],
     bias: bool,
     dtype: DType,
@@ -54,6 +108,8 @@ impl<L, const N: usize> ConvBuilder<L, N> {
             out_channels,
             kernel: kernel.into_size(),
             params: ConvParams::default(),
+            padding: Padding::Valid,
+            padding_mode: PaddingMode::Zeros,
             output_padding: [0; N],
             bias: true,
             dtype: DType::F32,
@@ -68,10 +124,17 @@ impl<L, const N: usize> ConvBuilder<L, N> {
         self
     }
 
-    /// Zeros on both sides (0).
+    /// Zeros on both sides (0), or [`Padding::Same`].
     #[must_use]
-    pub fn padding(mut self, padding: impl IntoSize<N>) -> Self {
-        self.params.padding = padding.into_size();
+    pub fn padding(mut self, padding: impl Into<Padding<N>>) -> Self {
+        self.padding = padding.into();
+        self
+    }
+
+    /// What stands around the input (zeros); not of a transposed convolution.
+    #[must_use]
+    pub fn padding_mode(mut self, mode: PaddingMode) -> Self {
+        self.padding_mode = mode;
         self
     }
 
@@ -108,6 +171,45 @@ impl<L, const N: usize> ConvBuilder<L, N> {
     pub fn dtype(mut self, dtype: DType) -> Self {
         self.dtype = dtype;
         self
+    }
+
+    /// The convolution's own padding, and what has to be done before it.
+    fn around(&self, op: &'static str, transposed: bool) -> Result<(ConvParams<N>, Option<Edge>)> {
+        let mut params = self.params;
+        if transposed && (self.padding == Padding::Same || self.padding_mode != PaddingMode::Zeros)
+        {
+            let message = "a transposed convolution takes zeros, the same number on both sides";
+            return Err(Error::value(op, message));
+        }
+        if self.padding == Padding::Same && params.stride != [1; N] {
+            let message = format!("padding \"same\" takes stride 1, not {:?}", params.stride);
+            return Err(Error::value(op, message));
+        }
+        let sides: [[usize; 2]; N] = std::array::from_fn(|d| match self.padding {
+            Padding::Valid => [0; 2],
+            Padding::Both(sizes) => [sizes[d]; 2],
+            Padding::Same => {
+                let reach = (self.kernel[d].saturating_sub(1)).saturating_mul(params.dilation[d]);
+                [reach / 2, reach - reach / 2]
+            }
+        });
+        let mode = match self.padding_mode {
+            PaddingMode::Zeros => PadMode::Constant(0.0.into()),
+            PaddingMode::Reflect => PadMode::Reflect,
+            PaddingMode::Replicate => PadMode::Replicate,
+            PaddingMode::Circular => PadMode::Circular,
+        };
+        if self.padding_mode == PaddingMode::Zeros && sides.iter().all(|[a, b]| a == b) {
+            params.padding = sides.map(|[a, _]| a);
+            return Ok((params, None));
+        }
+        let amount = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
+        let amounts: Vec<isize> = sides.iter().rev().flatten().map(|&n| amount(n)).collect();
+        let edge = Edge { amounts, mode };
+        Ok((
+            params,
+            Some(edge).filter(|e| e.amounts.iter().any(|&n| n != 0)),
+        ))
     }
 
     /// Weight and bias, uniform within `1/sqrt(fan_in)`, where PyTorch counts the fan-in of a transposed weight by its second
@@ -168,74 +270,9 @@ impl<L, const N: usize> ConvBuilder<L, N> {
     }
 }
 
-/// A convolution over one dimension: (B, in, L) or (in, L) to (B, out, L').
-#[derive(Clone, Debug, Module)]
-pub struct Conv1d {
-    /// (out, in / groups, k)
-    pub weight: Param,
-    /// (out)
-    pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups.
-    #[module(skip)]
-    pub params: ConvParams<1>,
-}
-
-/// A convolution over two dimensions: (B, in, H, W) or (in, H, W) to (B, out, H', W').
-///
-/// ```
-/// use gradus_autograd::Var;
-/// use gradus_nn::{Conv2d, Layer};
-/// use gradus_tensor::{DType, Tensor};
-/// # fn main() -> gradus_tensor::Result<()> {
-/// let conv = Conv2d::builder(3, 8, 3).stride(2).padding(1).bias(false).build()?;
-/// let x = Var::from(Tensor::zeros([4, 3, 32, 32], DType::F32)?);
-/// assert_eq!(conv.forward(&x)?.dims(), [4, 8, 16, 16]);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, Module)]
-pub struct Conv2d {
-    /// (out, in / groups, kh, kw)
-    pub weight: Param,
-    /// (out)
-    pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups.
-    #[module(skip)]
-    pub params: ConvParams<2>,
-}
-
-/// The transpose of a convolution over one dimension: (B, in, L) to (B, out, L').
-#[derive(Clone, Debug, Module)]
-pub struct ConvTranspose1d {
-    /// (in, out / groups, k)
-    pub weight: Param,
-    /// (out)
-    pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups: of the convolution it is the transpose of.
-    #[module(skip)]
-    pub params: ConvParams<1>,
-    /// Rows added to one side of the output.
-    pub output_padding: [usize; 1],
-}
-
-/// The transpose of a convolution over two dimensions, which goes from its output's size to its input's:
-/// (B, in, H, W) to (B, out, H', W').
-#[derive(Clone, Debug, Module)]
-pub struct ConvTranspose2d {
-    /// (in, out / groups, kh, kw)
-    pub weight: Param,
-    /// (out)
-    pub bias: Option<Param>,
-    /// Stride, padding, dilation, groups: of the convolution it is the transpose of.
-    #[module(skip)]
-    pub params: ConvParams<2>,
-    /// Rows added to one side of the output.
-    pub output_padding: [usize; 2],
-}
-
-/// The constructors of each, which differ in the number of dimensions, the layout of the weight and the output padding.
+/// The structs, constructors and forward passes: of the convolutions, and of their transposes.
 macro_rules! layers {
-    ($($layer:ident, $n:literal, $transposed:literal, $function:ident $(, $extra:ident)?;)*) => {$(
+    (@build $layer:ident, $n:literal, $transposed:literal, |$self:ident, $weight:ident, $bias:ident, $params:ident, $edge:ident| $value:expr) => {
         impl $layer {
             /// Stride 1, no padding, with a bias, in f32.
             ///
@@ -255,24 +292,102 @@ macro_rules! layers {
             /// The layer.
             ///
             /// # Errors
-            /// When the groups do not divide the channels, a size is 0, or the memory cannot be had.
-            pub fn build(self) -> Result<$layer> {
-                let (weight, bias) = self.parts(stringify!($layer), $transposed)?;
-                Ok($layer { weight, bias, params: self.params $(, $extra: self.$extra)? })
+            /// When the groups do not divide the channels, a size is 0, the padding does not fit the layer, or the memory
+            /// cannot be had.
+            pub fn build($self) -> Result<$layer> {
+                let ($weight, $bias) = $self.parts(stringify!($layer), $transposed)?;
+                let ($params, $edge) = $self.around(stringify!($layer), $transposed)?;
+                Ok($value)
             }
         }
+    };
+    (convolutions: $($(#[$doc:meta])* $layer:ident, $n:literal, $shape:literal, $function:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Module)]
+        pub struct $layer {
+            #[doc = $shape]
+            pub weight: Param,
+            /// (out)
+            pub bias: Option<Param>,
+            /// Stride, padding with the same number of zeros on both sides, dilation, groups.
+            #[module(skip)]
+            pub params: ConvParams<$n>,
+            /// Any other padding.
+            #[module(skip)]
+            pub edge: Option<Edge>,
+        }
+
+        layers! {@build $layer, $n, false, |self, weight, bias, params, edge| $layer { weight, bias, params, edge }}
 
         impl Layer for $layer {
             fn forward(&self, x: &Var) -> Result<Var> {
-                x.$function(self.weight.var(), self.bias.as_ref().map(Param::var), &self.params $(, self.$extra)?)
+                let bias = self.bias.as_ref().map(Param::var);
+                match &self.edge {
+                    None => x.$function(self.weight.var(), bias, &self.params),
+                    Some(Edge { amounts, mode }) => {
+                        x.pad(amounts, *mode)?.$function(self.weight.var(), bias, &self.params)
+                    }
+                }
+            }
+        }
+    )*};
+    (transposed: $($(#[$doc:meta])* $layer:ident, $n:literal, $shape:literal, $function:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Module)]
+        pub struct $layer {
+            #[doc = $shape]
+            pub weight: Param,
+            /// (out)
+            pub bias: Option<Param>,
+            /// Stride, padding, dilation, groups: of the convolution it is the transpose of.
+            #[module(skip)]
+            pub params: ConvParams<$n>,
+            /// Rows added to one side of the output.
+            pub output_padding: [usize; $n],
+        }
+
+        layers! {@build $layer, $n, true, |self, weight, bias, params, _edge| {
+            $layer { weight, bias, params, output_padding: self.output_padding }
+        }}
+
+        impl Layer for $layer {
+            fn forward(&self, x: &Var) -> Result<Var> {
+                let bias = self.bias.as_ref().map(Param::var);
+                x.$function(self.weight.var(), bias, &self.params, self.output_padding)
             }
         }
     )*};
 }
 
-layers! {
-    Conv1d, 1, false, conv1d;
-    Conv2d, 2, false, conv2d;
-    ConvTranspose1d, 1, true, conv_transpose1d, output_padding;
-    ConvTranspose2d, 2, true, conv_transpose2d, output_padding;
+layers! { convolutions:
+    /// A convolution over one dimension: (B, in, L) or (in, L) to (B, out, L').
+    Conv1d, 1, "(out, in / groups, k)", conv1d;
+    /// A convolution over two dimensions: (B, in, H, W) or (in, H, W) to (B, out, H', W').
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::{Conv2d, Layer, Padding, PaddingMode};
+    /// use gradus_tensor::{DType, Tensor};
+    /// # fn main() -> gradus_tensor::Result<()> {
+    /// let x = Var::from(Tensor::zeros([4, 3, 32, 32], DType::F32)?);
+    /// let conv = Conv2d::builder(3, 8, 3).stride(2).padding(1).bias(false).build()?;
+    /// assert_eq!(conv.forward(&x)?.dims(), [4, 8, 16, 16]);
+    /// let conv = Conv2d::builder(3, 8, 4).padding(Padding::Same).padding_mode(PaddingMode::Reflect).build()?;
+    /// assert_eq!(conv.forward(&x)?.dims(), [4, 8, 32, 32]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    Conv2d, 2, "(out, in / groups, kh, kw)", conv2d;
+    /// A convolution over three dimensions: (B, in, D, H, W) or (in, D, H, W) to (B, out, D', H', W').
+    Conv3d, 3, "(out, in / groups, kd, kh, kw)", conv3d;
+}
+
+layers! { transposed:
+    /// The transpose of a convolution over one dimension: (B, in, L) to (B, out, L').
+    ConvTranspose1d, 1, "(in, out / groups, k)", conv_transpose1d;
+    /// The transpose of a convolution over two dimensions, which goes from its output's size to its input's:
+    /// (B, in, H, W) to (B, out, H', W').
+    ConvTranspose2d, 2, "(in, out / groups, kh, kw)", conv_transpose2d;
+    /// The transpose of a convolution over three dimensions: (B, in, D, H, W) to (B, out, D', H', W').
+    ConvTranspose3d, 3, "(in, out / groups, kd, kh, kw)", conv_transpose3d;
 }

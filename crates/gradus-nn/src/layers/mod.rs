@@ -16,6 +16,7 @@ mod packed;
 mod padding;
 mod pool;
 mod recurrent;
+mod resample;
 mod shape;
 mod softmax;
 mod stack;
@@ -27,7 +28,10 @@ pub use attention::{AttentionMask, AttentionOptions, MultiheadAttention};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions};
 pub use cell::{CellWeights, GRUCell, LSTMCell, RNNCell};
 pub use container::{ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential};
-pub use conv::{Conv1d, Conv2d, ConvBuilder, ConvTranspose1d, ConvTranspose2d, IntoSize};
+pub use conv::{
+    Conv1d, Conv2d, Conv3d, ConvBuilder, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Edge,
+    IntoSize, Padding, PaddingMode,
+};
 pub use distance::{CosineSimilarity, PairwiseDistance};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingBag};
@@ -39,6 +43,7 @@ pub use packed::*;
 pub use padding::*;
 pub use pool::*;
 pub use recurrent::{GRU, LSTM, RNN};
+pub use resample::{Fold, Unfold, Upsample};
 pub use shape::{ChannelShuffle, Flatten, Identity, PixelShuffle, PixelUnshuffle, Unflatten};
 pub use softmax::*;
 pub use stack::RecurrentOptions;

@@ -52,6 +52,14 @@ impl Tensor {
     /// Columns added up where their windows are in images of `output_size`: `(B, C·KH·KW, L) -> (B, C, H, W)`, or both
     /// without the batch dimension. As PyTorch's `nn.functional.fold`.
     ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let windows = Tensor::ones([1, 2, 2], DType::F32)?;
+    /// let x = windows.col2im([1, 3], &FoldParams::new([1, 2]))?;
+    /// assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The rank is not 2 or 3, the rows do not divide by the kernel's size, `L` is not the number of windows, or as
     /// [`Tensor::im2col`].

@@ -59,6 +59,14 @@ impl Tensor {
 
     /// The gradient of [`Tensor::grid_sample`]'s input of shape `x_shape`, from that of its output (`self`).
     ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let (dy, middle) = (Tensor::ones([1, 1, 1, 1], DType::F32)?, Tensor::zeros([1, 1, 1, 2], DType::F32)?);
+    /// let dx = dy.grid_sample_backward_input(&middle, &GridSampleParams::default(), &[1, 1, 2, 2])?;
+    /// assert_eq!(dx.to_vec::<f32>()?, [0.25; 4]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit.
     pub fn grid_sample_backward_input(
@@ -88,6 +96,15 @@ impl Tensor {
     }
 
     /// The gradient of [`Tensor::grid_sample`]'s grid, from that of its output (`self`).
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let (dy, middle) = (Tensor::ones([1, 1, 1, 1], DType::F32)?, Tensor::zeros([1, 1, 1, 2], DType::F32)?);
+    /// let x = Tensor::from_slice(&[0f32, 1.0, 0.0, 1.0], [1, 1, 2, 2])?;
+    /// let dgrid = dy.grid_sample_backward_grid(&x, &middle, &GridSampleParams::default())?;
+    /// assert_eq!(dgrid.to_vec::<f32>()?, [1.0, 0.0]); // it grows to the right
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.

@@ -60,7 +60,7 @@ pub struct Interpolate {
 }
 
 impl Interpolate {
-    /// To these sizes, nearest.
+    /// To these sizes, nearest. As [`Interpolate`] with `size` alone.
     pub fn size(size: impl Into<Vec<usize>>) -> Self {
         Self {
             size: Some(size.into()),
@@ -68,7 +68,7 @@ impl Interpolate {
         }
     }
 
-    /// By these factors, nearest.
+    /// By these factors, nearest. As [`Interpolate`] with `scale_factor` alone.
     pub fn scale_factor(scale_factor: impl Into<Vec<f64>>) -> Self {
         Self {
             scale_factor: Some(scale_factor.into()),
@@ -77,6 +77,12 @@ impl Interpolate {
     }
 
     /// The sizes that the last axes of an input of shape `x` get.
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// assert_eq!(Interpolate::scale_factor([1.5]).output_size(&[1, 3, 5, 4])?, [7, 6]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The rank does not fit the mode, options contradict each other, or a size would be 0.
@@ -209,6 +215,14 @@ impl Tensor {
     }
 
     /// The gradient of [`Tensor::interpolate`]'s input of shape `x_shape`, from that of its output (`self`).
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let dy = Tensor::ones([1, 1, 4], DType::F32)?;
+    /// let dx = dy.interpolate_backward(&Interpolate::size([4]), &[1, 1, 2])?;
+    /// assert_eq!(dx.to_vec::<f32>()?, [2.0, 2.0]); // each was read twice
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::interpolate`]; this is not of the output's shape.

@@ -13,6 +13,16 @@ impl Tensor {
     /// The mean over each bin of each region: `(B, C, H, W)` and regions `(K, 5)` to `(K, C', PH, PW)`. A region is the
     /// number of its sample, then x1, y1, x2, y2.
     ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 6.0], [1, 1, 2, 2])?;
+    /// let rois = Tensor::from_slice(&[0f32, 0.0, 0.0, 1.0, 1.0], [1, 5])?;
+    /// let mode = RoiMode::Align { aligned: false, sampling_ratio: 1, position_sensitive: false };
+    /// let params = RoiParams { mode, output_size: [1, 1], spatial_scale: 1.0 };
+    /// assert_eq!(x.roi_mean(&rois, &params)?.item::<f32>()?, 3.0); // the sample in the middle
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit, an output size is 0, or a region names no sample of the batch.
     pub fn roi_mean(&self, rois: &Tensor, params: &RoiParams) -> Result<Tensor> {
@@ -29,6 +39,16 @@ impl Tensor {
     }
 
     /// The gradient of [`Tensor::roi_mean`]'s input of shape `x_shape`, from that of its output (`self`).
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let dy = Tensor::ones([1, 1, 1, 1], DType::F32)?;
+    /// let rois = Tensor::from_slice(&[0f32, 0.0, 0.0, 1.0, 1.0], [1, 5])?;
+    /// let mode = RoiMode::Align { aligned: false, sampling_ratio: 1, position_sensitive: false };
+    /// let params = RoiParams { mode, output_size: [1, 1], spatial_scale: 1.0 };
+    /// assert_eq!(dy.roi_mean_backward(&rois, &params, &[1, 1, 2, 2])?.to_vec::<f32>()?, [0.25; 4]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::roi_mean`].
@@ -53,6 +73,15 @@ impl Tensor {
 
     /// The largest element of each bin of each region, `(K, C, PH, PW)`, and where in this tensor (row-major) it is, i64;
     /// 0 and −1 for bins without elements. Regions as for [`Tensor::roi_mean`].
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 6.0], [1, 1, 2, 2])?;
+    /// let rois = Tensor::from_slice(&[0f32, 0.0, 0.0, 1.0, 1.0], [1, 5])?;
+    /// let (y, at) = x.roi_max(&rois, [1, 1], 1.0)?;
+    /// assert_eq!((y.item::<f32>()?, at.item::<i64>()?), (6.0, 3));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::roi_mean`].
@@ -91,6 +120,15 @@ impl Tensor {
     /// The columns of a deformable convolution: `(B, C, H, W)`, moves `(B, G·2·KH·KW, OH, OW)` (down, then across, of each
     /// element of the kernel) and factors `(B, G·KH·KW, OH, OW)` to `(B, C·KH·KW, OH·OW)`.
     ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let x = Tensor::from_slice(&[1f32, 3.0], [1, 1, 1, 2])?;
+    /// let offset = Tensor::from_slice(&[0f32, 0.0, 0.5, 0.0], [1, 2, 1, 2])?; // down, across
+    /// let window = FoldParams::new([1, 1]);
+    /// assert_eq!(x.deform_columns(&offset, None, &window)?.to_vec::<f32>()?, [2.0, 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit, or no window fits.
     pub fn deform_columns(
@@ -126,6 +164,17 @@ impl Tensor {
 
     /// The gradient of [`Tensor::deform_columns`]'s input of shape `x_shape`, from that of the columns (`self`).
     ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let x = Tensor::from_slice(&[1f32, 3.0], [1, 1, 1, 2])?;
+    /// let offset = Tensor::from_slice(&[0f32, 0.0, 0.5, 0.0], [1, 2, 1, 2])?; // down, across
+    /// let window = FoldParams::new([1, 1]);
+    /// let dy = Tensor::ones([1, 1, 2], DType::F32)?;
+    /// let dx = dy.deform_columns_backward_input(&offset, None, &window, x.dims())?;
+    /// assert_eq!(dx.to_vec::<f32>()?, [0.5, 1.5]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::deform_columns`].
     pub fn deform_columns_backward_input(
@@ -153,6 +202,17 @@ impl Tensor {
     }
 
     /// The gradients of [`Tensor::deform_columns`]'s moves and factors, from that of the columns (`self`).
+    ///
+    /// ```
+    /// # use gradus_tensor::*;
+    /// let x = Tensor::from_slice(&[1f32, 3.0], [1, 1, 1, 2])?;
+    /// let offset = Tensor::from_slice(&[0f32, 0.0, 0.5, 0.0], [1, 2, 1, 2])?; // down, across
+    /// let window = FoldParams::new([1, 1]);
+    /// let dy = Tensor::ones([1, 1, 2], DType::F32)?;
+    /// let (doffset, _) = dy.deform_columns_backward_places(&x, &offset, None, &window)?;
+    /// assert_eq!(doffset.to_vec::<f32>()?[2], 2.0); // the first moves from 1 to 3
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::deform_columns`].
