@@ -42,7 +42,7 @@ fn wrong_usage_is_2_and_help_teaches() {
         text.contains("Examples:") && text.contains("gradus train mnist --resume"),
         "{text}"
     );
-    for command in ["train", "eval", "predict", "info"] {
+    for command in ["train", "eval", "predict", "info", "tokenize"] {
         let text = out(&gradus(&[command, "--help"]));
         assert!(text.contains("Examples:"), "{command}: {text}");
     }
@@ -186,4 +186,59 @@ fn train_eval_info_predict() {
     ]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(out(&missing).contains("3.png"));
+}
+
+#[test]
+fn tokenize_learns_cuts_and_puts_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let text = "the cat sat on the mat, the cats sat: été";
+    std::fs::write(path("text.txt"), text).unwrap();
+    let saved = path("tokenizer.json");
+    let train = [
+        "tokenize",
+        "--train",
+        "300",
+        "--file",
+        &path("text.txt"),
+        "--out",
+        &saved,
+    ];
+    let learnt = gradus(&[&train[..], &["--special", "<end>"]].concat());
+    assert!(out(&learnt).contains("256 bytes, "), "{}", out(&learnt));
+    assert!(Path::new(&saved).is_file());
+
+    let with = |rest: &[&str]| gradus(&[&["tokenize", "--tokenizer", &saved], rest].concat());
+    let table = out(&with(&["the cat<end>"]));
+    assert!(
+        table.contains("Ġcat") && table.contains("3..7") && table.contains("<end>"),
+        "{table}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&out(&with(&["--json", text]))).unwrap();
+    assert_eq!(json["text"], text);
+    assert_eq!(
+        json["ids"].as_array().unwrap().len(),
+        json["offsets"].as_array().unwrap().len()
+    );
+    let ids = json["ids"].to_string();
+    assert_eq!(out(&with(&["--decode", &ids])).trim_end(), text);
+    let counts = out(&with(&["--count", text, "the cat<end>", "--ordinary"]));
+    assert!(
+        counts.lines().count() == 2 && counts.contains("41 characters"),
+        "{counts}"
+    );
+
+    let at = |tokenizer: &str, text: &str| error(&["tokenize", "--tokenizer", tokenizer, text]);
+    assert!(at(&path("none"), "x").contains("cannot read"));
+    assert!(at(&path("text.txt"), "x").contains("[UNK]"));
+    std::fs::create_dir(path("empty")).unwrap();
+    assert!(at(&path("empty"), "x").contains("holds no tokenizer"));
+    std::fs::write(path("latin1"), b"caf\xe9").unwrap();
+    assert!(
+        error(&["tokenize", "--tokenizer", &saved, "--file", &path("latin1")]).contains("byte 3")
+    );
+    assert!(error(&["tokenize", "--tokenizer", &saved, "--decode", "99999"]).contains("99999"));
+    assert!(error(&["tokenize", "--tokenizer", &saved, "--decode", "x"]).contains("ids"));
+    assert!(error(&["tokenize", "--train", "9", "--out", &saved, "x"]).contains("256 bytes"));
+    assert_eq!(gradus(&["tokenize", "x"]).status.code(), Some(2));
 }

@@ -24,6 +24,7 @@ mod registry;
 mod report;
 mod shape;
 mod special;
+mod tokenizers;
 mod train;
 mod ulp;
 mod vision;
@@ -129,6 +130,8 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
             "special" => special::run(&vectors, &registry),
             "optim" => optim::run(&vectors),
+            "tokenizers" => tokenizers::run(&vectors),
+            "bpe_train" => tokenizers::run_training(&vectors),
             "train" => train::run(&vectors),
             "ulp" => ulp::run(&vectors, &registry),
             "vision_ops" => vision::run(&vectors),

@@ -5,6 +5,7 @@ mod eval;
 mod info;
 mod options;
 mod predict;
+mod tokenize;
 mod train;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use gradus_tensor::{Error, Result};
 
 pub use options::TrainArgs;
+pub use tokenize::TokenizeArgs;
 
 /// A deep-learning framework written from scratch in Rust.
 ///
@@ -56,6 +58,11 @@ enum Command {
     Predict(PredictArgs),
     /// List what is in a weights file: tensors, shapes, dtypes, parameters.
     Info(InfoArgs),
+    /// Cut texts into tokens, put ids together to text, or learn a vocabulary.
+    ///
+    /// For each text the tokens with their ids and where they lie. Vocabularies of BERT, GPT-2, tiktoken and Hugging Face are
+    /// read as they are.
+    Tokenize(TokenizeArgs),
     /// Show what the computations run on.
     Devices,
 }
@@ -131,6 +138,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Info(args)) => info::run(&args),
+        Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Devices) => devices::run(),
     }
 }

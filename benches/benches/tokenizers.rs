@@ -1,0 +1,164 @@
+//! Tokenizers in bytes of text per second, one thread, beside the crates of the references: `tokenizers/SCHEME/WHO`.
+//!
+//! The text is tinyshakespeare of `GRADUS_DATA`, or what stands below again and again. GPT-2's vocabulary is that of the data
+//! folder; BERT's comes from `minilm/tokenizer.json` there or in the data cache; cl100k's ranks are those inside `tiktoken-rs`.
+//! `lines` encodes line by line, `text` all at once.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use gradus_nlp::tokenizers::{Bpe, BpeTrainer, EncodeOptions, Pattern, Tokenizer, Vocab};
+
+const A_SPEECH: &str = "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak.\n\n\
+    First Citizen:\nYou are all resolved rather to die than to famish?\n\n";
+
+fn data(name: &str) -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/gradus-data"));
+    let cache = std::env::var_os("GRADUS_DATA_CACHE")
+        .map(PathBuf::from)
+        .or(home);
+    let data = std::env::var_os("GRADUS_DATA").map(PathBuf::from);
+    let mut files = data
+        .into_iter()
+        .chain(cache)
+        .map(|folder| folder.join(name));
+    files.find(|file| file.exists())
+}
+
+fn text() -> String {
+    let file = data("text/tinyshakespeare.txt").and_then(|file| std::fs::read_to_string(file).ok());
+    file.unwrap_or_else(|| A_SPEECH.repeat(8000))
+}
+
+fn ours(group: &mut BenchmarkGroup<WallTime>, name: &str, tokenizer: &Tokenizer, text: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    group.bench_function(format!("{name}/gradus/text"), |b| {
+        b.iter(|| tokenizer.encode_ids(black_box(text), EncodeOptions::ordinary()));
+    });
+    group.bench_function(format!("{name}/gradus/lines"), |b| {
+        b.iter(|| {
+            lines
+                .iter()
+                .map(|line| tokenizer.encode(black_box(line)).map_or(0, |e| e.len()))
+                .sum::<usize>()
+        });
+    });
+}
+
+fn theirs(
+    group: &mut BenchmarkGroup<WallTime>,
+    name: &str,
+    tokenizer: &tokenizers::Tokenizer,
+    text: &str,
+) {
+    let lines: Vec<&str> = text.lines().collect();
+    group.bench_function(format!("{name}/tokenizers/text"), |b| {
+        b.iter(|| {
+            tokenizer
+                .encode_fast(black_box(text), false)
+                .map_or(0, |e| e.len())
+        });
+    });
+    group.bench_function(format!("{name}/tokenizers/lines"), |b| {
+        b.iter(|| {
+            lines
+                .iter()
+                .map(|line| {
+                    tokenizer
+                        .encode(black_box(*line), true)
+                        .map_or(0, |e| e.len())
+                })
+                .sum::<usize>()
+        });
+    });
+}
+
+fn schemes(criterion: &mut Criterion) {
+    // One text is encoded on one thread by both; training is told to use no more.
+    tokenizers::parallelism::set_parallelism(false);
+    let text = text();
+    let mut group = criterion.benchmark_group("tokenizers");
+    group
+        .throughput(Throughput::Bytes(text.len() as u64))
+        .sample_size(20);
+
+    // Without the file of a real vocabulary, one learnt here serves both sides.
+    let gpt2 = data("tokenizers/gpt2").and_then(|folder| Tokenizer::from_file(folder).ok());
+    let gpt2 = gpt2.unwrap_or_else(|| {
+        let bpe = BpeTrainer::new(5000)
+            .train([&text])
+            .expect("room for the bytes");
+        Tokenizer::byte_level(bpe, Some(Pattern::Gpt2), &[]).expect("no special tokens")
+    });
+    ours(&mut group, "gpt2", &gpt2, &text);
+    let peer: tokenizers::Tokenizer = gpt2.to_json().parse().expect("the same tokenizer");
+    theirs(&mut group, "gpt2", &peer, &text);
+
+    if let Some(file) = data("minilm/tokenizer.json") {
+        let mut bert = Tokenizer::from_file(&file).expect("a tokenizer");
+        bert.set_truncation(None);
+        bert.set_padding(None);
+        ours(&mut group, "bert", &bert, &text);
+        let peer: tokenizers::Tokenizer = bert.to_json().parse().expect("the same tokenizer");
+        theirs(&mut group, "bert", &peer, &text);
+    }
+
+    let tiktoken = tiktoken_rs::cl100k_base().expect("ranks inside the crate");
+    group.bench_function("cl100k/tiktoken/text", |b| {
+        b.iter(|| tiktoken.encode_ordinary(black_box(&text)).len());
+    });
+    ours(&mut group, "cl100k", &cl100k(&tiktoken), &text);
+    group.finish();
+
+    let mut group = criterion.benchmark_group("tokenizers/train");
+    group
+        .throughput(Throughput::Bytes(text.len() as u64))
+        .sample_size(10);
+    group.bench_function("gradus", |b| {
+        b.iter(|| BpeTrainer::new(2000).train([black_box(&text)]));
+    });
+    group.bench_function("tokenizers", |b| b.iter(|| train_theirs(black_box(&text))));
+    group.finish();
+}
+
+/// The tokenizer of the ranks inside the crate.
+fn cl100k(tiktoken: &tiktoken_rs::CoreBPE) -> Tokenizer {
+    let token = |id: u32| Some((tiktoken.decode_bytes(&[id]).ok()?, id));
+    let vocab = Vocab::new((0..100_256).filter_map(token)).expect("no token twice");
+    let bpe = Bpe::from_ranks(vocab).expect("all bytes");
+    Tokenizer::byte_level(bpe, Some(Pattern::Cl100k), &[]).expect("no special tokens")
+}
+
+/// The same training with `tokenizers`.
+fn train_theirs(text: &str) -> usize {
+    use tokenizers::models::bpe::{BPE, BpeTrainer as Trainer};
+    use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+    use tokenizers::{PreTokenizer as _, Trainer as _};
+    let mut trainer = Trainer::builder()
+        .vocab_size(2000)
+        .show_progress(false)
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .build();
+    let level = ByteLevel::new(false, false, true);
+    let words = trainer.feed(std::iter::once(text), |text| {
+        let mut pieces = tokenizers::PreTokenizedString::from(text);
+        level.pre_tokenize(&mut pieces)?;
+        let splits = pieces.get_splits(
+            tokenizers::OffsetReferential::Original,
+            tokenizers::OffsetType::Byte,
+        );
+        Ok(splits
+            .into_iter()
+            .map(|(piece, _, _)| piece.to_owned())
+            .collect())
+    });
+    words.expect("a text");
+    let mut model = BPE::default();
+    trainer.train(&mut model).expect("merges");
+    tokenizers::Model::get_vocab_size(&model)
+}
+
+criterion_group!(benches, schemes);
+criterion_main!(benches);
