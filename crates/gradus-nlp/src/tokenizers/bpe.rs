@@ -2,7 +2,7 @@
 //!
 //! Two families share it. In one a list of merges says which pairs become which token, in which order (GPT-2's `vocab.bpe`,
 //! Hugging Face's `merges`); in the other any two neighbours merge whose bytes together are a token, in the order of ids
-//! (tiktoken). Pieces start as bytes, or, in sentencepiece's variant, as characters with bytes `<0xE6>` to fall back to.
+//! (tiktoken) or of scores (llama2.c). Pieces start as bytes, or, in sentencepiece's variant, as characters with bytes `<0xE6>` to fall back to.
 //! Most pieces of real text are a token as they stand; those are found by one look-up, so no cache is needed.
 
 use std::collections::HashMap;
@@ -28,8 +28,8 @@ pub struct Bpe {
 enum Merges {
     /// (left, right) to rank and token.
     Listed(HashMap<u64, (u32, u32), RandomState>),
-    /// Whatever is a token, by id.
-    Ranks,
+    /// Whatever is a token; a rank for each id.
+    Ranks(Vec<u32>),
 }
 
 /// What pieces are made of before anything is merged.
@@ -120,9 +120,32 @@ impl Bpe {
                 format!("the byte {byte:#04x} is no token; all 256 have to be"),
             ));
         }
-        let mut bpe = Self::with(vocab, Merges::Ranks, Atoms::Bytes)?;
+        let ranks = (0..vocab.id_end() as u32).collect();
+        let mut bpe = Self::with(vocab, Merges::Ranks(ranks), Atoms::Bytes)?;
         bpe.ignore_merges(true);
         Ok(bpe)
+    }
+
+    /// A model where neighbours merge if together they are a token, that of the highest score first (sentencepiece's BPE).
+    ///
+    /// Errors when there is not one score, a number, for each id.
+    pub fn from_scores(vocab: Vocab, scores: &[f32], atoms: CharAtoms) -> Result<Self> {
+        if scores.len() != vocab.id_end() || scores.iter().any(|score| score.is_nan()) {
+            return Err(Error::format(
+                "scores",
+                format!(
+                    "{} scores, all of them numbers, are expected for {0} ids; there are {}",
+                    vocab.id_end(),
+                    scores.len()
+                ),
+            ));
+        }
+        let mut order = scores.to_vec();
+        order.sort_unstable_by(|a, b| b.total_cmp(a));
+        order.dedup();
+        let rank = |score: &f32| order.partition_point(|other| other > score) as u32;
+        let ranks = scores.iter().map(rank).collect();
+        Self::with(vocab, Merges::Ranks(ranks), Atoms::Chars(atoms))
     }
 
     fn with(vocab: Vocab, merges: Merges, atoms: Atoms) -> Result<Self> {
@@ -196,11 +219,15 @@ impl Bpe {
                 .iter()
                 .map(|(key, (rank, _))| (*rank, (key >> 32) as u32, *key as u32))
                 .collect(),
-            Merges::Ranks => {
+            Merges::Ranks(ranks) => {
                 let cuts = self.vocab.iter().flat_map(|(token, id)| {
                     (1..token.len()).filter_map(move |at| {
                         let (left, right) = token.split_at(at);
-                        Some((id, self.vocab.get(left)?, self.vocab.get(right)?))
+                        Some((
+                            ranks[id as usize],
+                            self.vocab.get(left)?,
+                            self.vocab.get(right)?,
+                        ))
                     })
                 });
                 cuts.collect()
@@ -261,11 +288,10 @@ impl Bpe {
             Merges::Listed(table) => merge(scratch, |left, right| {
                 table.get(&key(left.id, right.id)).copied()
             }),
-            Merges::Ranks => merge(scratch, |left, right| {
-                let id = self
-                    .vocab
-                    .get(&piece[left.start as usize..right.end as usize])?;
-                Some((id, id))
+            Merges::Ranks(ranks) => merge(scratch, |left, right| {
+                let both = &piece[left.start as usize..right.end as usize];
+                let id = self.vocab.get(both)?;
+                Some((ranks[id as usize], id))
             }),
         }
         for part in &scratch.parts {

@@ -1,4 +1,5 @@
 //! Vocabulary files of other kinds: BERT's `vocab.txt`, GPT-2's `vocab.json` with `merges.txt`, tiktoken's ranks.
+//! What each means is below; which one a path means is [`Tokenizer::from_file`].
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ impl Tokenizer {
     /// A tokenizer from a file, or from a folder with one in it.
     ///
     /// Known are `tokenizer.json`, `vocab.txt` (BERT; `do_lower_case` is read from a `tokenizer_config.json` beside it),
-    /// `vocab.json` with `merges.txt` or `encoder.json` with `vocab.bpe` (GPT-2), and `NAME.tiktoken`.
+    /// `vocab.json` with `merges.txt` or `encoder.json` with `vocab.bpe` (GPT-2), `NAME.tiktoken`, and `tokenizer.bin` (llama2.c).
     ///
     /// Errors when the file cannot be read or is none of these; the error says what is wrong with it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
@@ -45,8 +46,11 @@ impl Tokenizer {
         if let Some((vocab, merges)) = WITH_MERGES.iter().find(|(v, m)| name == *v || name == *m) {
             return Self::gpt2(&read(&beside(vocab))?, &read(&beside(merges))?).map_err(within);
         }
-        let text = read(&file)?;
         let kind = file.extension().unwrap_or_default();
+        if kind == "bin" {
+            return Self::llama2c(&read_bytes(&file)?).map_err(within);
+        }
+        let text = read(&file)?;
         if kind == "tiktoken" {
             return named_ranks(&name, &text).map_err(within);
         }
@@ -240,7 +244,7 @@ fn named_ranks(name: &str, text: &str) -> Result<Tokenizer> {
 /// The tokenizer's file in a folder.
 fn in_folder(folder: &Path) -> Result<PathBuf> {
     let there = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-    let known = ["tokenizer.json", "vocab.txt"].into_iter();
+    let known = ["tokenizer.json", "vocab.txt", "tokenizer.bin"].into_iter();
     let known = known.chain(WITH_MERGES.iter().map(|(vocab, _)| *vocab));
     if let Some(file) = known.into_iter().find_map(there) {
         return Ok(file);
@@ -254,11 +258,15 @@ fn in_folder(folder: &Path) -> Result<PathBuf> {
         _ => Err(Error::value(
             "",
             format!(
-                "{} holds no tokenizer: no tokenizer.json, vocab.txt, vocab.json with merges.txt, encoder.json with vocab.bpe, nor one .tiktoken",
+                "{} holds no tokenizer: no tokenizer.json, vocab.txt, vocab.json with merges.txt, encoder.json with vocab.bpe, tokenizer.bin, nor one .tiktoken",
                 folder.display()
             ),
         )),
     }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::io("", format!("cannot read {}", path.display()), e))
 }
 
 fn read(path: &Path) -> Result<String> {

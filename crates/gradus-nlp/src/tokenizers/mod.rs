@@ -19,6 +19,7 @@ mod encoding;
 mod file;
 mod hf;
 mod json;
+mod llama2c;
 mod merge;
 mod model;
 mod normalized;
