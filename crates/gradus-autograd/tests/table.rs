@@ -9,6 +9,7 @@ mod table {
     pub mod elementwise;
     pub mod functional;
     pub mod index;
+    pub mod linalg;
     pub mod linear;
     pub mod pool;
     pub mod reduce;
@@ -28,6 +29,7 @@ fn all() -> Vec<Case> {
     all.extend(table::shape::cases());
     all.extend(table::reduce::cases());
     all.extend(table::linear::cases());
+    all.extend(table::linalg::cases());
     all.extend(table::index::cases());
     all.extend(table::functional::cases());
     all.extend(table::pool::cases());
@@ -89,8 +91,8 @@ fn every_operation_is_in_the_table() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src")
             .join(folder);
-        for file in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for file in files(&folder) {
+            let text = std::fs::read_to_string(file).unwrap();
             let mut before = "";
             for line in text.lines() {
                 let hidden = std::mem::replace(&mut before, line).contains("cfg(any())");
@@ -109,4 +111,19 @@ fn every_operation_is_in_the_table() {
         "{} operations are not in the table: {missing:?}",
         missing.len()
     );
+}
+
+/// All files in a folder and the folders in it.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }

@@ -41,6 +41,8 @@ pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxP
 pub use gradus_cpu::roi::{RoiMode, RoiParams};
 pub use half::{bf16, f16};
 pub use layout::Layout;
+pub use ops::einsum::TensordotDims;
+pub use ops::linalg::{Lstsq, NormOrd, RankTolerance};
 pub use ops::nn::interpolate::{Interpolate, InterpolateMode};
 pub use ops::nn::loss::{CrossEntropyOptions, CrossEntropyOutput, Reduction};
 pub use ops::nn::norm::{NormGradients, Normalized};

@@ -236,6 +236,18 @@ impl Args {
         )
     }
 
+    /// A list of lists of whole numbers, if that is what is given.
+    pub fn lists_opt(&self, at: usize, name: &str) -> Ran<Option<Vec<Vec<isize>>>> {
+        let ints = |v: &Value| match v {
+            Value::Array(list) => list.iter().map(|v| as_i64(v).map(|i| i as isize)).collect(),
+            _ => not_applicable(&format!("{name} has a list beside a number")),
+        };
+        match self.json(at, name)? {
+            Some(Value::Array(lists)) => lists.iter().map(ints).collect::<Ran<_>>().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// A list of sizes, if given.
     pub fn sizes_opt(&self, at: usize, name: &str) -> Ran<Option<Vec<usize>>> {
         let Some(ints) = self.ints_opt(at, name)? else {

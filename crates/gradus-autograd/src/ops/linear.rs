@@ -1,4 +1,4 @@
-//! Products of matrices.
+//! Products of matrices, and `linear`, which adds a bias in the same pass.
 
 use gradus_tensor::{Error, Result};
 
@@ -67,13 +67,13 @@ fn rows(x: &Var) -> Result<Var> {
 }
 
 impl Var {
-    /// `x Wᵀ + b`, in one pass: this (…, in), weight (out, in), bias (out), to (…, out).
+    /// `x Wᵀ + b`, in one pass: this (…, in), weight (out, in), bias (out), to (…, out); or weight (in) and no bias, to (…).
     ///
     /// Gradient: `dy W`, `dyᵀ x` and the sum of `dy` over all but the last dimension. Shapes, dtypes and errors are
     /// those of [`Tensor::linear`](gradus_tensor::Tensor::linear).
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
         if weight.rank() == 1 && bias.is_none() {
-            return self.matmul(weight); // one output feature, and no dimension for it
+            return self.matmul(weight).map_err(|e| e.in_op("linear"));
         }
         let y = self.value().linear(weight.value(), bias.map(Var::value))?;
         let mut inputs = vec![self, weight];
@@ -161,22 +161,13 @@ impl Var {
             .reshape(super::sizes(&shape))
     }
 
-    /// Sums of products along `dim`; the operands broadcast.
-    ///
-    /// Gradient: `dy` times the other operand, summed over what was broadcast.
-    ///
-    /// # Errors
-    /// If the shapes do not broadcast or there is no such dimension.
-    pub fn vecdot(&self, other: &Var, dim: isize) -> Result<Var> {
-        self.mul(other)?.sum(dim, false)
-    }
-
     /// `beta · self + alpha · a b` of matrices.
     ///
     /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::addmm`](gradus_tensor::Tensor::addmm).
     pub fn addmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
-        scaled_sum("addmm", self, &a.mm(b)?, beta, alpha)
+        let product = a.mm(b).map_err(|e| e.in_op("addmm"))?;
+        scaled_sum("addmm", self, &product, beta, alpha)
     }
 
     /// `beta · self + alpha · a b` of batches of matrices.
@@ -184,7 +175,8 @@ impl Var {
     /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`, batch by batch. Shapes, dtypes and errors are those of
     /// [`Tensor::baddbmm`](gradus_tensor::Tensor::baddbmm).
     pub fn baddbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
-        scaled_sum("baddbmm", self, &a.bmm(b)?, beta, alpha)
+        let product = a.bmm(b).map_err(|e| e.in_op("baddbmm"))?;
+        scaled_sum("baddbmm", self, &product, beta, alpha)
     }
 
     /// `beta · self + alpha · a v` of a matrix and a vector.
@@ -192,125 +184,31 @@ impl Var {
     /// Gradient: `beta dy`, `alpha dy ⊗ v` and `alpha Aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::addmv`](gradus_tensor::Tensor::addmv).
     pub fn addmv(&self, a: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
-        scaled_sum("addmv", self, &a.mv(v)?, beta, alpha)
+        let product = a.mv(v).map_err(|e| e.in_op("addmv"))?;
+        scaled_sum("addmv", self, &product, beta, alpha)
     }
 
-    /// Sums of products over dimensions `dims.0` of this and `dims.1` of the other, the rest side by side.
-    ///
-    /// Gradient: `dy` contracted with the other operand over its free dimensions.
-    ///
-    /// # Errors
-    /// If the paired dimensions differ in number or size, or do not exist.
-    pub fn tensordot(&self, other: &Var, dims: (&[isize], &[isize])) -> Result<Var> {
-        let split = |x: &Var, over: &[isize]| -> Result<(Vec<isize>, Vec<isize>)> {
-            let (mut out, rank) = (Vec::new(), x.rank() as isize);
-            for &d in over {
-                x.dim(d)?;
-                out.push(d.rem_euclid(rank.max(1)));
-            }
-            Ok(((0..rank).filter(|d| !out.contains(d)).collect(), out))
-        };
-        let ((free_a, over_a), (free_b, over_b)) = (split(self, dims.0)?, split(other, dims.1)?);
-        let size = |x: &Var, dims: &[isize]| {
-            dims.iter()
-                .map(|&d| x.dims()[d as usize])
-                .collect::<Vec<_>>()
-        };
-        if size(self, &over_a) != size(other, &over_b) {
+    /// `beta · self + alpha · Σ aᵢ bᵢ` over batches of matrices.
+    pub fn addbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
+        if (a.rank(), b.rank()) != (3, 3) || a.dims()[0] != b.dims()[0] {
             return Err(unfit(
-                "tensordot",
-                self,
-                other,
-                &format!("dims {:?} and {:?} have different sizes", dims.0, dims.1),
+                "addbmm",
+                a,
+                b,
+                "it takes batches of matrices, of one size",
             ));
         }
-        let k: usize = size(self, &over_a).iter().product();
-        let shape = [size(self, &free_a), size(other, &free_b)].concat();
-        let (m, n): (usize, usize) = (
-            size(self, &free_a).iter().product(),
-            size(other, &free_b).iter().product(),
-        );
-        let a = self
-            .permute(&[free_a, over_a].concat())?
-            .reshape([m as isize, k as isize])?;
-        let b = other
-            .permute(&[over_b, free_b].concat())?
-            .reshape([k as isize, n as isize])?;
-        a.matmul(&b)?.reshape(super::sizes(&shape))
+        // All batches side by side: one product.
+        let product = a
+            .tensordot(b, ([0, 2], [0, 1]))
+            .map_err(|e| e.in_op("addbmm"))?;
+        scaled_sum("addbmm", self, &product, beta, alpha)
     }
 
-    /// Every element of this times all of the other, in blocks.
-    ///
-    /// Gradient: for each operand the sum of `dy`'s blocks, weighted by the other.
-    ///
-    /// # Errors
-    /// If the size of the result overflows.
-    pub fn kron(&self, other: &Var) -> Result<Var> {
-        let rank = self.rank().max(other.rank());
-        let full = |x: &Var| [vec![1; rank - x.rank()], x.dims().to_vec()].concat();
-        let (a, b) = (full(self), full(other));
-        let alternate = |x: &[usize], first: bool| {
-            x.iter()
-                .flat_map(|&n| {
-                    if first {
-                        [n as isize, 1]
-                    } else {
-                        [1, n as isize]
-                    }
-                })
-                .collect::<Vec<_>>()
-        };
-        let shape: Vec<isize> = a.iter().zip(&b).map(|(a, b)| (a * b) as isize).collect();
-        self.reshape(alternate(&a, true))?
-            .mul(&other.reshape(alternate(&b, false))?)?
-            .reshape(shape)
-    }
-
-    /// The vector product along `dim`, which has size 3; the operands broadcast.
-    ///
-    /// Gradient: `b × dy` and `dy × a`.
-    ///
-    /// # Errors
-    /// If `dim` has not size 3 in both, or the shapes do not broadcast.
-    pub fn cross(&self, other: &Var, dim: isize) -> Result<Var> {
-        if self.dim(dim)? != 3 || other.dim(dim)? != 3 {
-            return Err(unfit(
-                "cross",
-                self,
-                other,
-                &format!("dimension {dim} must have size 3"),
-            ));
-        }
-        let (a, b) = (
-            |k: i64| self.roll(&[k], dim),
-            |k: i64| other.roll(&[k], dim),
-        );
-        a(-1)?.mul(&b(-2)?)?.sub(&a(-2)?.mul(&b(-1)?)?)
-    }
-
-    /// The product of several matrices (the first and the last may be vectors), from the left.
-    ///
-    /// Gradient: for each factor the product of those before it, `dy`, and those after it, transposed.
-    ///
-    /// # Errors
-    /// If there are fewer than two factors, or neighbours do not fit.
-    pub fn multi_dot(vars: &[&Var]) -> Result<Var> {
-        let [first, rest @ ..] = vars else {
-            return Err(Error::value("multi_dot", "the list is empty"));
-        };
-        if rest.is_empty() {
-            return Err(Error::value("multi_dot", "it takes at least 2 matrices"));
-        }
-        let inner = &vars[1..vars.len() - 1];
-        let ends = [first.rank(), vars[vars.len() - 1].rank()];
-        if inner.iter().any(|v| v.rank() != 2) || ends.iter().any(|&r| r != 1 && r != 2) {
-            return Err(Error::shape(
-                "multi_dot",
-                "all must be matrices, but for the first and last, which may be vectors",
-            ));
-        }
-        rest.iter()
-            .try_fold((*first).clone(), |product, v| product.matmul(v))
+    /// `beta · self + alpha · u vᵀ` of vectors.
+    pub fn addr(&self, u: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
+        let product = u.outer(v).map_err(|e| e.in_op("addr"))?;
+        scaled_sum("addr", self, &product, beta, alpha)
     }
 }
 

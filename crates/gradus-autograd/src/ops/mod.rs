@@ -5,17 +5,21 @@
 //! An operation without a rule does not exist here.
 
 mod activation;
+mod algebra;
 mod arithmetic;
 mod broadcast;
+mod cdist;
 mod choose;
 mod conv;
 mod in_place;
 mod index;
 mod join;
+mod linalg;
 mod linear;
 mod moved;
 mod parts;
 mod pool;
+mod products;
 mod quantile;
 mod reduce;
 mod resample;

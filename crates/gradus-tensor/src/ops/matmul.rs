@@ -382,7 +382,7 @@ impl Tensor {
         self.scaled_sum("addmv", product, beta.into(), alpha.into())
     }
 
-    fn scaled_sum(
+    pub(crate) fn scaled_sum(
         &self,
         op: &'static str,
         product: Tensor,

@@ -1,20 +1,24 @@
 //! The operations, one family per file. A file says what its ops accept and hands slices to `gradus-cpu`.
 
+pub mod algebra;
 mod binary;
 mod cast;
+mod cdist;
 mod compare;
 pub(crate) mod copy;
+pub mod einsum;
 mod extreme;
 mod gather;
 mod index;
 mod join;
-mod linalg;
+pub mod linalg;
 mod mask;
 mod matmul;
 pub mod nn;
 pub(crate) mod operand;
 mod operators;
 mod parts;
+pub mod products;
 mod promote;
 mod reduce;
 mod repeat;

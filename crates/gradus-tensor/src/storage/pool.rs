@@ -109,7 +109,7 @@ pub(crate) fn try_vec<T: Copy>(op: &'static str, value: T, n: usize) -> Result<V
     if !fits || out.try_reserve_exact(n).is_err() {
         return Err(Error::memory(
             op,
-            format!("{n} indices do not fit in memory"),
+            format!("{n} numbers do not fit in memory"),
         ));
     }
     out.resize(n, value);

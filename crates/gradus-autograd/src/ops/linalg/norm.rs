@@ -1,0 +1,23 @@
+//! Norms of matrices and the condition number, by singular values where they are about those.
+
+use gradus_tensor::ops::linalg;
+use gradus_tensor::{NormOrd, Result};
+
+use crate::var::Var;
+
+impl Var {
+    /// The norm of matrices in dimensions `dims`. Rows, columns or singular values that tie for the largest share the gradient.
+    pub fn linalg_matrix_norm(
+        &self,
+        ord: impl Into<NormOrd>,
+        dims: [isize; 2],
+        keepdim: bool,
+    ) -> Result<Var> {
+        linalg::matrix_norm(self, ord.into(), dims, keepdim)
+    }
+
+    /// The condition number in a norm (`None`: 2).
+    pub fn linalg_cond(&self, ord: Option<NormOrd>) -> Result<Var> {
+        linalg::cond(self, ord)
+    }
+}

@@ -1,0 +1,82 @@
+//! Products made of others: `einsum`, `tensordot`, Kronecker's, the vector product, chains and powers of matrices.
+
+use gradus_tensor::ops::{einsum, linalg, products};
+use gradus_tensor::{Result, TensordotDims};
+
+use crate::op::Op;
+use crate::var::Var;
+
+impl Var {
+    /// Einstein's summation; the notation is [`Tensor::einsum`](gradus_tensor::Tensor::einsum)'s.
+    ///
+    /// ```
+    /// # use gradus_autograd::Var;
+    /// # use gradus_tensor::Tensor;
+    /// let a = Var::leaf(Tensor::from_vec(vec![1f32, 2., 3., 4.], [2, 2])?)?;
+    /// let trace = Var::einsum("ii", &[&a])?;
+    /// assert_eq!(trace.backward()?.get(&a).unwrap().to_vec::<f32>()?, [1.0, 0.0, 0.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    pub fn einsum(equation: &str, operands: &[&Var]) -> Result<Var> {
+        einsum::einsum(equation, operands)
+    }
+
+    /// Sums of products over dimensions of both, the dimensions that are left side by side.
+    pub fn tensordot(&self, other: &Var, dims: impl Into<TensordotDims>) -> Result<Var> {
+        einsum::tensordot(self, other, &dims.into())
+    }
+
+    /// Every element of this times all of the other, in blocks.
+    pub fn kron(&self, other: &Var) -> Result<Var> {
+        products::kron(self, other)
+    }
+
+    /// Sums of products along `dim`; the operands broadcast.
+    pub fn linalg_vecdot(&self, other: &Var, dim: isize) -> Result<Var> {
+        products::vecdot(self, other, dim)
+    }
+
+    /// The vector product along `dim` (`None`: the first dimension of size 3); the operands broadcast.
+    pub fn cross(&self, other: &Var, dim: impl Into<Option<isize>>) -> Result<Var> {
+        let dim = dim.into();
+        let y = self.value().cross(other.value(), dim)?;
+        cross(self, other, y, dim)
+    }
+
+    /// [`Var::cross`] along a dimension that is given.
+    pub fn linalg_cross(&self, other: &Var, dim: isize) -> Result<Var> {
+        let y = self.value().linalg_cross(other.value(), dim)?;
+        cross(self, other, y, Some(dim))
+    }
+
+    /// The product of several matrices in the order of fewest multiplications; vectors at the ends.
+    pub fn linalg_multi_dot(vars: &[&Var]) -> Result<Var> {
+        linalg::multi_dot(vars)
+    }
+
+    /// Aⁿ of square matrices; a negative n inverts first.
+    pub fn linalg_matrix_power(&self, n: i64) -> Result<Var> {
+        linalg::matrix_power(self, n)
+    }
+
+    /// Rows of powers of each element of the last dimension: (…, K) to (…, K, n), n = K if not given.
+    pub fn linalg_vander(&self, n: impl Into<Option<usize>>) -> Result<Var> {
+        linalg::vander(self, n.into())
+    }
+}
+
+/// dy·(a × b) = a·(b × dy) = b·(dy × a).
+fn cross(a: &Var, b: &Var, y: gradus_tensor::Tensor, dim: Option<isize>) -> Result<Var> {
+    // The first of size 3 may be another one in operands that broadcast.
+    let dim = dim.unwrap_or_else(|| y.dims().iter().position(|&n| n == 3).unwrap_or(0) as isize);
+    Op::new("cross")
+        .inputs(&[a, b])
+        .saves_for(0, 1)
+        .saves_for(1, 0)
+        .record(y, move |ctx, dy| {
+            Ok([
+                ctx.grad(0, || ctx.input(1)?.cross(&dy, dim)?.sum_to(ctx.shape(0)))?,
+                ctx.grad(1, || dy.cross(ctx.input(0)?, dim)?.sum_to(ctx.shape(1)))?,
+            ])
+        })
+}
