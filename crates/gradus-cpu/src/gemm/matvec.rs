@@ -56,7 +56,7 @@ pub(crate) fn try_run<T: Float>(
             &Epilogue { bias, ..*epilogue },
         );
     }
-    if m > MAX_ROWS || (b.row_stride() != 1 && b.col_stride() != 1 && n > 1 && k > 1) {
+    if m > MAX_ROWS || (b.row_stride() != 1 && b.col_stride() != 1 && k > 1) {
         return false;
     }
     let by_dots = b.row_stride() == 1 || k == 1;
