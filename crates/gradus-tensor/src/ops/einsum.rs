@@ -215,9 +215,9 @@ impl Equation {
             let once = |l: &Label| inputs.iter().flatten().filter(|x| *x == l).count() == 1;
             ellipsis().chain((0..ELLIPSIS).filter(once)).collect()
         };
-        let equation_ = Equation { inputs, output };
-        equation_.check(equation, shapes)?;
-        Ok(equation_)
+        let parsed = Equation { inputs, output };
+        parsed.check(equation, shapes)?;
+        Ok(parsed)
     }
 
     /// Sizes under one label are equal, or 1 in some operands.

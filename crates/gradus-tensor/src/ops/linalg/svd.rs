@@ -1,7 +1,7 @@
 //! Singular values: one-sided Jacobi rotations on the R of a QR decomposition. Small singular values come out to as many
 //! digits as large ones. After Drmač and Veselić, "New fast and accurate Jacobi SVD algorithm" (without its pivoting).
 
-use super::batch::{Batch, dot, rotate, scaled, transposed, two_rows};
+use super::batch::{Batch, add_scaled, dot, rotate, scaled, transposed, two_rows};
 use super::qr::Qr;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -96,21 +96,20 @@ fn orthogonalise(w: &mut [f64], jt: &mut [f64], n: usize) -> Option<()> {
 
 /// Rows from `done` on become unit vectors orthogonal to each other and to those before.
 fn complete(rows: &mut [f64], n: usize, done: usize) {
-    let mut next = 0; // the unit vectors tried so far
+    let mut units = 0..n; // the unit vectors not tried so far
     for j in done..n {
-        for e in next..n {
+        for e in units.by_ref() {
             let mut x = vec![0.0; n];
             x[e] = 1.0;
             for _ in 0..2 {
                 for row in rows[..j * n].chunks_exact(n) {
                     let d = -dot(&x, row);
-                    super::batch::add_scaled(&mut x, d, row);
+                    add_scaled(&mut x, d, row);
                 }
             }
             let length = dot(&x, &x).sqrt();
-            next = e + 1;
             // Not all of those left can lie nearly in the space of the rows.
-            if length > 0.5 / (n as f64).sqrt() / (n as f64).sqrt() {
+            if length > 0.5 / n as f64 {
                 rows[j * n..][..n]
                     .iter_mut()
                     .zip(&x)
