@@ -19,8 +19,8 @@ fn det_of_singular_matrices_has_two_derivatives() -> Result<()> {
             eps: 1e-4,
             ..Gradcheck::default()
         };
-        gradcheck(|v| v[0].linalg_det(), &[a.clone()], coarse)?;
-        gradgradcheck(|v| v[0].linalg_det(), &[a], coarse)?;
+        gradcheck(|v| v[0].linalg_det(), std::slice::from_ref(&a), coarse)?;
+        gradgradcheck(|v| v[0].linalg_det(), std::slice::from_ref(&a), coarse)?;
     }
     // One singular matrix in a batch changes nothing for the other.
     let batch = Tensor::from_slice(&[1f64, 2., 2., 4., 2., 0., 0., 5.], [2, 2, 2])?;

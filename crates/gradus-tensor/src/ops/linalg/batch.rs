@@ -137,7 +137,7 @@ impl Batch {
 
     /// Room for `n` numbers for each matrix.
     pub fn room(&self, n: usize) -> Result<Vec<f64>> {
-        let all = n.checked_mul(self.count()).unwrap_or(usize::MAX);
+        let all = n.saturating_mul(self.count());
         let mut room = try_vec(self.op, 0.0, all)?;
         room.clear();
         Ok(room)
@@ -145,7 +145,7 @@ impl Batch {
 
     /// Room for one matrix of zeros.
     pub fn zeros(&self, rows: usize, cols: usize) -> Result<Vec<f64>> {
-        try_vec(self.op, 0.0, rows.checked_mul(cols).unwrap_or(usize::MAX))
+        try_vec(self.op, 0.0, rows.saturating_mul(cols))
     }
 
     /// What is wrong with matrix `i`.

@@ -36,7 +36,9 @@ impl Qr {
             r[i * n + i] = beta;
             (i + 1..m).for_each(|row| r[row * n + i] = 0.0);
         }
-        r.iter_mut().for_each(|x| *x *= unit);
+        for x in &mut r {
+            *x *= unit;
+        }
         Qr { m, v: vs, tau, r }
     }
 
@@ -104,10 +106,7 @@ impl Tensor {
             // No columns: any orthonormal ones are Q's.
             return Ok((a.eye(m)?.narrow(-1, 0, k)?, a.result(rs, &[k, n])?));
         }
-        let (mut qs, mut q) = (
-            a.room(m.checked_mul(k).unwrap_or(usize::MAX))?,
-            a.zeros(m, k)?,
-        );
+        let (mut qs, mut q) = (a.room(m.saturating_mul(k))?, a.zeros(m, k)?);
         for matrix in a.matrices() {
             let qr = Qr::new(matrix, m, n);
             rs.extend_from_slice(&qr.r[..k * n]);
