@@ -225,6 +225,13 @@ fn awkward_matrices() -> Result<()> {
     let q = random(&[n, n], DType::F64, 5).linalg_qr("reduced")?.0;
     let s = q.matmul(&a)?.linalg_svdvals()?;
     assert!(s.allclose(&Tensor::from_vec(exact, n)?, 1e-12, 0.0, false)?);
+    // Rank 1: what is left of the other rows is rounding errors of rounding errors.
+    for seed in 0..2000 {
+        let a = random(&[5, 1], DType::F64, seed).mul(&random(&[1, 3], DType::F64, !seed))?;
+        let (u, s, vh) = a.linalg_svd(true)?;
+        let thin = u.narrow(-1, 0, 3)?;
+        assert!(close(&thin.mul(&s)?.matmul(&vh)?, &a) && orthonormal(&u) && orthonormal(&vh));
+    }
     // A matrix beyond the sizes of the random ones.
     let a = random(&[90, 70], DType::F64, 3);
     let (u, s, vh) = a.linalg_svd(false)?;

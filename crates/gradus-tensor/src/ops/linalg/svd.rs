@@ -8,6 +8,9 @@ use crate::tensor::Tensor;
 
 /// Passes over all pairs of rows; six to ten are usual.
 const SWEEPS: usize = 60;
+/// Rows whose squared length is below this count as 0, the largest being near 1: each sweep divides a row of pure rounding
+/// errors by 10¹⁶, and among subnormal numbers it would never be orthogonal.
+const NONE: f64 = 1e-280;
 
 /// A (m x n) = U·diag(s)·Vᵀ, s descending.
 struct Svd {
@@ -35,7 +38,12 @@ fn svd(a: &[f64], m: usize, n: usize, full: bool) -> Option<Svd> {
         .map(|i| f64::from(u8::from(i / n == i % n)))
         .collect();
     orthogonalise(&mut w, &mut jt, n)?;
-    let lengths: Vec<f64> = w.chunks_exact(n.max(1)).map(|r| dot(r, r).sqrt()).collect();
+    let length = |r: &[f64]| {
+        Some(dot(r, r))
+            .filter(|&rr| rr >= NONE)
+            .map_or(0.0, f64::sqrt)
+    };
+    let lengths: Vec<f64> = w.chunks_exact(n.max(1)).map(length).collect();
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&x, &y| lengths[y].total_cmp(&lengths[x]));
     let s: Vec<f64> = order.iter().map(|&i| lengths[i]).collect();
@@ -75,7 +83,7 @@ fn orthogonalise(w: &mut [f64], jt: &mut [f64], n: usize) -> Option<()> {
             for q in p + 1..n {
                 let (x, y) = two_rows(w, n, p, q);
                 let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
-                if xy.abs() <= tolerance * xx.sqrt() * yy.sqrt() {
+                if xx.min(yy) < NONE || xy.abs() <= tolerance * xx.sqrt() * yy.sqrt() {
                     continue;
                 }
                 rotated = true;
