@@ -9,6 +9,9 @@ impl Var {
     /// p-norms of the differences of rows: (…, P, M) and (…, R, M) to (…, P, R). Gradient 0 where a distance is.
     ///
     /// The gradient for p = 2 is two matrix products; for another p it holds all the differences, (…, P, R, M).
+    ///
+    /// Gradient: `dy sign(g) (|g|/d)^(p − 1)` for each difference g of a distance d. Shapes, dtypes and errors are
+    /// those of [`Tensor::cdist`](gradus_tensor::Tensor::cdist).
     pub fn cdist(&self, other: &Var, p: f64) -> Result<Var> {
         let y = self.value().cdist(other.value(), p)?;
         Op::new("cdist")

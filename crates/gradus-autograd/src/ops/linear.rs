@@ -189,6 +189,9 @@ impl Var {
     }
 
     /// `beta · self + alpha · Σ aᵢ bᵢ` over batches of matrices.
+    ///
+    /// Gradient: `beta dy`, `alpha dy bᵢᵀ` and `alpha aᵢᵀ dy`. Shapes, dtypes and errors are
+    /// those of [`Tensor::addbmm`](gradus_tensor::Tensor::addbmm).
     pub fn addbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         if (a.rank(), b.rank()) != (3, 3) || a.dims()[0] != b.dims()[0] {
             return Err(unfit(
@@ -206,6 +209,9 @@ impl Var {
     }
 
     /// `beta · self + alpha · u vᵀ` of vectors.
+    ///
+    /// Gradient: `beta dy`, `alpha dy v` and `alpha dyᵀ u`. Shapes, dtypes and errors are
+    /// those of [`Tensor::addr`](gradus_tensor::Tensor::addr).
     pub fn addr(&self, u: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
         let product = u.outer(v).map_err(|e| e.in_op("addr"))?;
         scaled_sum("addr", self, &product, beta, alpha)

@@ -9,6 +9,9 @@ use crate::var::Var;
 impl Var {
     /// Einstein's summation; the notation is [`Tensor::einsum`](gradus_tensor::Tensor::einsum)'s.
     ///
+    /// Gradient: that of its products, sums and diagonals, step by step. Shapes, dtypes and errors are
+    /// those of [`Tensor::einsum`](gradus_tensor::Tensor::einsum).
+    ///
     /// ```
     /// # use gradus_autograd::Var;
     /// # use gradus_tensor::Tensor;
@@ -22,21 +25,33 @@ impl Var {
     }
 
     /// Sums of products over dimensions of both, the dimensions that are left side by side.
+    ///
+    /// Gradient: `dy` contracted with the other operand over its free dimensions. Shapes, dtypes and errors are
+    /// those of [`Tensor::tensordot`](gradus_tensor::Tensor::tensordot).
     pub fn tensordot(&self, other: &Var, dims: impl Into<TensordotDims>) -> Result<Var> {
         einsum::tensordot(self, other, &dims.into())
     }
 
     /// Every element of this times all of the other, in blocks.
+    ///
+    /// Gradient: `dy` times the other operand, summed over its elements. Shapes, dtypes and errors are
+    /// those of [`Tensor::kron`](gradus_tensor::Tensor::kron).
     pub fn kron(&self, other: &Var) -> Result<Var> {
         products::kron(self, other)
     }
 
     /// Sums of products along `dim`; the operands broadcast.
+    ///
+    /// Gradient: `dy` times the other operand, summed over what was broadcast. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_vecdot`](gradus_tensor::Tensor::linalg_vecdot).
     pub fn linalg_vecdot(&self, other: &Var, dim: isize) -> Result<Var> {
         products::vecdot(self, other, dim)
     }
 
     /// The vector product along `dim` (`None`: the first dimension of size 3); the operands broadcast.
+    ///
+    /// Gradient: `b × dy` and `dy × a`, summed over what was broadcast. Shapes, dtypes and errors are
+    /// those of [`Tensor::cross`](gradus_tensor::Tensor::cross).
     pub fn cross(&self, other: &Var, dim: impl Into<Option<isize>>) -> Result<Var> {
         let dim = dim.into();
         let y = self.value().cross(other.value(), dim)?;
@@ -44,22 +59,34 @@ impl Var {
     }
 
     /// [`Var::cross`] along a dimension that is given.
+    ///
+    /// Gradient: as [`Var::cross`]. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_cross`](gradus_tensor::Tensor::linalg_cross).
     pub fn linalg_cross(&self, other: &Var, dim: isize) -> Result<Var> {
         let y = self.value().linalg_cross(other.value(), dim)?;
         cross(self, other, y, Some(dim))
     }
 
     /// The product of several matrices in the order of fewest multiplications; vectors at the ends.
+    ///
+    /// Gradient: that of each product of two. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_multi_dot`](gradus_tensor::Tensor::linalg_multi_dot).
     pub fn linalg_multi_dot(vars: &[&Var]) -> Result<Var> {
         linalg::multi_dot(vars)
     }
 
     /// Aⁿ of square matrices; a negative n inverts first.
+    ///
+    /// Gradient: that of its products, and of the inverse. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_matrix_power`](gradus_tensor::Tensor::linalg_matrix_power).
     pub fn linalg_matrix_power(&self, n: i64) -> Result<Var> {
         linalg::matrix_power(self, n)
     }
 
     /// Rows of powers of each element of the last dimension: (…, K) to (…, K, n), n = K if not given.
+    ///
+    /// Gradient: that of a cumulative product. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_vander`](gradus_tensor::Tensor::linalg_vander).
     pub fn linalg_vander(&self, n: impl Into<Option<usize>>) -> Result<Var> {
         linalg::vander(self, n.into())
     }

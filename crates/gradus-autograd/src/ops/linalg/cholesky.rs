@@ -8,6 +8,9 @@ use crate::var::Var;
 
 impl Var {
     /// L with L Lᵀ = A, lower triangular; with `upper` its transpose. The gradient is symmetric.
+    ///
+    /// Gradient: the symmetric part of `L⁻ᵀ Φ(Lᵀ dL) L⁻¹`, Φ the lower triangle with half the diagonal. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_cholesky`](gradus_tensor::Tensor::linalg_cholesky).
     pub fn linalg_cholesky(&self, upper: bool) -> Result<Var> {
         in_f64("linalg_cholesky", self, |a| {
             if upper && a.rank() >= 2 {

@@ -11,6 +11,9 @@ use crate::var::Var;
 impl Var {
     /// The determinant of square matrices: (…, N, N) to (…). Its first two derivatives are right for singular matrices too.
     ///
+    /// Gradient: `dy` times the cofactors. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_det`](gradus_tensor::Tensor::linalg_det).
+    ///
     /// ```
     /// # use gradus_autograd::Var;
     /// # use gradus_tensor::Tensor;
@@ -36,6 +39,9 @@ impl Var {
 
     /// Sign and logarithm of the magnitude of the determinant: (…) each. The sign is a constant; the gradient of the
     /// logarithm is an error for a singular matrix, where it would be infinite.
+    ///
+    /// Gradient: `dy A⁻ᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_slogdet`](gradus_tensor::Tensor::linalg_slogdet).
     pub fn linalg_slogdet(&self) -> Result<(Var, Var)> {
         let op = "linalg_slogdet";
         let a = wide(op, self)?;

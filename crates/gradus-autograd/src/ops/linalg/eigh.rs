@@ -9,6 +9,9 @@ impl Var {
     /// Eigenvalues (…, N), ascending, and eigenvectors (…, N, N) as columns, of symmetric matrices, of which one triangle is read
     /// (`uplo` "L" or "U"). As in PyTorch the gradient is one for symmetric changes of the matrix; through eigenvectors it is
     /// finite only if eigenvalues are distinct, and means something only if their signs do not matter.
+    ///
+    /// Gradient: `V (Vᵀ dV / E + diag(dw)) Vᵀ` with `Eᵢⱼ = wⱼ − wᵢ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_eigh`](gradus_tensor::Tensor::linalg_eigh).
     pub fn linalg_eigh(&self, uplo: &str) -> Result<(Var, Var)> {
         let op = "linalg_eigh";
         let a = wide(op, self)?;
@@ -26,6 +29,9 @@ impl Var {
     }
 
     /// The eigenvalues of [`Var::linalg_eigh`].
+    ///
+    /// Gradient: `V diag(dw) Vᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_eigvalsh`](gradus_tensor::Tensor::linalg_eigvalsh).
     pub fn linalg_eigvalsh(&self, uplo: &str) -> Result<Var> {
         if self.is_tracked() {
             return Ok(self

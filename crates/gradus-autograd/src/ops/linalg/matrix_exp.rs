@@ -9,6 +9,9 @@ use crate::var::Var;
 
 impl Var {
     /// e^A of square matrices.
+    ///
+    /// Gradient: the block above the diagonal of `exp((Aᵀ, dy; 0, Aᵀ))`. Shapes, dtypes and errors are
+    /// those of [`Tensor::matrix_exp`](gradus_tensor::Tensor::matrix_exp).
     pub fn matrix_exp(&self) -> Result<Var> {
         in_f64("matrix_exp", self, |a| {
             let y = a.value().matrix_exp()?;

@@ -7,6 +7,9 @@ use crate::var::Var;
 
 impl Var {
     /// The norm of matrices in dimensions `dims`. Rows, columns or singular values that tie for the largest share the gradient.
+    ///
+    /// Gradient: that of sums, of the extreme, or of singular values. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_matrix_norm`](gradus_tensor::Tensor::linalg_matrix_norm).
     pub fn linalg_matrix_norm(
         &self,
         ord: impl Into<NormOrd>,
@@ -17,6 +20,9 @@ impl Var {
     }
 
     /// The condition number in a norm (`None`: 2).
+    ///
+    /// Gradient: that of the norms or singular values it divides. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_cond`](gradus_tensor::Tensor::linalg_cond).
     pub fn linalg_cond(&self, ord: Option<NormOrd>) -> Result<Var> {
         linalg::cond(self, ord)
     }

@@ -8,6 +8,9 @@ use crate::var::Var;
 
 impl Var {
     /// The Moore-Penrose inverse: (…, M, N) to (…, N, M). Differentiable where the rank is constant.
+    ///
+    /// Gradient: Golub and Pereyra's. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_pinv`](gradus_tensor::Tensor::linalg_pinv).
     pub fn linalg_pinv(&self, tolerance: impl Into<RankTolerance>, hermitian: bool) -> Result<Var> {
         let op = "linalg_pinv";
         let tolerance = tolerance.into();
@@ -31,6 +34,9 @@ impl Var {
 
     /// The X of least norm among those of least ‖A X − B‖, and the squared ‖A X − B‖ of each column (empty unless M > N and every
     /// matrix has rank N); then the rank and the singular values, which are constants.
+    ///
+    /// Gradient: that of `pinv(A) B`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_lstsq`](gradus_tensor::Tensor::linalg_lstsq).
     pub fn linalg_lstsq(&self, b: &Var, rcond: Option<f64>) -> Result<(Var, Var, Tensor, Tensor)> {
         let found = self.value().linalg_lstsq(b.value(), rcond)?;
         if !self.is_tracked() && !b.is_tracked() {

@@ -11,6 +11,9 @@ impl Var {
     /// Q with orthonormal columns and upper-triangular R, Q R = A (…, M, N). `mode`: "reduced", "complete" or "r". The gradient
     /// is an error for "r", which has no Q to compute it with, and for "complete" with M > N, where Q is arbitrary; it needs
     /// the first min(M, N) columns to be independent.
+    ///
+    /// Gradient: `(dQ + Q sym(triu(dR Rᵀ − Qᵀ dQ))) R⁻ᵀ` for M ≥ N. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_qr`](gradus_tensor::Tensor::linalg_qr).
     pub fn linalg_qr(&self, mode: &str) -> Result<(Var, Var)> {
         let op = "linalg_qr";
         let a = wide(op, self)?;

@@ -8,6 +8,9 @@ use crate::var::Var;
 
 impl Var {
     /// The inverse of square matrices.
+    ///
+    /// Gradient: `−A⁻ᵀ dy A⁻ᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_inv`](gradus_tensor::Tensor::linalg_inv).
     pub fn linalg_inv(&self) -> Result<Var> {
         in_f64("linalg_inv", self, |a| {
             let y = a.value().linalg_inv()?;
@@ -22,6 +25,9 @@ impl Var {
     }
 
     /// X with A X = B (X A = B where not `left`): A (…, N, N), B (…, N, M) or a vector (…, N).
+    ///
+    /// Gradient: `dB = A⁻ᵀ dX` and `dA = −dB Xᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_solve`](gradus_tensor::Tensor::linalg_solve).
     ///
     /// ```
     /// # use gradus_autograd::Var;
@@ -70,6 +76,9 @@ impl Var {
 
     /// X with A X = B (or X A = B), A triangular: its other triangle is not read and has no gradient, nor its diagonal with
     /// `unitriangular`.
+    ///
+    /// Gradient: `dB = A⁻ᵀ dX` and the triangle of `−dB Xᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_solve_triangular`](gradus_tensor::Tensor::linalg_solve_triangular).
     pub fn linalg_solve_triangular(
         &self,
         b: &Var,

@@ -10,6 +10,9 @@ impl Var {
     /// are distinct (and not 0 if M ≠ N), means something only if their signs do not matter, and leaves out the columns that
     /// `full_matrices` adds.
     ///
+    /// Gradient: `U (…/E + diag(dS)) Vᵀ` with `Eᵢⱼ = Sⱼ² − Sᵢ²`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_svd`](gradus_tensor::Tensor::linalg_svd).
+    ///
     /// ```
     /// # use gradus_autograd::Var;
     /// # use gradus_tensor::Tensor;
@@ -44,6 +47,9 @@ impl Var {
     }
 
     /// The singular values of [`Var::linalg_svd`], descending.
+    ///
+    /// Gradient: `U diag(dS) Vᵀ`. Shapes, dtypes and errors are
+    /// those of [`Tensor::linalg_svdvals`](gradus_tensor::Tensor::linalg_svdvals).
     pub fn linalg_svdvals(&self) -> Result<Var> {
         if self.is_tracked() {
             return Ok(self
