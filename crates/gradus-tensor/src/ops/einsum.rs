@@ -283,7 +283,7 @@ fn letters(equation: &str, part: &str) -> Result<(Vec<Label>, Option<usize>)> {
     Ok((labels, dots))
 }
 
-/// `torch.einsum` of anything with an [`Algebra`]; see [`Tensor::einsum`].
+/// As [`Tensor::einsum`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// The equation cannot be read, or does not fit the operands.
@@ -372,7 +372,7 @@ impl From<(Vec<isize>, Vec<isize>)> for TensordotDims {
     }
 }
 
-/// `torch.tensordot` of anything with an [`Algebra`]; see [`Tensor::tensordot`].
+/// As [`Tensor::tensordot`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// There are no such dimensions, or their sizes differ and none is 1.

@@ -8,7 +8,7 @@ use crate::scalar::Scalar;
 use crate::shape::{Shape, resolve_dim};
 use crate::tensor::Tensor;
 
-/// `torch.kron` of anything with an [`Algebra`]; see [`Tensor::kron`].
+/// As [`Tensor::kron`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// The result does not fit in memory, or dtypes do not promote.
@@ -34,7 +34,7 @@ pub fn kron<T: Algebra>(a: &T, b: &T) -> Result<T> {
         .reshape(&shape)
 }
 
-/// `torch.linalg.vecdot` of anything with an [`Algebra`]; see [`Tensor::linalg_vecdot`].
+/// As [`Tensor::linalg_vecdot`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// The shapes do not broadcast, or there is no such dimension.

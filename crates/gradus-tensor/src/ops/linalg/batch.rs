@@ -17,7 +17,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub fn new(op: &'static str, x: &Tensor) -> Result<Batch> {
+    pub(super) fn new(op: &'static str, x: &Tensor) -> Result<Batch> {
         if !x.dtype().is_float() {
             return Err(Error::dtype(
                 op,
@@ -50,7 +50,7 @@ impl Batch {
     }
 
     /// Square ones.
-    pub fn square(op: &'static str, x: &Tensor) -> Result<Batch> {
+    pub(super) fn square(op: &'static str, x: &Tensor) -> Result<Batch> {
         let b = Batch::new(op, x)?;
         if b.rows == b.cols {
             return Ok(b);
@@ -67,7 +67,7 @@ impl Batch {
     }
 
     /// Square matrices `a` (.., N, N) and right sides `b` (.., N, M) of as many, leading dimensions broadcast.
-    pub fn system(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(Batch, Batch)> {
+    pub(super) fn system(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(Batch, Batch)> {
         let wrong =
             |why: String| Error::shape(op, format!("{} and {}: {why}", a.shape(), b.shape()));
         if a.dtype() != b.dtype() {
@@ -102,41 +102,41 @@ impl Batch {
     }
 
     /// How many there are; 0 if they have no elements.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.data.len() / (self.rows * self.cols).max(1)
     }
 
-    pub fn get(&self, i: usize) -> &[f64] {
+    pub(super) fn get(&self, i: usize) -> &[f64] {
         let size = self.rows * self.cols;
         &self.data[i * size..][..size]
     }
 
     /// All of them; none if they have no elements.
-    pub fn matrices(&self) -> impl Iterator<Item = &[f64]> {
+    pub(super) fn matrices(&self) -> impl Iterator<Item = &[f64]> {
         self.data.chunks_exact((self.rows * self.cols).max(1))
     }
 
     /// A result: `tail` sizes after the leading ones, in the batch's dtype.
-    pub fn result(&self, data: Vec<f64>, tail: &[usize]) -> Result<Tensor> {
+    pub(super) fn result(&self, data: Vec<f64>, tail: &[usize]) -> Result<Tensor> {
         Tensor::from_vec(data, self.shape(tail))?.to_dtype(self.dtype)
     }
 
     /// Leading sizes, then `tail`.
-    pub fn shape(&self, tail: &[usize]) -> Shape {
+    pub(super) fn shape(&self, tail: &[usize]) -> Shape {
         Shape::from(self.lead.iter().chain(tail).copied().collect::<Vec<_>>())
     }
 
     /// Identity matrices for each, without a copy for each.
-    pub fn eye(&self, n: usize) -> Result<Tensor> {
+    pub(super) fn eye(&self, n: usize) -> Result<Tensor> {
         Tensor::eye(n, self.dtype)?.broadcast_to(self.shape(&[n, n]))
     }
 
-    pub fn dtype(&self) -> DType {
+    pub(super) fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// Room for `n` numbers for each matrix.
-    pub fn room(&self, n: usize) -> Result<Vec<f64>> {
+    pub(super) fn room(&self, n: usize) -> Result<Vec<f64>> {
         let all = n.saturating_mul(self.count());
         let mut room = try_vec(self.op, 0.0, all)?;
         room.clear();
@@ -144,12 +144,12 @@ impl Batch {
     }
 
     /// Room for one matrix of zeros.
-    pub fn zeros(&self, rows: usize, cols: usize) -> Result<Vec<f64>> {
+    pub(super) fn zeros(&self, rows: usize, cols: usize) -> Result<Vec<f64>> {
         try_vec(self.op, 0.0, rows.saturating_mul(cols))
     }
 
     /// What is wrong with matrix `i`.
-    pub fn error(&self, i: usize, why: impl std::fmt::Display) -> Error {
+    pub(super) fn error(&self, i: usize, why: impl std::fmt::Display) -> Error {
         let (rows, cols) = (self.rows, self.cols);
         let which = if self.lead.is_empty() {
             format!("the {rows} x {cols} matrix")
@@ -166,7 +166,7 @@ impl Batch {
     }
 
     /// An error if a matrix holds NaN or an infinity: iterations would not end well.
-    pub fn expect_finite(&self) -> Result<()> {
+    pub(super) fn expect_finite(&self) -> Result<()> {
         let bad = self
             .matrices()
             .position(|a| a.iter().any(|x| !x.is_finite()));

@@ -19,6 +19,13 @@ pub struct RankTolerance {
 
 impl RankTolerance {
     /// Only an absolute limit.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, RankTolerance, Tensor};
+    /// let one = Tensor::eye(2, DType::F32)?;
+    /// assert_eq!(one.linalg_matrix_rank(RankTolerance::atol(1.5), false)?.item::<i64>()?, 0);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     #[must_use]
     pub fn atol(limit: f64) -> Self {
         RankTolerance {
@@ -28,6 +35,13 @@ impl RankTolerance {
     }
 
     /// Only a relative limit.
+    ///
+    /// ```
+    /// # use gradus_tensor::{RankTolerance, Tensor};
+    /// let a = Tensor::from_slice(&[9f32, 0., 0., 1.], [2, 2])?;
+    /// assert_eq!(a.linalg_matrix_rank(RankTolerance::rtol(0.5), false)?.item::<i64>()?, 1);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     #[must_use]
     pub fn rtol(limit: f64) -> Self {
         RankTolerance {
@@ -37,6 +51,13 @@ impl RankTolerance {
     }
 
     /// The same with `rtol` set to what it is for matrices of this type and size when it is not given.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, RankTolerance};
+    /// let rtol = RankTolerance::default().resolved(DType::F64, 3, 2)?.rtol.unwrap();
+    /// assert_eq!(rtol.item::<f64>()?, 3.0 * f64::EPSILON);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `atol` is not of numbers.

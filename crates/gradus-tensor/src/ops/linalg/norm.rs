@@ -50,7 +50,7 @@ impl FromStr for NormOrd {
     }
 }
 
-/// `torch.linalg.matrix_norm` of anything with an [`Algebra`]; see [`Tensor::linalg_matrix_norm`].
+/// As [`Tensor::linalg_matrix_norm`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// As the method's.
@@ -131,7 +131,7 @@ pub fn matrix_norm<T: Algebra>(x: &T, ord: NormOrd, dims: [isize; 2], keepdim: b
     y.reshape(&out)
 }
 
-/// `torch.linalg.cond` of anything with an [`Algebra`]; see [`Tensor::linalg_cond`].
+/// As [`Tensor::linalg_cond`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// As the method's.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::algebra::Algebra;
 use crate::tensor::Tensor;
 
-/// `torch.linalg.matrix_power` of anything with an [`Algebra`]; see [`Tensor::linalg_matrix_power`].
+/// As [`Tensor::linalg_matrix_power`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// As the method's.
@@ -41,7 +41,7 @@ pub fn matrix_power<T: Algebra>(x: &T, n: i64) -> Result<T> {
 /// Longer chains are multiplied from the left: looking for the best order is cubic in their length.
 const CHAIN: usize = 128;
 
-/// `torch.linalg.multi_dot` of anything with an [`Algebra`]; see [`Tensor::linalg_multi_dot`].
+/// As [`Tensor::linalg_multi_dot`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// As the method's.
@@ -127,7 +127,7 @@ fn chain<T: Algebra>(factors: &[&T], split: &[Vec<usize>], i: usize, j: usize) -
     chain(factors, split, i, k)?.matmul(&chain(factors, split, k + 1, j)?)
 }
 
-/// `torch.linalg.vander` of anything with an [`Algebra`]; see [`Tensor::linalg_vander`].
+/// As [`Tensor::linalg_vander`], of anything with an [`Algebra`].
 ///
 /// # Errors
 /// As the method's.

@@ -15,7 +15,7 @@ pub(super) struct Qr {
 }
 
 impl Qr {
-    pub fn new(a: &[f64], m: usize, n: usize) -> Qr {
+    pub(super) fn new(a: &[f64], m: usize, n: usize) -> Qr {
         let (mut r, unit) = scaled(a);
         let k = n.min(m);
         let (mut vs, mut tau) = (vec![0.0; k * m], vec![0.0; k]);
@@ -43,7 +43,7 @@ impl Qr {
     }
 
     /// Q·X in place, X m x `cols`.
-    pub fn apply(&self, x: &mut [f64], cols: usize) {
+    pub(super) fn apply(&self, x: &mut [f64], cols: usize) {
         let mut t = vec![0.0; cols];
         for (i, &tau) in self.tau.iter().enumerate().rev() {
             let v = &self.v[i * self.m..][i..self.m];
