@@ -105,7 +105,8 @@ impl Rule for NAdamOptions {
         let t = state.step as f64;
         let mu_at = |t: f64| self.betas.0 * (1.0 - 0.5 * 0.96_f64.powf(t * self.momentum_decay));
         let (mu, mu_next) = (mu_at(t), mu_at(t + 1.0));
-        let product = single(state.numbers.first().copied().unwrap_or(1.0) * mu);
+        // PyTorch keeps this product in f32.
+        let product = single(state.numbers.first().copied().unwrap_or(1.0) * single(mu));
         state.numbers = vec![product];
         let step = Step {
             options: self,
