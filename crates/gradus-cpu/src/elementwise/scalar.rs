@@ -321,9 +321,8 @@ pub fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::LogAddExp2 => log_add(a, b, f64::exp2, |x| x.ln_1p() / LN_2),
         BinaryOp::Copysign => a.copysign(b),
         BinaryOp::Heaviside => {
-            if a.is_nan() {
-                a
-            } else if a == 0.0 {
+            // 0 of NaN, as PyTorch.
+            if a == 0.0 {
                 b
             } else {
                 f64::from(u8::from(a > 0.0))

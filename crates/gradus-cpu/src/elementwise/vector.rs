@@ -322,10 +322,11 @@ impl<T: Float> Kernel for Binary<T> {
                 });
             }
             BinaryOp::Copysign => self.map(isa, FloatVec::copysign),
-            BinaryOp::Heaviside => map!(self, isa, |a, b| {
-                let y = choose::<S, T>(a.gt(zero), one, choose::<S, T>(a.lt(zero), zero, a));
-                choose::<S, T>(a.eq(zero), b, y)
-            }),
+            BinaryOp::Heaviside => map!(self, isa, |a, b| choose::<S, T>(
+                a.eq(zero),
+                b,
+                choose::<S, T>(a.gt(zero), one, zero)
+            )),
             BinaryOp::TanhBackward => map!(self, isa, |a, b| a * b.neg_mul_add(b, one)),
             BinaryOp::SigmoidBackward => map!(self, isa, |a, b| a * b * (one - b)),
             BinaryOp::ReluBackward => map!(self, isa, |a, b| choose::<S, T>(b.le(zero), zero, a)),

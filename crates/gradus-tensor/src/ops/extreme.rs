@@ -4,9 +4,23 @@
 use gradus_cpu::reduce;
 
 use super::reduce::{pair, plan, plan_one};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shape::Dims;
 use crate::tensor::Tensor;
+
+/// What has no identity cannot be taken over a dimension of size 0, not even where the result is empty too.
+fn need_elements(op: &'static str, x: &Tensor, axes: &[usize]) -> Result<()> {
+    match axes.iter().find(|&&d| x.dims().get(d) == Some(&0)) {
+        None => Ok(()),
+        Some(d) => Err(Error::shape(
+            op,
+            format!(
+                "shape {}: dimension {d} is empty, there is nothing to choose from",
+                x.shape()
+            ),
+        )),
+    }
+}
 
 impl Tensor {
     /// The largest over `dims`; NaN wins.
@@ -22,6 +36,7 @@ impl Tensor {
     /// A dimension does not exist or repeats, or there is nothing to choose from.
     pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
         let (axes, shape) = plan("amax", self, &dims.into(), keepdim)?;
+        need_elements("amax", self, &axes)?;
         let out = dispatch!(self.dtype(), T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(x, &axes, y)?))
@@ -42,6 +57,7 @@ impl Tensor {
     /// As [`Tensor::amax`].
     pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
         let (axes, shape) = plan("amin", self, &dims.into(), keepdim)?;
+        need_elements("amin", self, &axes)?;
         let out = dispatch!(self.dtype(), T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(x, &axes, y)?))
@@ -87,6 +103,7 @@ impl Tensor {
     /// There is no such dimension, or it is empty.
     pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let (x, d, shape) = plan_one("max", self, dim, keepdim)?;
+        need_elements("max", &x, &[d])?;
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("max", &shape, |values, indices| Ok(reduce::max_with_index(v, d, values, indices)?))
@@ -107,6 +124,7 @@ impl Tensor {
     /// As [`Tensor::max`].
     pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let (x, d, shape) = plan_one("min", self, dim, keepdim)?;
+        need_elements("min", &x, &[d])?;
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("min", &shape, |values, indices| Ok(reduce::min_with_index(v, d, values, indices)?))
@@ -154,6 +172,7 @@ impl Tensor {
         let (x, axis, shape) = match dim {
             Some(dim) => {
                 let (x, d, shape) = plan_one(op, self, dim, keepdim)?;
+                need_elements(op, &x, &[d])?;
                 (x, Some(d), shape)
             }
             None => (self.clone(), None, plan(op, self, &Dims::All, keepdim)?.1),

@@ -75,7 +75,10 @@ impl Tensor {
         if dtype.is_float() {
             return apply(TernaryOp::Addcmul(value.to_f64()), self, b, c);
         }
-        self.add_scaled(&b.mul(c).map_err(|e| e.in_op("addcmul"))?, value)
+        // In the common dtype: the product of two narrow ones must not wrap on the way.
+        let product = b.to_dtype(dtype)?.mul(&c.to_dtype(dtype)?);
+        product
+            .and_then(|product| self.add_scaled(&product, value))
             .map_err(|e| e.in_op("addcmul"))
     }
 

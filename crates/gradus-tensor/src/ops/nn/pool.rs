@@ -34,6 +34,20 @@ fn check<const D: usize>(op: &'static str, x: &Tensor) -> Result<DType> {
     same_float(op, &[("the input", x)])
 }
 
+/// As `check`, of an input that windows slide over: only its batch may be empty.
+fn check_windows<const D: usize>(op: &'static str, x: &Tensor) -> Result<DType> {
+    let dtype = check::<D>(op, x)?;
+    if x.dims()[x.rank() - D - 1..].contains(&0) {
+        let message = format!(
+            "the input {} is empty; only the batch, the first of {} dimensions, may have size 0",
+            x.shape(),
+            D + 2
+        );
+        return Err(Error::shape(op, message));
+    }
+    Ok(dtype)
+}
+
 impl Tensor {
     /// The largest element of each window: `(B, C, ..) -> (B, C, ..)`.
     ///
@@ -49,7 +63,7 @@ impl Tensor {
     /// The rank does not fit, a size or step is 0, the padding is more than half the kernel, or no window fits.
     pub fn max_pool<const D: usize>(&self, params: &MaxPoolParams<D>) -> Result<Tensor> {
         let op = "max_pool";
-        let dtype = check::<D>(op, self)?;
+        let dtype = check_windows::<D>(op, self)?;
         if is_half(dtype) {
             return wide(self)?.max_pool(params)?.to_dtype(dtype);
         }
@@ -79,7 +93,7 @@ impl Tensor {
         params: &MaxPoolParams<D>,
     ) -> Result<(Tensor, Tensor)> {
         let op = "max_pool";
-        let dtype = check::<D>(op, self)?;
+        let dtype = check_windows::<D>(op, self)?;
         if is_half(dtype) {
             let (y, indices) = wide(self)?.max_pool_with_indices(params)?;
             return Ok((y.to_dtype(dtype)?, indices));
@@ -152,7 +166,7 @@ impl Tensor {
     /// As [`Tensor::max_pool`], or the divisor is 0.
     pub fn avg_pool<const D: usize>(&self, params: &AvgPoolParams<D>) -> Result<Tensor> {
         let op = "avg_pool";
-        let dtype = check::<D>(op, self)?;
+        let dtype = check_windows::<D>(op, self)?;
         if is_half(dtype) {
             return wide(self)?.avg_pool(params)?.to_dtype(dtype);
         }
