@@ -10,6 +10,8 @@ use crate::var::Var;
 pub struct Attention {
     /// Broadcast to (…, T, S): bool, true where attention is allowed; or a float that is added to the scores.
     pub mask: Option<Tensor>,
+    /// Broadcast to (…, T, S) and added to the scores, with a gradient: a learned position bias. Not together with `mask`.
+    pub bias: Option<Var>,
     /// Probability of dropping a weight (0).
     pub dropout_p: f64,
     /// Position t attends to positions up to t only (false).
@@ -34,7 +36,7 @@ pub struct Attention {
 /// ```
 ///
 /// # Errors
-/// If the shapes do not fit, or both a mask and `is_causal` are given.
+/// If the shapes do not fit, or more than one of a mask, a bias and `is_causal` is given.
 pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
     const OP: &str = "scaled_dot_product_attention";
     if q.rank() < 2
@@ -51,8 +53,14 @@ pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attenti
         );
         return Err(Error::shape(OP, message));
     }
-    if options.mask.is_some() && options.is_causal {
-        return Err(Error::value(OP, "give a mask or is_causal, not both"));
+    let masks = [
+        options.mask.is_some(),
+        options.bias.is_some(),
+        options.is_causal,
+    ];
+    if masks.iter().filter(|given| **given).count() > 1 {
+        let message = "give one of a mask, a bias and is_causal, not several";
+        return Err(Error::value(OP, message));
     }
     let (t, s, e) = (q.dim(-2)?, k.dim(-2)?, q.dim(-1)?);
     let (k, v) = if options.enable_gqa {
@@ -75,6 +83,9 @@ pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attenti
     } else {
         None
     };
+    if let Some(bias) = &options.bias {
+        scores = scores.add(bias)?;
+    }
     let mut nothing = None;
     match causal.as_ref().or(options.mask.as_ref()) {
         Some(mask) if mask.dtype() == DType::Bool => {

@@ -230,7 +230,7 @@ pub fn multi_margin_loss(
             ),
         ));
     }
-    let single = x.rank() == 1;
+    let (single, scalar) = (x.rank() == 1, target.rank() == 0);
     let x = if single { x.unsqueeze(0)? } else { x.clone() };
     let classes = x.dims()[1];
     let target = target.to_dtype(DType::I64)?.reshape([-1, 1])?; // (B, 1)
@@ -253,6 +253,6 @@ pub fn multi_margin_loss(
         .masked_fill(&numbers.eq(&target)?, 0)?
         .sum(1, false)?
         .div_scalar(classes as f64)?; // (B)
-    let losses = if single { losses.squeeze(0)? } else { losses };
+    let losses = if scalar { losses.squeeze(0)? } else { losses }; // one loss has the target's rank
     reduction.apply(&losses)
 }

@@ -235,14 +235,17 @@ impl Var {
             .record(y, |ctx, dy| {
                 let (x, p) = (ctx.input(0)?, ctx.input(1)?);
                 let dx = ctx.grad(0, || {
-                    // p xᵖ/x loses less than p x^(p − 1), whose exponent is rounded; but not at x = 0.
-                    let zero = x.value().eq_scalar(0)?;
-                    let dx = ctx.output()?.mul(p)?.div(&x.masked_fill(&zero, 1)?)?;
-                    let at_zero = x
-                        .masked_fill(&zero.logical_not()?, 1)?
+                    // p xᵖ/x loses less than p x^(p − 1), whose exponent is rounded; but not where xᵖ is 0 or not finite.
+                    let y = ctx.output()?;
+                    let edge = y.value().isfinite()?.logical_not()?;
+                    let edge = edge.logical_or(&y.value().eq_scalar(0)?)?;
+                    let inside = y.masked_fill(&edge, 0)?;
+                    let dx = inside.mul(p)?.div(&x.masked_fill(&edge, 1)?)?;
+                    let at_edge = x
+                        .masked_fill(&edge.logical_not()?, 1)?
                         .pow(&p.sub_scalar(1)?)?
                         .mul(p)?;
-                    let dx = Var::where_(&zero, &at_zero, &dx)?;
+                    let dx = Var::where_(&edge, &at_edge, &dx)?;
                     dx.masked_fill(&p.value().eq_scalar(0)?, 0)?
                         .mul(&dy)?
                         .sum_to(ctx.shape(0))

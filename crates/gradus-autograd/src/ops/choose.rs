@@ -48,7 +48,7 @@ impl Var {
             })
     }
 
-    /// The larger of two, the other one if one is NaN. At a tie the gradient is `self`'s.
+    /// The larger of two, the other one if one is NaN. At a tie each has half the gradient.
     ///
     /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::fmax`](gradus_tensor::Tensor::fmax).
@@ -61,7 +61,7 @@ impl Var {
         chosen("fmax", self, other, y, mine)
     }
 
-    /// The smaller of two, the other one if one is NaN. At a tie the gradient is `self`'s.
+    /// The smaller of two, the other one if one is NaN. At a tie each has half the gradient.
     ///
     /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::fmin`](gradus_tensor::Tensor::fmin).
@@ -74,7 +74,8 @@ impl Var {
         chosen("fmin", self, other, y, mine)
     }
 
-    /// Limited to `min..=max` element by element; either may be absent. At a bound the gradient passes to `self`.
+    /// Limited to `min..=max` element by element; either may be absent. At a bound each has half the gradient; where both bounds
+    /// are the same number the gradient passes to `self`.
     ///
     /// Gradient: `dy` to whichever of value and bounds was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::clamp_tensor`](gradus_tensor::Tensor::clamp_tensor).
@@ -101,6 +102,19 @@ impl Var {
             let below = min.map(|min| x.lt(min)).transpose()?;
             let above = max.map(|max| x.gt(max)).transpose()?;
             let crossed = min.zip(max).map(|(min, max)| min.gt(max)).transpose()?;
+            // On exactly one of the bounds, it and x have half the gradient each.
+            let on = |bound: Option<&Tensor>| bound.map(|b| x.eq(b)).transpose();
+            let (on_min, on_max) = (on(min)?, on(max)?);
+            let tie = match (&on_min, &on_max) {
+                (Some(low), Some(high)) => low.logical_xor(high)?,
+                (Some(one), None) | (None, Some(one)) => one.clone(),
+                (None, None) => return Ok(vec![Some(dy)]),
+            };
+            let dy = halve_at(&dy, &tie)?;
+            let tied = |on: &Option<Tensor>, mask: Tensor| match on {
+                Some(on) => mask.logical_or(&on.logical_and(&tie)?),
+                None => Ok(mask),
+            };
             let both = |a: &Tensor, b: Option<&Tensor>| {
                 b.map_or_else(|| Ok(a.clone()), |b| a.logical_or(b))
             };
@@ -121,18 +135,20 @@ impl Var {
                     let free = crossed
                         .as_ref()
                         .map_or_else(|| below.ones_like(), Tensor::logical_not)?;
-                    only(&below.logical_and(&free)?, 1)
+                    only(&tied(&on_min, below.logical_and(&free)?)?, 1)
                 })?);
             }
             if let Some(above) = &above {
                 let i = 1 + usize::from(has_min);
-                grads.push(ctx.grad(i, || only(&both(above, crossed.as_ref())?, i))?);
+                grads.push(ctx.grad(i, || {
+                    only(&tied(&on_max, both(above, crossed.as_ref())?)?, i)
+                })?);
             }
             Ok(grads)
         })
     }
 
-    /// Limited to `min..=max`; either may be absent. At a bound the gradient passes.
+    /// Limited to `min..=max`; either may be absent. At a bound the gradient passes; NaN has none.
     ///
     /// Gradient: `dy` between the bounds, 0 beyond them. Shapes, dtypes and errors are those of
     /// [`Tensor::clamp`](gradus_tensor::Tensor::clamp).
@@ -145,10 +161,10 @@ impl Var {
                 let x = ctx.input(0)?.value();
                 let mut dx = dy;
                 if let Some(min) = min {
-                    dx = dx.masked_fill_(&x.lt_scalar(min)?, 0)?;
+                    dx = dx.masked_fill_(&x.ge_scalar(min)?.logical_not()?, 0)?;
                 }
                 if let Some(max) = max {
-                    dx = dx.masked_fill_(&x.gt_scalar(max)?, 0)?;
+                    dx = dx.masked_fill_(&x.le_scalar(max)?.logical_not()?, 0)?;
                 }
                 Ok(dx)
             })
@@ -229,15 +245,21 @@ fn halve_at(dy: &Var, tie: &Tensor) -> Result<Var> {
     Var::where_(tie, &dy.mul_scalar(0.5)?, dy)
 }
 
-/// The rule of an operation that takes `a` where `mine` holds and `b` elsewhere.
+/// The rule of an operation that takes `a` where `mine` holds and `b` elsewhere; where they are equal each has half.
 fn chosen(op: &'static str, a: &Var, b: &Var, y: Tensor, mine: Tensor) -> Result<Var> {
+    let tie = a.value().eq(b.value())?;
     Op::new(op).inputs(&[a, b]).record(y, move |ctx, dy| {
+        let dy = halve_at(&dy, &tie)?;
         Ok([
             ctx.grad(0, || {
                 dy.masked_fill(&mine.logical_not()?, 0)?
                     .sum_to(ctx.shape(0))
             })?,
-            ctx.grad(1, || dy.masked_fill(&mine, 0)?.sum_to(ctx.shape(1)))?,
+            ctx.grad(1, || {
+                let theirs = mine.logical_not()?.logical_or(&tie)?;
+                dy.masked_fill(&theirs.logical_not()?, 0)?
+                    .sum_to(ctx.shape(1))
+            })?,
         ])
     })
 }

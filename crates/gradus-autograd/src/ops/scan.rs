@@ -123,6 +123,11 @@ impl Var {
         if n < 0 {
             return Err(Error::value("diff", format!("n {n} must not be negative")));
         }
+        if n == 0 {
+            // PyTorch then joins nothing either.
+            self.value().diff(0, dim, None, None)?;
+            return Ok(self.clone());
+        }
         let parts: Vec<&Var> = prepend.into_iter().chain([self]).chain(append).collect();
         let mut x = if parts.len() == 1 {
             self.clone()

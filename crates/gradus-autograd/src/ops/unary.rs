@@ -293,12 +293,13 @@ impl Var {
             .record(y, move |ctx, dy| {
                 let x = ctx.input(0)?;
                 let dx = dy.div(&x.rsub_scalar(1)?.mul(x)?)?;
-                let Some(eps) = eps else { return Ok(dx) };
+                // Without eps the value beyond 0..=1 is NaN, and so is the gradient.
+                let (low, fill) = eps.map_or((0.0, f64::NAN), |eps| (eps, 0.0));
                 let outside = x
                     .value()
-                    .lt_scalar(eps)?
-                    .logical_or(&x.value().gt_scalar(1.0 - eps)?)?;
-                dx.masked_fill(&outside, 0)
+                    .lt_scalar(low)?
+                    .logical_or(&x.value().gt_scalar(1.0 - low)?)?;
+                dx.masked_fill(&outside, fill)
             })
     }
 
@@ -313,9 +314,26 @@ impl Var {
             .saves(0)
             .record(y, |ctx, dy| {
                 let x = ctx.input(0)?;
-                let px = x.mul_scalar(PI)?;
-                let slope = px.mul(&px.cos()?)?.sub(&px.sin()?)?.div(&px.mul(x)?)?;
-                slope.masked_fill(&x.value().eq_scalar(0)?, 0)?.mul(&dy)
+                let t = x.mul_scalar(PI)?;
+                // (t cos t − sin t)/t² cancels near 0; there it is Σ (−1)ᵏ 2k t²ᵏ⁻¹/(2k + 1)!.
+                let near = t.value().abs()?.lt_scalar(1)?;
+                let far = t.masked_fill(&near, 1)?;
+                let far = far
+                    .mul(&far.cos()?)?
+                    .sub(&far.sin()?)?
+                    .div(&far.square()?)?;
+                let small = t.masked_fill(&near.logical_not()?, 0)?;
+                let square = small.square()?;
+                let mut series = square.zeros_like()?;
+                for k in (1..=8).rev() {
+                    let factorial: f64 = (1..=2 * k + 1).map(f64::from).product();
+                    let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+                    series = series
+                        .mul(&square)?
+                        .add_scalar(sign * f64::from(2 * k) / factorial)?;
+                }
+                let slope = Var::where_(&near, &series.mul(&small)?, &far)?;
+                slope.mul_scalar(PI)?.mul(&dy)
             })
     }
 

@@ -142,6 +142,17 @@ fn layers() -> Vec<Case> {
                 f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
             },
         ),
+        case(
+            "scaled_dot_product_attention",
+            &[&[2, 3, 2], &[2, 4, 2], &[2, 4, 3], &[3, 4]],
+            |v| {
+                let options = Attention {
+                    bias: Some(v[3].clone()),
+                    ..Attention::default()
+                };
+                f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
+            },
+        ),
         case("cosine_similarity", &[&[2, 3], &[1, 3]], |v| {
             f::cosine_similarity(&v[0], &v[1], 1, 1e-8)
         }),
