@@ -143,7 +143,10 @@ impl Args {
 
     /// Is one number given here (and not a list)?
     pub fn is_number(&self, at: usize, name: &str) -> bool {
-        matches!(self.get(at, name), Some(Arg::Json(Value::Number(_))))
+        matches!(
+            self.get(at, name),
+            Some(Arg::Json(Value::Number(_) | Value::Bool(_)))
+        )
     }
 
     /// Is a string given here?
@@ -342,6 +345,7 @@ pub fn as_f64(value: &Value) -> Ran<f64> {
     };
     value
         .as_f64()
+        .or_else(|| value.as_bool().map(|b| f64::from(u8::from(b))))
         .or_else(named)
         .map_or_else(|| not_applicable(&format!("{value} is not a number")), Ok)
 }

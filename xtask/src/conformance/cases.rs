@@ -7,7 +7,7 @@ use gradus_autograd::{Var, grad};
 use gradus_tensor::{DType, Tensor};
 use serde_json::Value;
 
-use super::args::{Arg, Args, Refusal};
+use super::args::{Arg, Args, Ran, Refusal};
 use super::compare::{Tolerance, compare};
 use super::layouts::Arrangement;
 use super::manifest::{Case, Manifest, Vectors, tensor};
@@ -31,7 +31,7 @@ pub fn run(
     for case in manifest.cases.iter().filter(|c| only(&c.op)) {
         let verdict = match registry.get(&case.op) {
             None => Verdict::Unsupported("not registered".into()),
-            Some(entry) => judge(case, entry, &tensors, many_terms)?,
+            Some(entry) => judge(case, entry, &tensors, many_terms),
         };
         if verdict == Verdict::Passed {
             report.checked(&case.op, case.grads.len(), case.error.is_some());
@@ -41,12 +41,7 @@ pub fn run(
     Ok(report)
 }
 
-fn judge(
-    case: &Case,
-    entry: &Entry,
-    tensors: &Tensors,
-    many_terms: bool,
-) -> Result<Verdict, String> {
+fn judge(case: &Case, entry: &Entry, tensors: &Tensors, many_terms: bool) -> Verdict {
     for arrangement in Arrangement::ALL {
         // An error case says itself which dtypes it has.
         let precisions: &[DType] = if case.error.is_some() {
@@ -61,8 +56,8 @@ fn judge(
                 arrangement,
                 precision,
             };
-            let args = call.args()?;
             let outcome = quietly(|| {
+                let args = call.args()?;
                 let run = (entry.run)(&args);
                 match (run, args.ignored()) {
                     (Ok(_), Some(ignored)) if case.error.is_none() => {
@@ -82,25 +77,25 @@ fn judge(
             });
             let at = format!("{arrangement:?} {precision}");
             match (outcome, &case.error) {
-                (Err(panic), _) => return Ok(Verdict::Failed(format!("{at}: panicked: {panic}"))),
-                (Ok(Err(Refusal::Unsupported(why))), _) => return Ok(Verdict::Unsupported(why)),
+                (Err(panic), _) => return Verdict::Failed(format!("{at}: panicked: {panic}")),
+                (Ok(Err(Refusal::Unsupported(why))), _) => return Verdict::Unsupported(why),
                 (Ok(Err(Refusal::NotApplicable(why))), _) => {
-                    return Ok(Verdict::NotApplicable(why));
+                    return Verdict::NotApplicable(why);
                 }
                 (Ok(Err(Refusal::Failed(_))), Some(_)) | (Ok(Ok(Ok(()))), None) => {}
                 (Ok(Err(Refusal::Failed(e))), None) => {
-                    return Ok(Verdict::Failed(format!("{at}: {e}")));
+                    return Verdict::Failed(format!("{at}: {e}"));
                 }
                 (Ok(Ok(_)), Some(error)) => {
-                    return Ok(Verdict::Failed(format!(
+                    return Verdict::Failed(format!(
                         "{at}: accepted, but PyTorch refuses: {error}"
-                    )));
+                    ));
                 }
-                (Ok(Ok(Err(why))), None) => return Ok(Verdict::Failed(format!("{at}: {why}"))),
+                (Ok(Ok(Err(why))), None) => return Verdict::Failed(format!("{at}: {why}")),
             }
         }
     }
-    Ok(Verdict::Passed)
+    Verdict::Passed
 }
 
 /// Runs `f`; a panic becomes its message.
@@ -125,45 +120,39 @@ impl Call<'_> {
         tensor(self.tensors, &format!("{}.{slot}", self.case.id))
     }
 
-    fn args(&self) -> Result<Args, String> {
+    fn args(&self) -> Ran<Args> {
         let positional = self
             .case
             .args
             .iter()
             .map(|a| self.arg(a))
-            .collect::<Result<_, _>>()?;
+            .collect::<Ran<_>>()?;
         let keywords = self
             .case
             .kwargs
             .iter()
             .map(|(k, v)| Ok((k.clone(), self.arg(v)?)));
-        Ok(Args::new(
-            positional,
-            keywords.collect::<Result<_, String>>()?,
-        ))
+        Ok(Args::new(positional, keywords.collect::<Ran<_>>()?))
     }
 
-    fn arg(&self, arg: &Value) -> Result<Arg, String> {
+    fn arg(&self, arg: &Value) -> Ran<Arg> {
         if let Some(list) = arg.get("list").and_then(Value::as_array) {
             return Ok(Arg::List(
-                list.iter().map(|a| self.arg(a)).collect::<Result<_, _>>()?,
+                list.iter().map(|a| self.arg(a)).collect::<Ran<_>>()?,
             ));
         }
         let Some(slot) = arg.get("t").and_then(Value::as_str) else {
             return Ok(Arg::Json(arg.get("v").unwrap_or(arg).clone()));
         };
-        let stored = self.slot(slot)?;
+        let stored = self.slot(slot).map_err(Refusal::Unsupported)?;
         let dtype = match arg.get("dtype").and_then(Value::as_str) {
-            Some(dtype) => dtype.parse::<DType>().map_err(|e| e.to_string())?,
+            Some(dtype) => dtype.parse::<DType>()?,
             None if stored.dtype().is_float() => self.precision,
             None => stored.dtype(),
         };
-        let value = stored
-            .to_dtype(dtype)
-            .and_then(|x| self.arrangement.of(&x))
-            .map_err(|e| e.to_string())?;
+        let value = self.arrangement.of(&stored.to_dtype(dtype)?)?;
         if arg.get("grad") == Some(&Value::Bool(true)) {
-            return Var::leaf(value).map(Arg::Var).map_err(|e| e.to_string());
+            return Ok(Arg::Var(Var::leaf(value)?));
         }
         Ok(Arg::Tensor(value))
     }

@@ -1,14 +1,33 @@
 //! Elementwise ops, by PyTorch's names.
 
 use gradus_autograd::Var;
-use gradus_tensor::Tensor;
+use gradus_tensor::{Result, Tensor};
 
 use super::args::{Args, Ran, unsupported};
 use super::registry::Registry;
 
+/// The second operand; a plain number is a tensor of rank 0 here.
+fn second(a: &Args) -> Ran<Var> {
+    if a.is_number(1, "other") {
+        let number = Tensor::scalar_of(a.scalar(1, "other")?, a.var(0)?.dtype())?;
+        return Ok(Var::from(number));
+    }
+    a.var(1)
+}
+
+/// `f(x, y)`, where `y` may be a number.
+fn with_number(r: &mut Registry, name: &'static str, f: fn(&Var, &Var) -> Result<Var>) {
+    r.op(name, move |a| Ok(f(&a.var(0)?, &second(a)?)?));
+}
+
+/// `f(x, y)` of tensors, where `y` may be a number.
+fn compared(r: &mut Registry, name: &'static str, f: fn(&Tensor, &Tensor) -> Result<Tensor>) {
+    r.op(name, move |a| Ok(f(&a.tensor(0)?, second(a)?.value())?));
+}
+
 /// `div` with its rounding mode, which the three registered names share.
 fn div(a: &Args) -> Ran<Var> {
-    let (x, y) = (a.var(0)?, a.var(1)?);
+    let (x, y) = (a.var(0)?, second(a)?);
     Ok(match a.str(2, "rounding_mode", "")? {
         "" => x.div(&y)?,
         "floor" => x.floor_divide(&y)?,
@@ -25,23 +44,26 @@ pub fn register(r: &mut Registry) {
 
 fn arithmetic(r: &mut Registry) {
     r.op("add", |a| {
-        Ok(a.var(0)?.add_scaled(&a.var(1)?, a.f64(2, "alpha", 1.0)?)?)
+        Ok(a.var(0)?.add_scaled(&second(a)?, a.f64(2, "alpha", 1.0)?)?)
     });
     r.op("sub", |a| {
-        Ok(a.var(0)?.sub_scaled(&a.var(1)?, a.f64(2, "alpha", 1.0)?)?)
+        Ok(a.var(0)?.sub_scaled(&second(a)?, a.f64(2, "alpha", 1.0)?)?)
     });
-    r.binary("mul", Var::mul);
-    r.binary("true_divide", Var::div);
+    with_number(r, "mul", Var::mul);
+    with_number(r, "true_divide", Var::div);
     r.op("div.no_rounding_mode", div);
     r.op("div.floor_rounding", div);
     r.op("div.trunc_rounding", div);
-    r.binary("floor_divide", Var::floor_divide);
-    r.binary("rsub", Var::rsub);
+    with_number(r, "floor_divide", Var::floor_divide);
+    r.op("rsub", |a| match a.f64(2, "alpha", 1.0)? {
+        1.0 => Ok(a.var(0)?.rsub(&second(a)?)?),
+        alpha => Ok(second(a)?.sub_scaled(&a.var(0)?, alpha)?),
+    });
     // The gradient's x^(y - 1) multiplies the rounding of y - 1 by y ln x.
-    r.binary("pow", Var::pow).slack(4.0);
-    r.binary("float_power", Var::float_power);
-    r.binary("fmod", Var::fmod);
-    r.binary("remainder", Var::remainder);
+    r.op("pow", |a| Ok(a.var(0)?.pow(&second(a)?)?)).slack(4.0);
+    with_number(r, "float_power", Var::float_power);
+    with_number(r, "fmod", Var::fmod);
+    with_number(r, "remainder", Var::remainder);
     r.binary("maximum", Var::maximum);
     r.binary("minimum", Var::minimum);
     r.binary("max.binary", Var::maximum);
@@ -50,9 +72,9 @@ fn arithmetic(r: &mut Registry) {
     r.binary("fmin", Var::fmin);
     r.binary("atan2", Var::atan2);
     r.binary("hypot", Var::hypot);
-    r.binary("xlogy", Var::xlogy);
+    with_number(r, "xlogy", Var::xlogy);
     r.binary("logaddexp", Var::logaddexp);
-    r.binary("copysign", Var::copysign);
+    with_number(r, "copysign", Var::copysign);
     r.op("lerp", |a| match a.is_tensor(2, "weight") {
         true => Ok(a.var(0)?.lerp(&a.var(1)?, &a.var(2)?)?),
         false => Ok(a
@@ -141,12 +163,12 @@ fn functions(r: &mut Registry) {
 }
 
 fn comparisons(r: &mut Registry) {
-    r.tensor_binary("eq", Tensor::eq);
-    r.tensor_binary("ne", Tensor::ne);
-    r.tensor_binary("lt", Tensor::lt);
-    r.tensor_binary("le", Tensor::le);
-    r.tensor_binary("gt", Tensor::gt);
-    r.tensor_binary("ge", Tensor::ge);
+    compared(r, "eq", Tensor::eq);
+    compared(r, "ne", Tensor::ne);
+    compared(r, "lt", Tensor::lt);
+    compared(r, "le", Tensor::le);
+    compared(r, "gt", Tensor::gt);
+    compared(r, "ge", Tensor::ge);
     r.tensor_unary("isnan", Tensor::isnan);
     r.tensor_unary("isinf", Tensor::isinf);
     r.tensor_unary("isfinite", Tensor::isfinite);

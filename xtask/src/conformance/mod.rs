@@ -115,9 +115,11 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             .map(|n| n.trim_end_matches(".json").to_string())
             .collect()
     };
-    // Panics are verdicts here; their traces would drown the report.
+    // Panics are verdicts here; their traces would drown the report. Where a panic aborts, its trace is all there is.
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    if cfg!(panic = "unwind") {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     let vectors = Vectors(directory);
     let registry = Registry::all();
     let only = |op: &str| ops.is_empty() || ops.iter().any(|o| o == op);

@@ -4,7 +4,7 @@
 use gradus_autograd::Var;
 use gradus_autograd::functional::{self as f, Attention, BagMode, EmbeddingBag};
 
-use super::args::not_applicable;
+use super::args::{Arg, not_applicable};
 use super::registry::Registry;
 
 pub fn register(r: &mut Registry) {
@@ -97,7 +97,7 @@ fn linear(r: &mut Registry) {
     });
     r.op("nn.functional.embedding_bag", |a| {
         let weight = a.var(0)?;
-        let rows = weight.dims()[0] as i64;
+        let rows = weight.dims().first().map_or(1, |&n| n.max(1)) as i64;
         let options = EmbeddingBag {
             offsets: a.tensor_opt(9, "offsets")?,
             mode: match a.str(9, "mode", "mean")? {
@@ -114,8 +114,11 @@ fn linear(r: &mut Registry) {
         Ok(f::embedding_bag(&a.tensor(1)?, &weight, &options)?)
     });
     r.op("nn.functional.scaled_dot_product_attention", |a| {
+        // What PyTorch calls a mask is a bias here when it has a gradient.
+        let learned = matches!(a.get(3, "attn_mask"), Some(Arg::Var(_)));
         let options = Attention {
-            mask: a.tensor_opt(3, "attn_mask")?,
+            mask: a.tensor_opt(3, "attn_mask")?.filter(|_| !learned),
+            bias: a.var_opt(3, "attn_mask")?.filter(|_| learned),
             dropout_p: a.f64(4, "dropout_p", 0.0)?,
             is_causal: a.bool(5, "is_causal", false)?,
             scale: a.f64_opt(6, "scale")?,

@@ -67,10 +67,19 @@ pub fn run(vectors: &Vectors) -> Result<FileReport, String> {
     Ok(report)
 }
 
+/// The keywords that [`optimizer`] and [`lbfgs`] look at; a case with another one is unsupported.
+const KEYWORDS: &str = "lr momentum dampening nesterov weight_decay maximize betas eps amsgrad decoupled_weight_decay alpha \
+    centered lr_decay initial_accumulator_value rho momentum_decay lambd t0 etas step_sizes max_iter \
+    max_eval tolerance_grad tolerance_change history_size line_search_fn";
+
 /// The weights after every step. f32 follows within the rounding that the steps pile up.
 fn trajectory(case: &Value, tensors: &Tensors) -> Result<Verdict, String> {
     let fail = |e: gradus_tensor::Error| e.to_string();
     let (name, kw) = (case["opt"].as_str().unwrap_or_default(), &case["kw"]);
+    let unknown = |key: &&String| !KEYWORDS.split(' ').any(|known| known == key.as_str());
+    if let Some(key) = kw.as_object().and_then(|kw| kw.keys().find(unknown)) {
+        return Ok(Verdict::Unsupported(format!("keyword {key}")));
+    }
     let steps = case["steps"].as_u64().ok_or("no steps")?;
     let expected = numbers(tensor(tensors, case["out"].as_str().unwrap_or_default())?)?;
     let single = Tolerance {
@@ -157,6 +166,12 @@ fn rates(case: &Value, _: &Tensors) -> Result<Verdict, String> {
             } else {
                 PlateauMode::Min
             },
+            threshold_mode: if kw.get("threshold_mode").is_some_and(|m| m == "abs") {
+                ThresholdMode::Absolute
+            } else {
+                ThresholdMode::Relative
+            },
+            eps: number(kw, "eps", 1e-8),
             ..ReduceLROnPlateau::default()
         };
         for metric in list(&case["metric"]) {
@@ -251,7 +266,6 @@ fn list(values: &Value) -> Vec<f64> {
 /// The optimisers of the manifest, by PyTorch's names.
 fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
     let n = |key: &str, default: f64| number(kw, key, default);
-    let lr = n("lr", f64::NAN);
     let weight_decay = n("weight_decay", 0.0);
     let maximize = flag(kw, "maximize");
     let amsgrad = flag(kw, "amsgrad");
@@ -261,15 +275,24 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
     let eps = |default| n("eps", default);
     Some(match name {
         "SGD" => Box::new(SGD::with(SgdOptions {
-            lr,
+            lr: n("lr", SgdOptions::default().lr),
             momentum: n("momentum", 0.0),
             dampening: n("dampening", 0.0),
             nesterov: flag(kw, "nesterov"),
             weight_decay,
             maximize,
         })),
+        // PyTorch's Adam with this flag is AdamW.
+        "Adam" if flag(kw, "decoupled_weight_decay") => Box::new(AdamW::with(AdamWOptions {
+            lr: n("lr", AdamWOptions::default().lr),
+            betas,
+            eps: eps(1e-8),
+            weight_decay,
+            amsgrad,
+            maximize,
+        })),
         "Adam" => Box::new(Adam::with(AdamOptions {
-            lr,
+            lr: n("lr", AdamOptions::default().lr),
             betas,
             eps: eps(1e-8),
             weight_decay,
@@ -277,7 +300,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "AdamW" => Box::new(AdamW::with(AdamWOptions {
-            lr,
+            lr: n("lr", AdamWOptions::default().lr),
             betas,
             eps: eps(1e-8),
             weight_decay: n("weight_decay", 1e-2),
@@ -285,7 +308,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "RMSprop" => Box::new(RMSprop::with(RMSpropOptions {
-            lr,
+            lr: n("lr", RMSpropOptions::default().lr),
             alpha: n("alpha", 0.99),
             eps: eps(1e-8),
             weight_decay,
@@ -294,7 +317,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "Adagrad" => Box::new(Adagrad::with(AdagradOptions {
-            lr,
+            lr: n("lr", AdagradOptions::default().lr),
             lr_decay: n("lr_decay", 0.0),
             weight_decay,
             initial_accumulator_value: n("initial_accumulator_value", 0.0),
@@ -302,21 +325,21 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "Adadelta" => Box::new(Adadelta::with(AdadeltaOptions {
-            lr,
+            lr: n("lr", AdadeltaOptions::default().lr),
             rho: n("rho", 0.9),
             eps: eps(1e-6),
             weight_decay,
             maximize,
         })),
         "Adamax" => Box::new(Adamax::with(AdamaxOptions {
-            lr,
+            lr: n("lr", AdamaxOptions::default().lr),
             betas,
             eps: eps(1e-8),
             weight_decay,
             maximize,
         })),
         "NAdam" => Box::new(NAdam::with(NAdamOptions {
-            lr,
+            lr: n("lr", NAdamOptions::default().lr),
             betas,
             eps: eps(1e-8),
             weight_decay,
@@ -325,7 +348,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "RAdam" => Box::new(RAdam::with(RAdamOptions {
-            lr,
+            lr: n("lr", RAdamOptions::default().lr),
             betas,
             eps: eps(1e-8),
             weight_decay,
@@ -333,7 +356,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "ASGD" => Box::new(ASGD::with(AsgdOptions {
-            lr,
+            lr: n("lr", AsgdOptions::default().lr),
             lambd: n("lambd", 1e-4),
             alpha: n("alpha", 0.75),
             t0: n("t0", 1e6),
@@ -341,7 +364,7 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
             maximize,
         })),
         "Rprop" => Box::new(Rprop::with(RpropOptions {
-            lr,
+            lr: n("lr", RpropOptions::default().lr),
             etas: kw
                 .get("etas")
                 .map_or((0.5, 1.2), |v| (list(v)[0], list(v)[1])),
@@ -357,8 +380,15 @@ fn optimizer(name: &str, kw: &Value) -> Option<Box<dyn Optimizer>> {
 fn lbfgs(kw: &Value) -> LBFGS {
     let default = LbfgsOptions::default();
     LBFGS::with(LbfgsOptions {
-        lr: number(kw, "lr", 1.0),
+        lr: number(kw, "lr", default.lr),
         max_iter: number(kw, "max_iter", 20.0) as usize,
+        max_eval: kw
+            .get("max_eval")
+            .and_then(Value::as_u64)
+            .map(|n| n as usize),
+        tolerance_grad: number(kw, "tolerance_grad", default.tolerance_grad),
+        tolerance_change: number(kw, "tolerance_change", default.tolerance_change),
+        history_size: number(kw, "history_size", 100.0) as usize,
         line_search: if kw.get("line_search_fn").is_some() {
             LineSearch::StrongWolfe
         } else {
@@ -414,7 +444,8 @@ fn schedule(name: &str, kw: &Value) -> Option<Box<dyn Schedule>> {
         }),
         "OneCycleLR" => {
             let linear = kw.get("anneal_strategy").is_some_and(|v| v == "linear");
-            let default = OneCycleLR::new(n("max_lr", f64::NAN), u("total_steps", 0));
+            let steps = u("total_steps", u("epochs", 0) * u("steps_per_epoch", 0));
+            let default = OneCycleLR::new(n("max_lr", f64::NAN), steps);
             Box::new(OneCycleLR {
                 pct_start: n("pct_start", default.pct_start),
                 anneal_strategy: if linear {

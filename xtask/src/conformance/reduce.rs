@@ -55,8 +55,7 @@ fn sums(r: &mut Registry) {
         Ok(cast(a, a.var(0)?)?.mean(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
     r.op("prod", |a| {
-        Ok(a.var(0)?
-            .prod(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
+        Ok(cast(a, a.var(0)?)?.prod(a.dims(1, "dim")?, a.bool(2, "keepdim", false)?)?)
     });
     r.op("var", |a| {
         let (d, c, k) = moments(a)?;

@@ -322,9 +322,15 @@ fn narrow(a: &Args, positions: Tensor) -> Ran<Tensor> {
     Ok(positions.to_dtype(dtype)?)
 }
 
-/// What Python writes between the brackets.
+/// What Python writes between the brackets. A list of nothing but whole numbers is one tensor of positions; with a range, a list
+/// or an ellipsis among them it is read as a tuple, as PyTorch does.
 fn index(a: &Args, at: usize) -> Ran<Vec<Index>> {
     match a.get(at, "indices") {
+        Some(Arg::Json(list @ Value::Array(items)))
+            if !items.is_empty() && items.iter().all(Value::is_i64) =>
+        {
+            Ok(vec![index_item(list)?])
+        }
         Some(Arg::Json(Value::Array(items))) => items.iter().map(index_item).collect(),
         Some(Arg::Json(item)) => Ok(vec![index_item(item)?]),
         Some(Arg::Tensor(t)) => Ok(vec![Index::Tensor(t.clone())]),
@@ -357,12 +363,23 @@ fn index_item(item: &Value) -> Ran<Index> {
     if item.is_null() {
         return Ok(Index::NewAxis);
     }
-    let Some(list) = item.as_array() else {
-        return not_applicable("an index is a whole number, a range or a tensor");
-    };
-    let positions: Vec<i64> = list.iter().filter_map(Value::as_i64).collect();
-    let n = positions.len();
-    Ok(Index::Tensor(Tensor::from_vec(positions, n)?))
+    let list = item.as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(mask) = list
+        .iter()
+        .map(Value::as_bool)
+        .collect::<Option<Vec<bool>>>()
+        && !mask.is_empty()
+    {
+        let n = mask.len();
+        return Ok(Index::Tensor(Tensor::from_vec(mask, n)?));
+    }
+    match list.iter().map(Value::as_i64).collect::<Option<Vec<i64>>>() {
+        Some(positions) if item.is_array() => {
+            let n = positions.len();
+            Ok(Index::Tensor(Tensor::from_vec(positions, n)?))
+        }
+        _ => not_applicable("an index is a whole number, a range or a tensor"),
+    }
 }
 
 fn rearranging(r: &mut Registry) {
