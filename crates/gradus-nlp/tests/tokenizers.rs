@@ -269,6 +269,15 @@ fn hostile_files_are_errors_that_say_why() {
         let error = Tokenizer::from_json(&json).unwrap_err().to_string();
         assert!(error.contains(why), "{json}: {error}");
     }
+    let long = "a".repeat(5000);
+    for json in [
+        format!(r#"{{"model": {{"type": "WordPiece", "vocab": {{"{long}": 0}}}}}}"#),
+        format!(r#"{{"model": {{"type": "Unigram", "vocab": [["{long}", -1.0]]}}}}"#),
+        format!(r#"{{{model}, "added_tokens": [{{"id": 5, "content": "{long}"}}]}}"#),
+    ] {
+        let error = Tokenizer::from_json(&json).unwrap_err().to_string();
+        assert!(error.contains("bytes") && error.len() < 6000, "{error}");
+    }
     let deep = format!(
         r#"{{{model}, "normalizer": {}1{}}}"#,
         "[".repeat(100_000),

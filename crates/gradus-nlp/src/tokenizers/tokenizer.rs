@@ -16,6 +16,7 @@ use super::normalizer::Normalizer;
 use super::post_processor::PostProcessor;
 use super::pre_tokenizer::{PreTokenizer, cut};
 use super::stream::DecodeStream;
+use super::vocab::LONGEST;
 
 /// A tokenizer: text to ids and back.
 ///
@@ -125,7 +126,7 @@ impl Tokenizer {
 
     /// Sets the tokens beside those of the model.
     ///
-    /// Errors when one is empty, comes twice, or contradicts the vocabulary.
+    /// Errors when one is empty or has more than 1,024 bytes, comes twice, or contradicts the vocabulary.
     pub fn with_added_tokens(mut self, added: Vec<AddedToken>) -> Result<Self> {
         let mut contents = HashMap::new();
         self.by_id.clear();
@@ -144,6 +145,9 @@ impl Tokenizer {
                 .or_else(|| vocab.get(token.content.as_bytes()));
             if token.content.is_empty() {
                 return wrong("is empty".into());
+            }
+            if token.content.len() > LONGEST {
+                return wrong(format!("has more than {LONGEST} bytes"));
             }
             if let Some(id) = there.filter(|id| *id != token.id) {
                 return wrong(format!("has id {id} in the vocabulary"));

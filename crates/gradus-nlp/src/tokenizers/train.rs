@@ -64,6 +64,7 @@ impl BpeTrainer {
 
     /// Learns from texts.
     ///
+    /// A merge costs as much as the pieces that hold its pair are long: without a pattern, as the whole text.
     /// Fewer merges are made when no pair is left. Errors when `vocab_size` has no room for the bytes, or a text has 4 GiB.
     pub fn train<S: AsRef<str>>(&self, texts: impl IntoIterator<Item = S>) -> Result<Bpe> {
         let mut tokens = self.first_tokens()?;

@@ -31,7 +31,8 @@ struct Best {
 impl Unigram {
     /// The model of a vocabulary with a score for each id.
     ///
-    /// Errors when the numbers of tokens and scores differ, a score is not finite, or the unknown token's id is none.
+    /// Errors when the numbers of tokens and scores differ, a score is not finite, the unknown token's id is none, or a token has
+    /// more than 1,024 bytes.
     pub fn new(
         vocab: Vocab,
         scores: Vec<f64>,
@@ -55,6 +56,7 @@ impl Unigram {
                 vocab.len()
             ));
         }
+        vocab.searchable()?;
         let mut trie = Trie::default();
         for (token, id) in vocab.iter() {
             trie.insert(token, id);

@@ -9,6 +9,9 @@ use foldhash::fast::RandomState;
 use gradus_tensor::{Error, Result};
 use hashbrown::HashTable;
 
+/// The most bytes of a token that is looked for at every place of a text.
+pub const LONGEST: usize = 1024;
+
 /// Marks an id no token has.
 const HOLE: (u32, u32) = (u32::MAX, u32::MAX);
 
@@ -123,6 +126,17 @@ impl Vocab {
     /// One more than the largest id.
     pub fn id_end(&self) -> usize {
         self.spans.len()
+    }
+
+    /// Refuses tokens so long that looking for them at every place of a long text would take for ever.
+    pub(super) fn searchable(&self) -> Result<()> {
+        if self.longest > LONGEST {
+            return Err(wrong(format!(
+                "a token of {} bytes; in this model at most {LONGEST}",
+                self.longest
+            )));
+        }
+        Ok(())
     }
 
     /// The length of the longest token, in bytes.

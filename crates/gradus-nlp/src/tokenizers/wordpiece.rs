@@ -41,7 +41,10 @@ impl Default for WordPieceOptions {
 
 impl WordPiece {
     /// The model of a vocabulary.
+    ///
+    /// Errors when a token has more than 1,024 bytes.
     pub fn new(vocab: Vocab, options: WordPieceOptions) -> Result<Self> {
+        vocab.searchable()?;
         let prefix = options.continuing_subword_prefix.as_bytes();
         let inner = vocab
             .iter()
