@@ -65,7 +65,14 @@ fn run(args: &Options) -> Result<(), Box<dyn Error>> {
     let isa = gradus_simd::init()?;
     let start = SystemTime::now();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--quiet", "--package", "gradus-benches"]);
+    cargo.args([
+        "bench",
+        "--quiet",
+        "--package",
+        "gradus-benches",
+        "--features",
+        "peers",
+    ]);
     match &args.bench {
         Some(name) => cargo.args(["--bench", name]),
         None => cargo.arg("--benches"),

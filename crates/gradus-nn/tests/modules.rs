@@ -4,7 +4,7 @@ use gradus_autograd::Var;
 use gradus_nn::optim::{Optimizer, SGD};
 use gradus_nn::{
     Buffer, Dropout, Dropout2d, Identity, Layer, Linear, Mode, Module, ModuleList, Param, Part,
-    Path, Sequential, StateDict, Tied, Visit,
+    Path, Sequential, StateDict, Visit,
 };
 use gradus_tensor::{DType, Result, ResultExt, Tensor};
 
@@ -448,59 +448,4 @@ fn dropout_keeps_the_mean_and_drops_whole_channels() -> Result<()> {
         0.0
     );
     Ok(())
-}
-
-/// A parameter with a second name: counted once, saved under both, loaded from either; of both, the second counts.
-#[test]
-fn tied_parameters_have_two_names() {
-    #[derive(Module)]
-    struct Head {
-        table: Linear,
-        #[module(flatten)]
-        tied: Option<Tied>,
-    }
-    #[derive(Module)]
-    struct Model {
-        inner: Head,
-    }
-    let mut model = Model {
-        inner: Head {
-            table: Linear::builder(2, 3).bias(false).build().unwrap(),
-            tied: Some(Tied::new("decoder.weight", "table.weight")),
-        },
-    };
-    assert_eq!(model.num_params(), 6);
-    assert_eq!(model.named_parameters().len(), 1);
-    let full = model.state_dict();
-    let names: Vec<&str> = full.keys().map(String::as_str).collect();
-    assert_eq!(names, ["inner.decoder.weight", "inner.table.weight"]);
-    assert!(
-        model
-            .summary()
-            .to_string()
-            .contains("decoder.weight = table.weight")
-    );
-
-    let value = |x: f32| Tensor::full([3, 2], x, DType::F32).unwrap();
-    for (state, expected) in [
-        (vec![("inner.table.weight", 1.0)], 1.0),
-        (vec![("inner.decoder.weight", 2.0)], 2.0),
-        (
-            vec![("inner.table.weight", 3.0), ("inner.decoder.weight", 4.0)],
-            4.0,
-        ),
-    ] {
-        let state: StateDict = state
-            .into_iter()
-            .map(|(name, x)| (name.to_owned(), value(x)))
-            .collect();
-        model.load_state_dict(&state, true).unwrap();
-        let weight = model.inner.table.weight.data().to_vec::<f32>().unwrap();
-        assert_eq!(weight, [expected; 6]);
-    }
-    let error = model.load_state_dict(&StateDict::new(), true).unwrap_err();
-    assert!(
-        error.to_string().contains("1 missing: inner.table.weight"),
-        "{error}"
-    );
 }

@@ -199,6 +199,7 @@ fn cl100k() -> Result<PathBuf, String> {
             "metadata",
             "--format-version=1",
             "--locked",
+            "--all-features",
             "--filter-platform",
             &platform,
         ])

@@ -8,6 +8,7 @@
 //!
 //! Source: `torch/serialization.py`.
 
+mod class;
 mod container;
 mod pickle;
 
