@@ -79,10 +79,7 @@ fn convolution_and_its_transpose() -> Result<()> {
         .conv2d(&iota(&[6, 3, 3, 3])?, None, &params)
         .unwrap_err()
         .to_string();
-    assert!(
-        e.starts_with("conv2d: ") && e.contains("[6, 3, 3, 3]"),
-        "{e}"
-    );
+    assert!(e.starts_with("conv2d: ") && e.contains("[6,3,3,3]"), "{e}");
     assert!(
         x.conv2d(
             &w,
@@ -136,10 +133,7 @@ fn softmax_and_cross_entropy() -> Result<()> {
         .cross_entropy(&out_of_range, &CrossEntropyOptions::default())
         .unwrap_err()
         .to_string();
-    assert_eq!(
-        e,
-        "cross_entropy: index 3 is out of range for a dimension of size 3"
-    );
+    assert_eq!(e, "cross_entropy: target 3 is not one of 3 classes (0..=2)");
     Ok(())
 }
 

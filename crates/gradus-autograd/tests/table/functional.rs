@@ -1,7 +1,8 @@
 //! `gradus_autograd::functional`, where it is more than a method's other name.
 
 use gradus_autograd::functional::{
-    self as f, Attention, BagMode, CrossEntropy, EmbeddingBag, Reduction, TripletMargin,
+    self as f, Attention, BagMode, CrossEntropy, Ctc, EmbeddingBag, InProjection,
+    MultiHeadAttention, Reduction, TripletMargin,
 };
 use gradus_autograd::{Var, checkpoint};
 use gradus_tensor::{DType, Result, Tensor, random};
@@ -36,7 +37,9 @@ fn signs(shape: &[usize]) -> Result<Tensor> {
 
 pub fn cases() -> Vec<Case> {
     let mut all = layers();
+    all.extend(heads());
     all.extend(losses());
+    all.extend(sets_of_classes());
     all.extend(classes());
     all
 }
@@ -71,6 +74,14 @@ fn layers() -> Vec<Case> {
         case("dropout", &[&[2, 3]], |v| {
             random::manual_seed(3);
             f::dropout(&v[0].square()?, 0.4, true)
+        }),
+        case("rrelu", &[&[2, 3]], |v| {
+            random::manual_seed(3);
+            f::rrelu(&v[0], 0.1, 0.4, true)?.add(&f::rrelu(&v[0], 0.1, 0.4, false)?)
+        }),
+        case("alpha_dropout", &[&[2, 3]], |v| {
+            random::manual_seed(3);
+            f::alpha_dropout(&v[0].square()?, &[2, 3], 0.4, true)
         }),
         case("layer_norm", &[&[2, 2, 3], &[2, 3], &[2, 3]], |v| {
             f::layer_norm(&v[0], &[2, 3], Some(&v[1]), Some(&v[2]), 1e-5)
@@ -256,6 +267,88 @@ fn losses() -> Vec<Case> {
             ),
             case("multi_margin_loss", &[&[2, 3]], move |v| {
                 f::multi_margin_loss(&v[0], &i(&[2, 0], &[2])?, 2, 1.0, None, r)
+            }),
+        ]);
+    }
+    all
+}
+
+/// Attention in heads: both results, with a key and a value of its own and one of zeros; and without a batch.
+fn heads() -> Vec<Case> {
+    let both = |(y, weights): (Var, Var)| y.sum(.., false)?.add(&weights.square()?.sum(.., false)?);
+    let (t, b, e) = (2, 1, 2);
+    vec![
+        case(
+            "multi_head_attention_forward",
+            &[
+                &[t, b, e],
+                &[3, b, e],
+                &[3 * e, e],
+                &[3 * e],
+                &[e, e],
+                &[1, 1, e],
+                &[1, 1, e],
+            ],
+            move |v| {
+                let options = MultiHeadAttention {
+                    in_proj_bias: Some(&v[3]),
+                    bias_kv: Some([&v[5], &v[6]]),
+                    add_zero_attn: true,
+                    ..MultiHeadAttention::new(2, &v[2], &v[4])
+                };
+                both(f::multi_head_attention_forward(
+                    &v[0], &v[1], &v[1], &options,
+                )?)
+            },
+        ),
+        case(
+            "multi_head_attention_forward",
+            &[&[t, e], &[e, e], &[e, e], &[e, e], &[e, e]],
+            move |v| {
+                let options = MultiHeadAttention {
+                    in_proj_weight: InProjection::Separate([&v[1], &v[2], &v[3]]),
+                    is_causal: true,
+                    ..MultiHeadAttention::new(1, &v[1], &v[4])
+                };
+                both(f::multi_head_attention_forward(
+                    &v[0], &v[0], &v[0], &options,
+                )?)
+            },
+        ),
+    ]
+}
+
+/// Several classes for an element, sequences of classes, and distances of one's own.
+fn sets_of_classes() -> Vec<Case> {
+    let mut all = Vec::new();
+    for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
+        all.extend([
+            case("multilabel_soft_margin_loss", &[&[2, 3]], move |v| {
+                let target = Var::from(Tensor::from_slice(&[1., 0., 1., 0., 0., 1.], [2, 3])?);
+                let weight = Tensor::from_slice(&[0.5, 1.5, 1.0], 3)?;
+                f::multilabel_soft_margin_loss(&v[0], &target, Some(&weight), reduction)
+            }),
+            case("multilabel_margin_loss", &[&[2, 3]], move |v| {
+                let target = i(&[2, 0, -1, 1, -1, -1], &[2, 3])?;
+                f::multilabel_margin_loss(&v[0].mul_scalar(0.3)?, &target, reduction)
+            }),
+            case(
+                "triplet_margin_with_distance_loss",
+                &[&[2, 3], &[2, 3], &[2, 3]],
+                move |v| {
+                    let far = |a: &Var, b: &Var| a.sub(b)?.square()?.sum(-1, false);
+                    f::triplet_margin_with_distance_loss(
+                        &v[0], &v[1], &v[2], far, 20.0, true, reduction,
+                    )
+                },
+            ),
+            case("ctc_loss", &[&[4, 2, 3]], move |v| {
+                let options = Ctc {
+                    reduction,
+                    ..Ctc::default()
+                };
+                let targets = i(&[1, 1, 2, 1], &[2, 2])?;
+                f::ctc_loss(&v[0].log_softmax(-1)?, &targets, &[4, 3], &[2, 1], &options)
             }),
         ]);
     }
