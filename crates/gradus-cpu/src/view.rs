@@ -32,14 +32,14 @@ pub struct View<'a, T> {
 
 /// The product of `shape`, or an error if it does not fit in `isize`.
 pub fn numel(op: &'static str, shape: &[usize]) -> Result<usize> {
-    if shape.contains(&0) {
-        return Ok(0);
-    }
-    shape
+    // Zeros left aside, as in NumPy: then no product of some of the sizes overflows either.
+    let n = shape
         .iter()
+        .filter(|&&d| d != 0)
         .try_fold(1usize, |n, &d| n.checked_mul(d))
         .filter(|&n| isize::try_from(n).is_ok())
-        .ok_or_else(|| Error::shape(op, format!("shape {shape:?} has too many elements")))
+        .ok_or_else(|| Error::shape(op, format!("shape {shape:?} has too many elements")))?;
+    Ok(if shape.contains(&0) { 0 } else { n })
 }
 
 /// Checks that the elements of a strided shape lie inside `0..len`, and returns how many there are.

@@ -50,5 +50,7 @@ pub use ops::nn::optim;
 pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
 pub use scalar::Scalar;
 pub use shape::{Dims, Shape};
-pub use storage::{CpuBuffer, PoolStats, Storage, clear_pool, pool_stats, set_pool_limit};
+pub use storage::{
+    CpuBuffer, PoolStats, Storage, clear_pool, pool_stats, set_allocation_limit, set_pool_limit,
+};
 pub use tensor::Tensor;

@@ -86,10 +86,8 @@ pub(crate) fn steps(
         .checked_sub(1)?
         .checked_mul(dilation)?
         .checked_add(1)?;
-    let fits = isize::try_from(padded).is_ok()
-        && isize::try_from(stride).is_ok()
-        && dilation > 0
-        && stride > 0;
+    // Kernels add up to a stride to a position in the padded input.
+    let fits = isize::try_from(padded.checked_add(stride)?).is_ok() && dilation > 0 && stride > 0;
     if fits {
         Some(padded.checked_sub(reach)? / stride + 1)
     } else {
@@ -173,10 +171,11 @@ impl Geometry {
         }
         numel(op, x)?;
         numel(op, weight)?;
-        numel(
-            op,
-            &[g.batch, outputs, g.output[0], g.output[1], g.output[2]],
-        )?;
+        // `lens` multiplies with the groups apart from the channels, which may be 0 beside any number of groups.
+        let all = |of: [usize; 3], sizes: [usize; 3]| numel(op, &[of, sizes].concat()).map(|_| ());
+        all([g.batch, groups, channels], g.input)?;
+        all([groups, g.outputs, channels], g.kernel)?;
+        all([g.batch, groups, g.outputs], g.output)?;
         // What one column of an im2col matrix is indexed by must not overflow either.
         numel(op, &[channels, g.kernel[0], g.kernel[1], g.kernel[2]])?;
         Ok(g)

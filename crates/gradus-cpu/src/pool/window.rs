@@ -42,7 +42,8 @@ impl Windows {
             self.axes[d]
                 .iter()
                 .enumerate()
-                .all(|(i, w)| (w.start, w.end) == (2 * i, 2 * i + 2))
+                // Its size says whether padding was cut off: that still counts in an average.
+                .all(|(i, w)| (w.start, w.end, w.size) == (2 * i, 2 * i + 2, 2))
         };
         self.input[0] == 1 && self.output[0] == 1 && self.dilation == [1; 3] && pairs(1) && pairs(2)
     }
@@ -72,7 +73,12 @@ fn output_size(
         .checked_sub(1)?
         .checked_mul(dilation)?
         .checked_add(1)?;
-    if stride == 0 || dilation == 0 || isize::try_from(reach).is_err() || padding > reach / 2 {
+    if input == 0
+        || stride == 0
+        || dilation == 0
+        || isize::try_from(reach).is_err()
+        || padding > reach / 2
+    {
         return None;
     }
     let padded = padding.checked_mul(2)?.checked_add(input)?;

@@ -147,6 +147,8 @@ impl Tensor {
 
     /// Refuses to make more tensors than anyone can want (a broadcast dimension may be as long as it likes).
     fn expect_pieces(op: &'static str, count: usize) -> Result<()> {
+        // The list itself is memory too.
+        crate::storage::check_fits(op, count.saturating_mul(size_of::<Tensor>()))?;
         if count <= MOST_PIECES {
             return Ok(());
         }

@@ -148,6 +148,10 @@ impl Tensor {
         };
         let size = x.dim(dim)?;
         let n = usize::try_from(n).unwrap_or(usize::MAX).min(size);
+        if x.numel() == 0 {
+            // At once: a dimension beside an empty one can be of any size.
+            return x.narrow(dim, 0, size - n);
+        }
         for _ in 0..n {
             let size = x.dim(dim)?;
             if size == 0 {

@@ -94,6 +94,7 @@ impl Tensor {
     }
 
     pub(crate) fn reshape_to(&self, shape: &Shape) -> Result<Tensor> {
+        shape.numel()?; // of an empty tensor's shape the rest can overflow
         if let Some(layout) = self.layout.view(shape) {
             return Ok(self.with_layout(layout));
         }

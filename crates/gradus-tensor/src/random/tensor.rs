@@ -230,7 +230,12 @@ pub(super) fn multinomial(
         ));
     }
     let all = weights.to_dtype(DType::F64)?.to_vec::<f64>()?;
-    let mut out = Vec::with_capacity(rows * draws);
+    let count = rows
+        .checked_mul(draws)
+        .ok_or_else(|| Error::memory("multinomial", format!("{rows} rows of {draws} draws")))?;
+    // Refused here if it does not fit in memory, before anything is drawn.
+    let mut out = crate::storage::try_vec("multinomial", 0i64, count)?;
+    out.clear();
     for row in all.chunks_exact(n) {
         out.extend(draw(row).ok_or_else(|| {
             let why = "weights must be finite, not negative, not all zero, and enough for draws without replacement";

@@ -10,8 +10,11 @@ use std::any::Any;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-pub(crate) use pool::try_vec;
-pub use pool::{PoolStats, clear as clear_pool, set_limit as set_pool_limit, stats as pool_stats};
+pub use pool::{
+    PoolStats, clear as clear_pool, set_largest as set_allocation_limit,
+    set_limit as set_pool_limit, stats as pool_stats,
+};
+pub(crate) use pool::{check_fits, try_vec};
 
 use crate::dtype::DType;
 use crate::element::Element;

@@ -20,13 +20,15 @@ const CLASSES: usize = 4 * usize::BITS as usize;
 static LISTS: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
 static CACHED: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
+static LARGEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HITS: AtomicU64 = AtomicU64::new(0);
 static MISSES: AtomicU64 = AtomicU64::new(0);
 
 /// A block of initialised bytes, 64-byte aligned inside a slightly larger allocation. Length 0: no allocation.
 pub(super) struct Block {
     base: NonNull<u8>,
-    size: usize, // usable bytes: exactly the size of its class
+    size: usize, // usable bytes: the size of its class, or what was asked for if `exact`
+    exact: bool, // made while the pool was off: its allocation ends where it ends, and it never enters a list
 }
 
 // SAFETY: a block is plain memory with one owner.
@@ -36,6 +38,7 @@ impl Block {
     const EMPTY: Block = Block {
         base: NonNull::dangling(),
         size: 0,
+        exact: false,
     };
 
     pub(super) fn ptr(&self) -> NonNull<u8> {
@@ -45,7 +48,7 @@ impl Block {
                 .unwrap_or(NonNull::dangling());
         }
         let skip = self.base.align_offset(ALIGN);
-        // SAFETY: `skip` < ALIGN bytes, and the allocation has ALIGN bytes more than `size`.
+        // SAFETY: `skip` < ALIGN bytes, and the allocation has ALIGN bytes more than `size`; an exact one is aligned and `skip` 0.
         unsafe { self.base.add(skip) }
     }
 
@@ -53,12 +56,15 @@ impl Block {
         std::mem::replace(self, Block::EMPTY)
     }
 
-    fn layout(size: usize) -> Option<Layout> {
+    fn layout(size: usize, exact: bool) -> Option<Layout> {
+        if exact {
+            return Layout::from_size_align(size, ALIGN).ok();
+        }
         Layout::from_size_align(size.checked_add(ALIGN)?, SYSTEM_ALIGN).ok()
     }
 
     fn free(self) {
-        if let (true, Some(layout)) = (self.size > 0, Block::layout(self.size)) {
+        if let (true, Some(layout)) = (self.size > 0, Block::layout(self.size, self.exact)) {
             // SAFETY: allocated in `take` with this layout.
             unsafe { dealloc(self.base.as_ptr(), layout) }
         }
@@ -77,10 +83,10 @@ fn class(bytes: usize) -> (usize, usize) {
     )
 }
 
-/// The largest single buffer worth asking for: all of the machine's memory, when it can be known.
+/// The largest single buffer worth asking for: all of the machine's memory, when it can be known, or less if so set.
 fn largest() -> usize {
     static BYTES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *BYTES.get_or_init(|| {
+    let machine = *BYTES.get_or_init(|| {
         let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let kib = info.lines().find_map(|l| {
             l.strip_prefix("MemTotal:")?
@@ -97,7 +103,8 @@ fn largest() -> usize {
             .map_or(isize::MAX as usize / 2, |m| {
                 m.min(group.unwrap_or(usize::MAX))
             })
-    })
+    });
+    machine.min(LARGEST.load(Relaxed))
 }
 
 /// `n` copies of a value outside the pool, for an op's own bookkeeping: an error where `vec!` would abort.
@@ -116,6 +123,17 @@ pub(crate) fn try_vec<T: Copy>(op: &'static str, value: T, n: usize) -> Result<V
     Ok(out)
 }
 
+/// An error if so many bytes are more than one allocation may have.
+pub(crate) fn check_fits(op: &'static str, bytes: usize) -> Result<()> {
+    if bytes <= largest() {
+        return Ok(());
+    }
+    Err(Error::memory(
+        op,
+        format!("{bytes} bytes are more memory than the machine can give"),
+    ))
+}
+
 /// A block of at least `bytes`, zero if asked.
 pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
     if bytes == 0 {
@@ -130,8 +148,12 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
     if bytes > largest() {
         return Err(fail());
     }
-    let (class, size) = class(bytes);
-    let cached = lock(class).pop();
+    let exact = LIMIT.load(Relaxed) == 0;
+    let (class, mut size) = class(bytes);
+    if exact {
+        size = bytes;
+    }
+    let cached = if exact { None } else { lock(class).pop() };
     if let Some(block) = cached {
         HITS.fetch_add(1, Relaxed);
         CACHED.fetch_sub(block.size, Relaxed);
@@ -142,7 +164,7 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
         return Ok(block);
     }
     MISSES.fetch_add(1, Relaxed);
-    let layout = Block::layout(size).ok_or_else(fail)?;
+    let layout = Block::layout(size, exact).ok_or_else(fail)?;
     // SAFETY: the layout has a size above 0.
     let mut base = NonNull::new(unsafe { alloc_zeroed(layout) });
     if base.is_none() {
@@ -153,12 +175,17 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
     Ok(Block {
         base: base.ok_or_else(fail)?,
         size,
+        exact,
     })
 }
 
 /// Takes a block back; the pool keeps it if there is room.
 pub(super) fn give(block: Block) {
     if block.size == 0 {
+        return;
+    }
+    if block.exact {
+        block.free();
         return;
     }
     if CACHED.fetch_add(block.size, Relaxed) + block.size > LIMIT.load(Relaxed) {
@@ -196,7 +223,22 @@ pub fn stats() -> PoolStats {
     }
 }
 
-/// Sets how many bytes may wait for reuse (1 GiB at first); 0 turns the pool off.
+/// Sets the largest buffer one tensor may ask for, in bytes; a larger one is an error. At first that is all of the machine's
+/// memory (or the container's). A server that computes with sizes from outside wants less.
+///
+/// ```
+/// use gradus_tensor::{DType, Tensor, set_allocation_limit};
+/// set_allocation_limit(1 << 20);
+/// assert!(Tensor::zeros([1 << 20], DType::F32).is_err()); // 4 MiB
+/// set_allocation_limit(usize::MAX);
+/// assert!(Tensor::zeros([1 << 20], DType::F32).is_ok());
+/// ```
+pub fn set_largest(bytes: usize) {
+    LARGEST.store(bytes, Relaxed);
+}
+
+/// Sets how many bytes may wait for reuse (1 GiB at first); 0 turns the pool off. Each buffer is then an allocation of its
+/// exact size, so that a memory checker sees a step beyond its end.
 pub fn set_limit(bytes: usize) {
     LIMIT.store(bytes, Relaxed);
     if CACHED.load(Relaxed) > bytes {
@@ -241,5 +283,16 @@ mod tests {
         bytes.fill(7);
         give(block);
         assert!(take(isize::MAX as usize - 5000, false).is_err());
+        // An exact block, as while the pool is off.
+        let layout = Block::layout(1001, true).unwrap();
+        // SAFETY: the layout has a size above 0.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap();
+        let block = Block {
+            base,
+            size: 1001,
+            exact: true,
+        };
+        assert_eq!(block.ptr(), base);
+        give(block);
     }
 }

@@ -137,6 +137,7 @@ pub fn vander<T: Algebra>(x: &T, n: Option<usize>) -> Result<T> {
         return Err(Error::shape(op, "a number (rank 0) is no vector"));
     };
     let n = n.unwrap_or(own);
+    crate::storage::check_fits(op, n.saturating_mul(size_of::<&T>()))?; // the list of columns
     let column: Vec<isize> = x
         .value()
         .dims()

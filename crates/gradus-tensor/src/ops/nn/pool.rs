@@ -276,7 +276,7 @@ impl Tensor {
         let dtype = check::<D>(op, self)?;
         let shape = output(op, self, &sizes)?;
         let input = &self.dims()[self.rank() - D..];
-        if input.contains(&0) && shape.numel()? > 0 {
+        if shape.numel()? > 0 && input.contains(&0) {
             return Err(Error::shape(
                 op,
                 format!("input {} has an empty pooled dimension", self.shape()),
