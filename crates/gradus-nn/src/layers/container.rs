@@ -42,7 +42,8 @@ impl Sequential {
         self.then_named(name, layer)
     }
 
-    /// The row with `layer` at its end under a name. Names should differ, or one hides the other in the state dict.
+    /// The row with `layer` at its end under a name. Names should differ, or one hides the other in the state dict; an empty
+    /// name adds no level, so that the parts of `layer` stand in the row itself.
     #[must_use]
     pub fn then_named(mut self, name: impl Into<String>, layer: impl Layer + 'static) -> Self {
         self.layers.push((name.into(), Box::new(layer)));

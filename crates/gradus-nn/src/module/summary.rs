@@ -1,6 +1,7 @@
 //! A printable tree of a model: modules by their type, and the shape and dtype of what each holds.
 //! It is not a profiler and knows nothing of activations. The idea is PyTorch's `print(model)` with the shapes added.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Module, Part, Path};
@@ -30,6 +31,7 @@ pub struct Summary {
 impl Summary {
     pub(super) fn of<M: Module + ?Sized>(module: &M) -> Self {
         let mut summary = Self::default();
+        let mut begun = BTreeSet::new();
         module.visit(&mut Path::default(), &mut |path, part| {
             let path = path.as_str();
             let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
@@ -42,6 +44,9 @@ impl Summary {
                     parent.matches('.').count() + 1
                 }
             };
+            if matches!(part, Part::Module(_)) && !begun.insert(path.to_string()) {
+                return; // flattened into the module it is a part of: no level, no line
+            }
             let text = match part {
                 Part::Module(kind) if path.is_empty() => kind.to_string(),
                 Part::Module(kind) => format!("{name}: {kind}"),
@@ -83,5 +88,18 @@ impl fmt::Display for Summary {
             "parameters: {} ({} trained)",
             self.parameters, self.trained
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Identity, Linear, Module, Sequential};
+
+    #[test]
+    fn an_unnamed_layer_stands_in_the_row_itself() {
+        let inner = Sequential::new().then_named("fc", Linear::new(2, 2).unwrap());
+        let model = Sequential::new().then_named("", inner).then(Identity);
+        let expected = "Sequential\n  fc: Linear\n    weight [2,2] f32\n    bias [2] f32\n  1: Identity\nparameters: 6 (6 trained)\n";
+        assert_eq!(model.summary().to_string(), expected);
     }
 }

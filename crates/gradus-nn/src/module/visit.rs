@@ -14,6 +14,7 @@ use super::{Buffer, Mode, Param, Tied};
 /// ```
 /// let mut path = gradus_nn::Path::default();
 /// assert_eq!(path.enter("layers").enter("3").to_string(), "layers.3");
+/// assert_eq!(path.enter("layers").enter("").to_string(), "layers");
 /// assert_eq!(path.as_str(), "");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,10 +26,10 @@ impl Path {
         &self.0
     }
 
-    /// One name deeper, for as long as the guard lives.
+    /// One name deeper, for as long as the guard lives. An empty name adds no level.
     pub fn enter(&mut self, name: &str) -> PathGuard<'_> {
         let parent = self.0.len();
-        if parent > 0 {
+        if parent > 0 && !name.is_empty() {
             self.0.push('.');
         }
         self.0.push_str(name);
