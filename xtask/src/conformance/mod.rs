@@ -15,6 +15,7 @@ mod elementwise;
 mod layouts;
 mod linalg;
 mod manifest;
+mod models;
 mod nn;
 mod nn_loss;
 mod nn_spatial;
@@ -110,9 +111,15 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             .cloned()
             .collect()
     } else {
+        // `models_tv` is short for `models/models_tv`.
+        let whole = |name: &str| {
+            let inside = format!("/{name}");
+            let found = present.iter().find(|p| p.ends_with(&inside));
+            found.map_or_else(|| name.to_string(), Clone::clone)
+        };
         names
             .iter()
-            .map(|n| n.trim_end_matches(".json").to_string())
+            .map(|n| whole(n.trim_end_matches(".json")))
             .collect()
     };
     // Panics are verdicts here; their traces would drown the report. Where a panic aborts, its trace is all there is.
@@ -137,6 +144,7 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             "train" => train::run(&vectors),
             "ulp" => ulp::run(&vectors, &registry),
             "vision_ops" => vision::run(&vectors),
+            "models/models_tv" => models::run(&vectors, name, models::torchvision),
             "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
         })
