@@ -25,6 +25,12 @@ fn loss(model: &Classifier, x: &Var, labels: &Tensor) -> Result<Var> {
 fn learns(name: &str, size: usize, lr: f64, options: Options) {
     manual_seed(1);
     let mut model = build(name, &options).unwrap();
+    // SqueezeNet ends in a ReLU: a class whose logits all start below 0 is never heard of again, so start above.
+    for (parameter, param) in model.named_parameters_mut() {
+        if name.starts_with("squeezenet") && parameter == "classifier.1.bias" {
+            param.set(Tensor::ones([4], DType::F32).unwrap()).unwrap();
+        }
+    }
     let x = Tensor::randn([BATCH, 3, size, size], DType::F32, &mut Rng::new(3)).unwrap();
     let (x, labels) = (
         Var::from(x),
@@ -78,7 +84,7 @@ learn! {
     resnet18 48 0.001;
     resnext50_32x4d 48 0.001;
     cifar_resnet20 16 0.01;
-    squeezenet1_1 64 0.001 [dropout 0.0];
+    squeezenet1_1 64 0.0003 [dropout 0.0];
     densenet121 48 0.001;
     googlenet 64 0.001 [dropout 0.0, dropout_aux 0.0];
     inception_v3 75 0.001 [dropout 0.0, aux_logits false];
