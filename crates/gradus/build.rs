@@ -23,7 +23,7 @@ fn linker_takes(option: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     std::fs::write(&source, "fn main() {}").is_ok()
         && Command::new(rustc)
-            .args(["-Clink-arg", option])
+            .arg(format!("-Clink-arg={option}"))
             .arg("-o")
             .arg(out.join("probe"))
             .arg(source)
