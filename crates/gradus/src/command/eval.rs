@@ -10,7 +10,7 @@ use gradus_vision::datasets::{ImageSet, Split};
 use gradus_vision::models::{DIGIT_MODELS, digit_model};
 use gradus_vision::transforms::Compose;
 
-use super::train::{DATASET_KEY, MODEL_KEY, prepare};
+use super::train_digits::{DATASET_KEY, MODEL_KEY, prepare};
 use super::{EvalArgs, checkpoint_file};
 
 /// A network with the weights of a file.

@@ -3,10 +3,12 @@
 mod devices;
 mod eval;
 mod info;
-mod options;
 mod predict;
+mod run;
+mod settings;
 mod tokenize;
 mod train;
+mod train_digits;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,8 +16,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use gradus_tensor::{Error, Result};
 
-pub use options::TrainArgs;
 pub use tokenize::TokenizeArgs;
+pub use train::TrainArgs;
 
 /// A deep-learning framework written from scratch in Rust.
 ///
