@@ -1,10 +1,11 @@
 //! Language for Gradus.
 //!
-//! [`tokenizers`] turn text into ids and back, as the references do. Beside them stands the smallest language model there is: a
+//! [`tokenizers`] turn text into ids and back, as the references do; [`models`] are Hugging Face's, by its names. Beside them stands the smallest language model there is: a
 //! bigram of characters, learnt from names by counting ([`CountBigram`]) and by gradient descent ([`NeuralBigram`]).
 #![forbid(unsafe_code)]
 
 mod bigram;
+pub mod models;
 mod names;
 pub mod tokenizers;
 

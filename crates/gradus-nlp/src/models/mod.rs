@@ -1,0 +1,41 @@
+//! Hugging Face's language models by its names: `config.json`, parameter names, defaults, first weights and logits are its own, so
+//! its checkpoints load with no mapping.
+//!
+//! [`Config`] reads `config.json`; each family has a struct of settings made from one ([`ModelConfig`]) and models that are built
+//! from it or loaded from a folder ([`Pretrained`]).
+
+mod activation;
+mod attention;
+mod bert;
+mod bert_heads;
+mod config;
+mod distilbert;
+mod input;
+mod marian;
+mod marian_models;
+mod pretrained;
+mod roberta;
+mod sinusoid;
+mod t5;
+mod t5_models;
+
+pub use activation::Activation;
+pub use bert::{BertConfig, BertModel};
+pub use bert_heads::{
+    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification,
+};
+pub use config::Config;
+pub use distilbert::{
+    DistilBertConfig, DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel,
+};
+pub use input::TextInput;
+pub use marian::MarianConfig;
+pub use marian_models::{MarianMTModel, MarianModel};
+pub use pretrained::{First, ModelConfig, Pretrained, usual};
+pub use roberta::{
+    RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification,
+    RobertaForTokenClassification, RobertaModel,
+};
+pub use t5::T5Config;
+pub use t5_models::{T5EncoderModel, T5ForConditionalGeneration, T5Model};
