@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod bigram;
+mod labelled;
 pub mod models;
 mod names;
 pub mod tokenizers;
 
 pub use bigram::{CountBigram, NeuralBigram};
+pub use labelled::{EncodedTexts, LabelledTexts, TextBatch, part_in};
 pub use names::{BOUNDARY, Names};

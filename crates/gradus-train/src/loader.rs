@@ -36,6 +36,7 @@ pub struct DataLoader<D> {
     drop_last: bool,
     workers: usize,
     prefetch: usize,
+    lengths: Option<Arc<[usize]>>,
 }
 
 impl<D: Dataset + 'static> DataLoader<D> {
@@ -52,12 +53,19 @@ impl<D: Dataset + 'static> DataLoader<D> {
             drop_last: false,
             workers: 1,
             prefetch: 4,
+            lengths: None,
         })
     }
 
     /// Whether every epoch has an order of its own.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
+        self
+    }
+
+    /// Puts samples of like length into one batch; see [`Sampler::group_by_length`].
+    pub fn group_by_length(mut self, lengths: Vec<usize>) -> Self {
+        self.lengths = Some(lengths.into());
         self
     }
 
@@ -114,7 +122,10 @@ impl<D: Dataset + 'static> DataLoader<D> {
         // `new` has checked that the batch size is not 0.
         let sampler = Sampler::new(self.data.len(), self.batch_size.max(1));
         let sampler = sampler.unwrap_or_else(|_| unreachable!("a batch size above 0"));
-        let sampler = sampler.drop_last(self.drop_last);
+        let mut sampler = sampler.drop_last(self.drop_last);
+        if let Some(lengths) = &self.lengths {
+            sampler = sampler.group_by_length(Arc::clone(lengths));
+        }
         if self.shuffle {
             sampler.shuffle(self.seed)
         } else {

@@ -3,6 +3,8 @@
 //! The order is a function of (seed, epoch) alone, so a run that was stopped in the middle of epoch 7 after batch 31 finds the
 //! same batch 32 again from those two numbers. Nothing else of the sampler needs saving.
 
+use std::sync::Arc;
+
 use crate::Draw;
 use crate::error::{Result, invalid};
 
@@ -23,7 +25,11 @@ pub struct Sampler {
     batch_size: usize,
     shuffle: Option<u64>,
     drop_last: bool,
+    lengths: Option<Arc<[usize]>>,
 }
+
+/// Within so many batches, samples of like length come together.
+const GROUPED: usize = 50;
 
 impl Sampler {
     /// Visits `len` samples in order, `batch_size` at a time. Errors when `batch_size` is 0.
@@ -38,12 +44,21 @@ impl Sampler {
             batch_size,
             shuffle: None,
             drop_last: false,
+            lengths: None,
         })
     }
 
     /// Shuffles every epoch anew, reproducibly from `seed`.
     pub fn shuffle(mut self, seed: u64) -> Self {
         self.shuffle = Some(seed);
+        self
+    }
+
+    /// Puts samples of like length into one batch, so that little is filled up: the shuffled order is cut into parts of 50
+    /// batches, each part sorted by length, and the batches shuffled again. Without shuffling, all are sorted once. It is Hugging
+    /// Face's `group_by_length` but for the last shuffle. Samples beyond the list count as of length 0.
+    pub fn group_by_length(mut self, lengths: impl Into<Arc<[usize]>>) -> Self {
+        self.lengths = Some(lengths.into());
         self
     }
 
@@ -74,9 +89,30 @@ impl Sampler {
     /// The order of an epoch: every index of `0..len` once.
     pub fn epoch(&self, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len).collect();
-        if let Some(seed) = self.shuffle {
-            // Sample keys use indices from 0 up; the order of the epoch takes the one index no sample has.
-            Draw::for_sample(seed, epoch, u64::MAX).shuffle(&mut order);
+        // Sample keys use indices from 0 up; the order of the epoch takes the one index no sample has.
+        let mut draw = self
+            .shuffle
+            .map(|seed| Draw::for_sample(seed, epoch, u64::MAX));
+        if let Some(draw) = &mut draw {
+            draw.shuffle(&mut order);
+        }
+        if let Some(lengths) = &self.lengths {
+            let length = |i: &usize| lengths.get(*i).copied().unwrap_or(0);
+            let Some(draw) = &mut draw else {
+                order.sort_by_key(length);
+                return order;
+            };
+            for part in order.chunks_mut(self.batch_size.saturating_mul(GROUPED)) {
+                part.sort_by_key(length);
+            }
+            // The batch that is not full stays the last.
+            let full = self.len / self.batch_size;
+            let mut batches: Vec<usize> = (0..full).collect();
+            draw.shuffle(&mut batches);
+            let rest = order.split_off(full * self.batch_size);
+            let batches = batches.into_iter();
+            let moved = batches.flat_map(|b| &order[b * self.batch_size..][..self.batch_size]);
+            order = moved.copied().chain(rest).collect();
         }
         order
     }
@@ -91,6 +127,35 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_of_like_length_come_together() {
+        let lengths: Vec<usize> = (0..1003).map(|i| i * 7919 % 101).collect();
+        let plain = Sampler::new(1003, 10).unwrap().shuffle(7);
+        let grouped = plain.clone().group_by_length(lengths.clone());
+        // What filling every batch to its longest costs.
+        let filled = |sampler: &Sampler| -> usize {
+            let order = sampler.epoch(3);
+            let batches = (0..sampler.batches()).map(|b| &order[sampler.range(b)]);
+            let longest = |b: &[usize]| b.iter().map(|&i| lengths[i]).max().unwrap_or(0);
+            batches.map(|b| longest(b) * b.len()).sum()
+        };
+        assert!(filled(&grouped) * 10 < filled(&plain) * 7);
+        let mut order = grouped.epoch(3);
+        assert_eq!(order, grouped.epoch(3));
+        assert_ne!(order, grouped.epoch(4));
+        order.sort_unstable();
+        assert_eq!(order, (0..1003).collect::<Vec<_>>());
+        let sorted = Sampler::new(1003, 10)
+            .unwrap()
+            .group_by_length(lengths.clone());
+        assert!(
+            sorted
+                .epoch(0)
+                .windows(2)
+                .all(|w| lengths[w[0]] <= lengths[w[1]])
+        );
+    }
 
     #[test]
     fn every_sample_once_per_epoch() {

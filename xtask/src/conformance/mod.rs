@@ -12,10 +12,12 @@ mod cases;
 mod compare;
 mod coverage;
 mod elementwise;
+mod embed;
 mod layouts;
 mod linalg;
 mod manifest;
 mod models;
+mod models_hf;
 mod nn;
 mod nn_loss;
 mod nn_spatial;
@@ -145,6 +147,8 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             "ulp" => ulp::run(&vectors, &registry),
             "vision_ops" => vision::run(&vectors),
             "models/models_tv" => models::run(&vectors, name, models::torchvision),
+            "models/models_hf" => models::run(&vectors, name, models_hf::hugging_face),
+            "minilm_embed" => embed::run(&vectors),
             "bad_safetensors" => bad_files::run(&vectors),
             name => Ok(without_runner(name)),
         })

@@ -1,6 +1,7 @@
 //! Whole architectures against PyTorch's: every name and shape of the state dict, and the logits in both precisions when all weights
 //! are filled by a formula of their names. No weights are shipped: the formula, written in the README beside the vectors, gives the
-//! same ones anywhere. [`fill`] and [`agrees`] know no family; what is torchvision's is at the end.
+//! same ones anywhere. [`fill`] and [`agrees`] know no family; what is torchvision's is at the end, what is
+//! Hugging Face's in `models_hf.rs`.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,9 @@ pub struct Architecture {
     /// Constructor arguments (torchvision).
     #[serde(default)]
     pub kwargs: BTreeMap<String, Value>,
+    /// The contents of `config.json` (Hugging Face).
+    #[serde(default)]
+    pub config: Value,
     /// Shape of the input (torchvision).
     #[serde(default)]
     pub input: Vec<usize>,

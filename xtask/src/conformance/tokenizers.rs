@@ -173,7 +173,8 @@ fn in_data(names: &[&str]) -> Option<PathBuf> {
     files.find(|file| file.is_file())
 }
 
-fn minilm() -> Result<PathBuf, String> {
+/// The tokenizer of all-MiniLM-L6-v2, beside which its weights lie.
+pub fn minilm() -> Result<PathBuf, String> {
     let names = ["minilm/tokenizer.json", "pretrained/minilm/tokenizer.json"];
     in_data(&names).ok_or_else(|| {
         "no minilm/tokenizer.json in GRADUS_DATA or its cache (get.sh minilm)".into()

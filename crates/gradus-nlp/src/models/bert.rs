@@ -3,13 +3,14 @@
 //! Names, defaults and first weights are those of Hugging Face's `BertModel`.
 
 use gradus_autograd::Var;
-use gradus_nn::{Dropout, Embedding, Layer, LayerNorm, Linear, Module};
+use gradus_nn::{Dropout, Embedding, Layer, LayerNorm, Module};
 use gradus_tensor::{Error, Result, ResultExt, Tensor};
 
 use super::activation::Activation;
 use super::attention::{Heads, Hidden};
 use super::config::Config;
 use super::input::{TextInput, both, causal_mask, padding_mask};
+use super::lora::Projection;
 use super::pretrained::{First, ModelConfig, Pretrained, usual};
 
 /// Settings of BERT, and by other defaults of RoBERTa.
@@ -198,6 +199,15 @@ impl Embeddings {
         })
     }
 
+    /// The longest text.
+    pub fn longest(&self) -> usize {
+        let rows = self.position_embeddings.weight.shape()[0];
+        match self.places {
+            Places::Counted => rows,
+            Places::AfterPadding(padding) => rows.saturating_sub(padding as usize + 1),
+        }
+    }
+
     /// The table of tokens (V, C).
     pub fn words(&self) -> &Var {
         self.word_embeddings.weight.var()
@@ -259,9 +269,9 @@ pub(super) fn too_long(t: usize, room: usize) -> Error {
 /// Queries, keys and values, each by a dense layer of its own, and attention: (B, T, C) to (B, T, C).
 #[derive(Clone, Debug, Module)]
 struct SelfAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    query: Projection,
+    key: Projection,
+    value: Projection,
     heads: Heads,
 }
 
@@ -277,7 +287,7 @@ impl SelfAttention {
 /// A dense layer, added to what was before and normalised.
 #[derive(Clone, Debug, Module)]
 struct Output {
-    dense: Linear,
+    dense: Projection,
     #[module(rename = "LayerNorm")]
     norm: LayerNorm,
     dropout: Dropout,
@@ -286,7 +296,7 @@ struct Output {
 impl Output {
     fn new(config: &BertConfig, inputs: usize) -> Result<Self> {
         Ok(Self {
-            dense: Linear::new(inputs, config.hidden_size)?,
+            dense: Projection::new(inputs, config.hidden_size)?,
             norm: config.norm()?,
             dropout: Dropout::new(config.hidden_dropout_prob),
         })
@@ -309,7 +319,7 @@ struct Attention {
 /// A dense layer and its activation.
 #[derive(Clone, Debug, Module)]
 struct Intermediate {
-    dense: Linear,
+    dense: Projection,
     #[module(skip)]
     act: Activation,
 }
@@ -326,9 +336,9 @@ impl Block {
     fn new(config: &BertConfig) -> Result<Self> {
         let c = config.hidden_size;
         let this = SelfAttention {
-            query: Linear::new(c, c)?,
-            key: Linear::new(c, c)?,
-            value: Linear::new(c, c)?,
+            query: Projection::new(c, c)?,
+            key: Projection::new(c, c)?,
+            value: Projection::new(c, c)?,
             heads: Heads::new(
                 config.num_attention_heads,
                 config.attention_probs_dropout_prob,
@@ -340,7 +350,7 @@ impl Block {
                 output: Output::new(config, c)?,
             },
             intermediate: Intermediate {
-                dense: Linear::new(c, config.intermediate_size)?,
+                dense: Projection::new(c, config.intermediate_size)?,
                 act: config.hidden_act,
             },
             output: Output::new(config, config.intermediate_size)?,
@@ -380,6 +390,25 @@ impl Encoder {
         })
     }
 
+    /// Its dense layers by name, for adapters.
+    pub fn projections(&mut self) -> Vec<(String, &mut Projection)> {
+        let mut found = Vec::new();
+        for (i, block) in self.layer.iter_mut().enumerate() {
+            let attention = &mut block.attention;
+            for (name, layer) in [
+                ("attention.self.query", &mut attention.this.query),
+                ("attention.self.key", &mut attention.this.key),
+                ("attention.self.value", &mut attention.this.value),
+                ("attention.output.dense", &mut attention.output.dense),
+                ("intermediate.dense", &mut block.intermediate.dense),
+                ("output.dense", &mut block.output.dense),
+            ] {
+                found.push((format!("encoder.layer.{i}.{name}"), layer));
+            }
+        }
+        found
+    }
+
     /// x (B, T, C), mask (B, T).
     pub fn forward(&self, x: &Var, mask: Option<&Tensor>) -> Result<Var> {
         let mut mask = mask.map(|m| padding_mask(m, x.dtype())).transpose()?;
@@ -398,13 +427,13 @@ impl Encoder {
 /// What a text is as a whole, read off its first token: (B, T, C) to (B, C).
 #[derive(Clone, Debug, Module)]
 pub(super) struct Pooler {
-    dense: Linear,
+    dense: Projection,
 }
 
 impl Pooler {
     pub fn new(width: usize) -> Result<Self> {
         Ok(Self {
-            dense: Linear::new(width, width)?,
+            dense: Projection::new(width, width)?,
         })
     }
 
@@ -418,7 +447,7 @@ impl Pooler {
 #[derive(Clone, Debug, Module)]
 pub struct BertModel {
     pub(super) embeddings: Embeddings,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     pooler: Option<Pooler>,
 }
 

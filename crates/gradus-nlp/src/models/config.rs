@@ -124,6 +124,28 @@ impl Config {
         self.whole(name, 1, MOST)
     }
 
+    /// Height and width, given as one number or two.
+    ///
+    /// # Errors
+    /// When it is given and is neither.
+    pub fn sides(&self, name: &str, default: [usize; 2]) -> Result<[usize; 2]> {
+        match self.get(name) {
+            Some(value @ Value::Array(values)) => {
+                let side = |value: &Value| {
+                    let side = value.as_u64().filter(|n| (1..=MOST).contains(n));
+                    side.map(|n| n as usize)
+                };
+                match &values[..] {
+                    [h, w] => side(h).zip(side(w)).map(|(h, w)| [h, w]),
+                    _ => None,
+                }
+                .ok_or_else(|| self.wrong(name, value, "one or two sizes"))
+            }
+            Some(_) => self.size(name, 1).map(|n| [n, n]),
+            None => Ok(default),
+        }
+    }
+
     /// How many of something: a whole number, 0 or more.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::attention::{Heads, Hidden};
 use super::bert::{table, too_long};
 use super::config::Config;
 use super::input::{TextInput, padding_mask};
+use super::lora::Projection;
 use super::pretrained::{First, ModelConfig, Pretrained, usual};
 use super::sinusoid::interleaved;
 
@@ -154,10 +155,10 @@ impl Embeddings {
 
 #[derive(Clone, Debug, Module)]
 struct SelfAttention {
-    q_lin: Linear,
-    k_lin: Linear,
-    v_lin: Linear,
-    out_lin: Linear,
+    q_lin: Projection,
+    k_lin: Projection,
+    v_lin: Projection,
+    out_lin: Projection,
     heads: Heads,
 }
 
@@ -174,8 +175,8 @@ impl SelfAttention {
 #[derive(Clone, Debug, Module)]
 struct FeedForward {
     dropout: Dropout,
-    lin1: Linear,
-    lin2: Linear,
+    lin1: Projection,
+    lin2: Projection,
     #[module(skip)]
     activation: Activation,
 }
@@ -203,17 +204,17 @@ impl Block {
         let c = config.dim;
         Ok(Self {
             attention: SelfAttention {
-                q_lin: Linear::new(c, c)?,
-                k_lin: Linear::new(c, c)?,
-                v_lin: Linear::new(c, c)?,
-                out_lin: Linear::new(c, c)?,
+                q_lin: Projection::new(c, c)?,
+                k_lin: Projection::new(c, c)?,
+                v_lin: Projection::new(c, c)?,
+                out_lin: Projection::new(c, c)?,
                 heads: Heads::new(config.n_heads, config.attention_dropout),
             },
             sa_layer_norm: LayerNorm::with([c], EPS, true, true)?,
             ffn: FeedForward {
                 dropout: Dropout::new(config.dropout),
-                lin1: Linear::new(c, config.hidden_dim)?,
-                lin2: Linear::new(config.hidden_dim, c)?,
+                lin1: Projection::new(c, config.hidden_dim)?,
+                lin2: Projection::new(config.hidden_dim, c)?,
                 activation: config.activation,
             },
             output_layer_norm: LayerNorm::with([c], EPS, true, true)?,
@@ -251,6 +252,34 @@ pub struct DistilBertModel {
 }
 
 impl DistilBertModel {
+    /// Its dense layers by name, for adapters.
+    pub(super) fn projections(&mut self) -> Vec<(String, &mut Projection)> {
+        let mut found = Vec::new();
+        for (i, block) in self.transformer.layer.iter_mut().enumerate() {
+            for (name, layer) in [
+                ("attention.q_lin", &mut block.attention.q_lin),
+                ("attention.k_lin", &mut block.attention.k_lin),
+                ("attention.v_lin", &mut block.attention.v_lin),
+                ("attention.out_lin", &mut block.attention.out_lin),
+                ("ffn.lin1", &mut block.ffn.lin1),
+                ("ffn.lin2", &mut block.ffn.lin2),
+            ] {
+                found.push((format!("transformer.layer.{i}.{name}"), layer));
+            }
+        }
+        found
+    }
+
+    /// The table of tokens (V, C) and the longest text.
+    pub(super) fn sizes(&self) -> (&Var, usize) {
+        let Embeddings {
+            word_embeddings: words,
+            position_embeddings: places,
+            ..
+        } = &self.embeddings;
+        (words.weight.var(), places.weight.shape()[0])
+    }
+
     /// The last layer's states (B, T, C), `last_hidden_state`. Types of tokens are not looked at.
     ///
     /// # Errors

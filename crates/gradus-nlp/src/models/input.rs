@@ -2,7 +2,7 @@
 
 use gradus_tensor::{DType, Error, Result, Tensor};
 
-use crate::tokenizers::{Encoding, stack};
+use crate::tokenizers::Encoding;
 
 /// A batch of texts as ids of tokens, all filled to one length. Optional parts are as in Hugging Face: without an attention mask
 /// every token is looked at, without token types all are of the first text, without positions they are counted.
@@ -60,19 +60,46 @@ impl TextInput {
         self
     }
 
-    /// What a tokenizer made, filled to one length. A mask that hides nothing and types that are all 0 are left out: they are the
-    /// defaults, and computed faster.
+    /// What a tokenizer made, the shorter ones filled up with `padding`. A mask that hides nothing and types that are all 0 are left
+    /// out: they are the defaults, and computed faster.
     ///
     /// # Errors
-    /// When the lengths differ or there is no encoding.
-    pub fn from_encodings(encodings: &[Encoding]) -> Result<Self> {
-        let [ids, types, mask] = stack(encodings)?; // (B, T) each
-        let mut input = Self::new(ids);
-        if encodings.iter().any(|e| e.attention_mask.contains(&0)) {
-            input.attention_mask = Some(mask);
+    /// When there is no encoding.
+    ///
+    /// ```
+    /// use gradus_nlp::models::TextInput;
+    /// use gradus_nlp::tokenizers::Encoding;
+    /// let text = |ids: &[u32]| Encoding { ids: ids.to_vec(), type_ids: vec![0; ids.len()], ..Encoding::default() };
+    /// let input = TextInput::from_encodings(&[&text(&[5, 6, 7]), &text(&[8])], 0)?;
+    /// assert_eq!(input.input_ids.to_vec::<i64>()?, [5, 6, 7, 8, 0, 0]);
+    /// assert_eq!(input.attention_mask.unwrap().to_vec::<i64>()?, [1, 1, 1, 1, 0, 0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    pub fn from_encodings(encodings: &[&Encoding], padding: u32) -> Result<Self> {
+        let longest = encodings.iter().map(|e| e.len()).max();
+        let Some(longest) = longest else {
+            return Err(Error::shape("TextInput", "there is no encoding"));
+        };
+        let shape = [encodings.len(), longest];
+        let filled = |list: fn(&Encoding) -> &[u32], filling: u32| {
+            let mut all = Vec::with_capacity(shape[0] * longest);
+            for encoding in encodings {
+                let list = list(encoding);
+                all.extend(list.iter().map(|&n| i64::from(n)));
+                all.resize(all.len() + longest - list.len(), i64::from(filling));
+            }
+            Tensor::from_vec(all, shape) // (B, T)
+        };
+        let mut input = Self::new(filled(|e| &e.ids, padding)?);
+        if encodings.iter().any(|e| e.len() < longest) {
+            let mut mask = vec![0_i64; shape[0] * longest];
+            for (row, encoding) in mask.chunks_exact_mut(longest.max(1)).zip(encodings) {
+                row[..encoding.len()].fill(1);
+            }
+            input.attention_mask = Some(Tensor::from_vec(mask, shape)?);
         }
         if encodings.iter().any(|e| e.type_ids.iter().any(|&t| t != 0)) {
-            input.token_type_ids = Some(types);
+            input.token_type_ids = Some(filled(|e| &e.type_ids, 0)?);
         }
         Ok(input)
     }

@@ -5,21 +5,27 @@
 //! from it or loaded from a folder ([`Pretrained`]).
 
 mod activation;
+mod adapter;
 mod attention;
 mod bert;
 mod bert_heads;
 mod config;
 mod distilbert;
+mod encoder;
 mod input;
+mod lora;
 mod marian;
 mod marian_models;
 mod pretrained;
 mod roberta;
+mod sentence;
 mod sinusoid;
 mod t5;
 mod t5_models;
+mod vit;
 
 pub use activation::Activation;
+pub use adapter::{TextClassifier, layer_wise};
 pub use bert::{BertConfig, BertModel};
 pub use bert_heads::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification,
@@ -29,7 +35,9 @@ pub use config::Config;
 pub use distilbert::{
     DistilBertConfig, DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel,
 };
+pub use encoder::{Loaded, TextEncoder};
 pub use input::TextInput;
+pub use lora::{LoraOptions, Projection, is_lora, load_lora, lora_state};
 pub use marian::MarianConfig;
 pub use marian_models::{MarianMTModel, MarianModel};
 pub use pretrained::{First, ModelConfig, Pretrained, usual};
@@ -37,5 +45,7 @@ pub use roberta::{
     RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification,
     RobertaForTokenClassification, RobertaModel,
 };
+pub use sentence::{Pooling, SentenceEncoder};
 pub use t5::T5Config;
 pub use t5_models::{T5EncoderModel, T5ForConditionalGeneration, T5Model};
+pub use vit::{ViTConfig, ViTForImageClassification, ViTModel};

@@ -56,6 +56,15 @@ pub trait Pretrained: Module + Sized {
         name.ends_with("position_ids") || name.ends_with("token_type_ids")
     }
 
+    /// Today's name for a name of an old checkpoint; norms said `gamma` and `beta` once.
+    fn modern(name: &str) -> String {
+        match name.rsplit_once('.') {
+            Some((path, "gamma")) => format!("{path}.weight"),
+            Some((path, "beta")) => format!("{path}.bias"),
+            _ => name.to_owned(),
+        }
+    }
+
     /// A new model with first weights as the reference draws them, in training mode.
     ///
     /// # Errors
@@ -82,12 +91,19 @@ pub trait Pretrained: Module + Sized {
     fn from_pretrained(folder: impl AsRef<Path>) -> Result<(Self, LoadReport)> {
         let folder = folder.as_ref();
         let config = Self::Config::from_config(&Config::load(folder)?)?;
-        let state = weights::load(folder)?;
-        let mut model = init::skip(|| Self::build(&config))?;
-        let wrong = |e: Error| Error::value("", format!("{}: {e}", folder.display()));
-        let report = model.take(state, false).map_err(wrong)?;
+        Self::from_state(&config, weights::load(folder)?)
+            .map_err(|e| Error::value("", format!("{}: {e}", folder.display())))
+    }
+
+    /// The model of a checkpoint that is read already, in training mode.
+    ///
+    /// # Errors
+    /// When a shape is not the configuration's, or nothing in the checkpoint belongs to this model.
+    fn from_state(config: &Self::Config, state: StateDict) -> Result<(Self, LoadReport)> {
+        let mut model = init::skip(|| Self::build(config))?;
+        let report = model.take(state, false)?;
         let missing: BTreeSet<&str> = report.missing.iter().map(String::as_str).collect();
-        draw(&mut model, &config, &|name| missing.contains(name))?;
+        draw(&mut model, config, &|name| missing.contains(name))?;
         Ok((model, report))
     }
 
@@ -150,11 +166,7 @@ fn renamed<M: Pretrained>(model: &M, state: StateDict) -> StateDict {
         if M::ignores(&name) && !here.contains_key(&name) {
             continue;
         }
-        let modern = match name.rsplit_once('.') {
-            Some((path, "gamma")) => format!("{path}.weight"),
-            Some((path, "beta")) => format!("{path}.bias"),
-            _ => name.clone(),
-        };
+        let modern = M::modern(&name);
         let with = format!("{prefix}{modern}");
         let name = if here.contains_key(&name) {
             name

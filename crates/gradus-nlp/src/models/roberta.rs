@@ -59,8 +59,8 @@ impl ModelConfig for RobertaConfig {
 /// RoBERTa without a head, with or without its pooler.
 #[derive(Clone, Debug, Module)]
 pub struct RobertaModel {
-    embeddings: Embeddings,
-    encoder: Encoder,
+    pub(super) embeddings: Embeddings,
+    pub(super) encoder: Encoder,
     pooler: Option<Pooler>,
 }
 
