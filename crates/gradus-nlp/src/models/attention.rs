@@ -4,7 +4,9 @@
 use gradus_autograd::Var;
 use gradus_autograd::functional::{Attention, scaled_dot_product_attention};
 use gradus_nn::{Mode, Module};
-use gradus_tensor::{Error, Result, Tensor};
+use gradus_tensor::{DType, Error, Result, Tensor};
+
+use super::single;
 
 /// Heads side by side.
 #[derive(Clone, Debug, Module)]
@@ -15,6 +17,8 @@ pub(super) struct Heads {
     pub dropout: f64,
     /// What scores are multiplied by; `None` for 1/√hs.
     pub scale: Option<f64>,
+    /// Weights are computed in f32 in the reference, whatever the model's dtype.
+    single: bool,
     mode: Mode,
 }
 
@@ -25,6 +29,7 @@ impl Heads {
             count,
             dropout,
             scale: None,
+            single: false,
             mode: Mode::Training,
         }
     }
@@ -32,6 +37,12 @@ impl Heads {
     /// Scores as they are, as T5 takes them.
     pub fn unscaled(mut self) -> Self {
         self.scale = Some(1.0);
+        self
+    }
+
+    /// Weights in f32, as the vision transformer has them.
+    pub fn single(mut self) -> Self {
+        self.single = true;
         self
     }
 
@@ -56,6 +67,16 @@ impl Heads {
 
     /// q (B, nh, T, hs), k and v (B, nh, S, hs) to (B, T, nh · hs).
     pub fn attend_split(&self, q: &Var, k: &Var, v: &Var, hidden: &Hidden) -> Result<Var> {
+        if self.single
+            && q.dtype() == DType::F64
+            && matches!(hidden, Hidden::Nothing)
+            && ![q, k, v].iter().any(|x| x.is_tracked())
+        {
+            let scale = self.scale.unwrap_or(1.0 / (q.dim(-1)? as f64).sqrt());
+            let scores = q.matmul(&k.transpose(-2, -1)?)?.mul_scalar(scale)?; // (B, nh, T, S)
+            let weights = Var::from(single::softmax(scores.value())?);
+            return weights.matmul(v)?.transpose(1, 2)?.flatten(2, 3);
+        }
         let (mask, bias) = match hidden {
             Hidden::Nothing => (None, None),
             Hidden::Mask(mask) => (Some(mask.clone()), None),

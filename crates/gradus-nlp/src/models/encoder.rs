@@ -14,6 +14,7 @@ use super::input::TextInput;
 use super::lora::{LoraOptions, Projection};
 use super::pretrained::{ModelConfig, Pretrained};
 use super::roberta::{RobertaConfig, RobertaModel};
+use crate::tokenizers::Tokenizer;
 
 /// One of the encoders.
 #[derive(Clone, Debug, Module)]
@@ -141,6 +142,21 @@ impl TextEncoder {
             Self::Roberta(model) => model.embeddings.longest(),
             Self::DistilBert(model) => model.sizes().1,
         }
+    }
+
+    /// Has every token of the tokenizer a row in the table?
+    ///
+    /// # Errors
+    /// When not: the two do not belong together.
+    pub fn fits(&self, tokenizer: &Tokenizer) -> Result<()> {
+        let (here, there) = (tokenizer.vocab_size(), self.vocab_size());
+        if here <= there {
+            return Ok(());
+        }
+        let text = format!(
+            "the tokenizer has {here} tokens and the model {there}: they do not belong together"
+        );
+        Err(Error::value("", text))
     }
 
     /// The last layer's states (B, T, C).

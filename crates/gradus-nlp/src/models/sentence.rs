@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gradus_autograd::{Var, no_grad};
 use gradus_nn::Module;
-use gradus_tensor::{Error, Result, Tensor};
+use gradus_tensor::{Result, Tensor};
 use serde_json::Value;
 
 use super::encoder::{Loaded, TextEncoder};
@@ -93,7 +93,7 @@ impl SentenceEncoder {
         } = TextEncoder::from_pretrained(folder, heads)?;
         encoder.eval();
         let mut tokenizer = Tokenizer::from_file(folder)?;
-        fits(&tokenizer, &encoder)?;
+        encoder.fits(&tokenizer)?;
         let json = |name: &str| -> Value {
             let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
             serde_json::from_str(&text).unwrap_or_default()
@@ -171,16 +171,4 @@ impl SentenceEncoder {
         let rows: Vec<&Tensor> = rows.iter().flatten().collect();
         Tensor::stack(&rows, 0)
     }
-}
-
-/// Every token of the tokenizer must have a row in the encoder's table.
-pub(super) fn fits(tokenizer: &Tokenizer, encoder: &TextEncoder) -> Result<()> {
-    let (here, there) = (tokenizer.vocab_size(), encoder.vocab_size());
-    if here > there {
-        let text = format!(
-            "the tokenizer has {here} tokens and the model {there}: they do not belong together"
-        );
-        return Err(Error::value("", text));
-    }
-    Ok(())
 }

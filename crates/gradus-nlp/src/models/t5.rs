@@ -4,7 +4,7 @@
 //! Names, defaults and first weights are those of Hugging Face's `T5Model`.
 
 use gradus_autograd::Var;
-use gradus_nn::{Dropout, Embedding, Layer, Linear, Module, RMSNorm};
+use gradus_nn::{Dropout, Embedding, Layer, Linear, Module};
 use gradus_tensor::{Result, ResultExt, Tensor};
 
 use super::activation::Activation;
@@ -12,6 +12,7 @@ use super::attention::{Heads, Hidden};
 use super::config::Config;
 use super::input::{both, causal_mask, padding_mask};
 use super::pretrained::{First, ModelConfig};
+use super::rms_norm::RMSNorm;
 
 /// Settings of T5.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +152,7 @@ impl ModelConfig for T5Config {
 
 impl T5Config {
     fn norm(&self) -> Result<RMSNorm> {
-        RMSNorm::with([self.d_model], Some(self.layer_norm_epsilon), true)
+        RMSNorm::t5(self.d_model, self.layer_norm_epsilon)
     }
 
     /// The kind of each distance from a query to a key: (T, S), the queries being the last T of S.

@@ -189,7 +189,8 @@ impl Block {
                 heads: Heads::new(
                     config.num_attention_heads,
                     config.attention_probs_dropout_prob,
-                ),
+                )
+                .single(),
             },
             layernorm_before: norm()?,
             layernorm_after: norm()?,

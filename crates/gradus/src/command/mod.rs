@@ -1,7 +1,10 @@
 //! The command line: its words, their help, and where each goes.
 
 mod devices;
+mod embed;
 mod eval;
+mod finetune;
+mod finetune_text;
 mod info;
 mod predict;
 mod run;
@@ -16,6 +19,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use gradus_tensor::{Error, Result};
 
+pub use embed::EmbedArgs;
+pub use finetune::FinetuneArgs;
 pub use tokenize::TokenizeArgs;
 pub use train::TrainArgs;
 
@@ -65,6 +70,13 @@ enum Command {
     /// For each text the tokens with their ids and where they lie. Vocabularies of BERT, GPT-2, tiktoken and Hugging Face are
     /// read as they are.
     Tokenize(TokenizeArgs),
+    /// Turn sentences into vectors and compare their meanings.
+    ///
+    /// Without more it prints how near each sentence is to each other; a question puts the lines of a file in order of how near they
+    /// are to it.
+    Embed(EmbedArgs),
+    /// Let a model that has learnt elsewhere learn from one's own data.
+    Finetune(FinetuneArgs),
     /// Show what the computations run on.
     Devices,
 }
@@ -141,6 +153,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
+        Some(Command::Embed(args)) => embed::run(&args),
+        Some(Command::Finetune(args)) => finetune::run(&args),
         Some(Command::Devices) => devices::run(),
     }
 }
