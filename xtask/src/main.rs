@@ -1,8 +1,10 @@
-//! The project's chores: `cargo xtask conformance`, `cargo xtask ci`, `cargo xtask bench`.
+//! The project's chores: `cargo xtask conformance`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask asan`.
 //!
-//! `ci` is what has to pass before anything is merged; `conformance` compares with PyTorch; `bench` measures.
+//! `ci` is what has to pass before anything is merged; `conformance` compares with PyTorch; `bench` measures;
+//! `asan` makes hostile calls under AddressSanitizer.
 #![forbid(unsafe_code)]
 
+mod asan;
 mod bench;
 mod ci;
 mod conformance;
@@ -19,6 +21,7 @@ enum Command {
     Conformance(conformance::Options),
     Ci(ci::Options),
     Bench(bench::Options),
+    Asan(asan::Options),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::main(&options),
         Command::Ci(options) => ci::main(&options),
         Command::Bench(options) => bench::main(&options),
+        Command::Asan(options) => asan::main(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

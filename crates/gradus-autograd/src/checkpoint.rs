@@ -65,7 +65,7 @@ pub fn checkpoint(
     let saved = Saved {
         inputs: inputs.iter().cloned().map(Some).collect(),
         output: None,
-        rule,
+        rule: Box::new(rule),
     };
     let node = Node::new("checkpoint", &y, edges.into(), Some(Arc::new(saved)));
     Ok(Var::with_node(y, node))

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod derivatives;
 pub mod draw;
 mod engine;
 pub mod functional;
@@ -37,6 +38,7 @@ mod recompute;
 mod var;
 
 pub use checkpoint::checkpoint;
+pub use derivatives::{hessian, hvp, jacobian, jvp};
 pub use grad::grad;
 pub use gradcheck::{Gradcheck, gradcheck, gradgradcheck};
 pub use gradients::Gradients;

@@ -42,10 +42,10 @@ pub(crate) struct Node {
 pub(crate) type Rule = dyn Fn(&Ctx, Var) -> Result<Vec<Option<Var>>> + Send + Sync;
 
 /// What an operation keeps for its backward: freed together.
-pub(crate) struct Saved<F: ?Sized = Rule> {
+pub(crate) struct Saved {
     pub(crate) inputs: Box<[Option<Var>]>,
     pub(crate) output: Option<Tensor>,
-    pub(crate) rule: F,
+    pub(crate) rule: Box<Rule>,
 }
 
 impl Node {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use gradus_tensor::{DType, Error, Result, Shape, Tensor};
 
 use crate::mode::is_grad_enabled;
-use crate::node::{Node, Saved};
+use crate::node::{Node, Rule, Saved};
 use crate::var::Var;
 
 /// An operation about to be recorded.
@@ -77,9 +77,18 @@ impl<'a> Op<'a> {
         value: Tensor,
         rule: impl Fn(&Ctx, Var) -> Result<G> + Send + Sync + 'static,
     ) -> Result<Var> {
-        if !self.is_tracked() || !value.dtype().is_float() {
+        // What does not depend on the rule is compiled once, in these two, and not for every rule.
+        if !self.records(&value) {
             return Ok(Var::from(value));
         }
+        Ok(self.record_erased(value, Box::new(erase(rule))))
+    }
+
+    fn records(&self, value: &Tensor) -> bool {
+        self.is_tracked() && value.dtype().is_float()
+    }
+
+    fn record_erased(self, value: Tensor, rule: Box<Rule>) -> Var {
         let inputs = self.inputs.iter().map(|v| v.node().cloned()).collect();
         let keep =
             |(i, v): (usize, &&Var)| (i < 64 && self.saves >> i & 1 == 1).then(|| (*v).clone());
@@ -90,10 +99,10 @@ impl<'a> Op<'a> {
                 self.inputs.iter().enumerate().map(keep).collect()
             },
             output: self.saves_output.then(|| value.clone()),
-            rule: erase(rule),
+            rule,
         };
         let node = Node::new(self.name, &value, inputs, Some(Arc::new(saved)));
-        Ok(Var::with_node(value, node))
+        Var::with_node(value, node)
     }
 }
 

@@ -20,7 +20,8 @@ mod table {
 
 use std::collections::BTreeSet;
 
-use gradus_autograd::{gradcheck, gradgradcheck};
+use gradus_autograd::{Var, gradcheck, gradgradcheck, jvp};
+use gradus_tensor::Tensor;
 use table::sample::{Case, Layout};
 
 fn all() -> Vec<Case> {
@@ -78,6 +79,42 @@ fn second_derivatives() {
             return Ok(());
         }
         gradgradcheck(&case.f, &case.inputs(layout)?, case.options())
+    });
+}
+
+/// Forward mode along one direction, against the difference of two values.
+#[test]
+fn along_a_direction() {
+    run(|case, layout| {
+        if case.coarse {
+            return Ok(()); // its inside is f32: a difference along a direction says little
+        }
+        let inputs = case.inputs(layout)?;
+        let directions = case.directions()?;
+        let moved = |by: f64| -> gradus_tensor::Result<_> {
+            let step = |(x, v): (&Tensor, &Tensor)| x.add_scaled(v, by).map(Var::from);
+            let x: Vec<Var> = inputs
+                .iter()
+                .zip(&directions)
+                .map(step)
+                .collect::<Result<_, _>>()?;
+            Ok((case.f)(&x)?.value().clone())
+        };
+        let step = 1e-6;
+        let numeric = moved(step)?.sub(&moved(-step)?)?.div_scalar(2.0 * step)?;
+        let vars = |x: &[Tensor]| -> Vec<Var> { x.iter().map(Var::from).collect() };
+        let (_, forward) = jvp(&case.f, &vars(&inputs), &vars(&directions))?;
+        let (forward, numeric) = (forward.value().to_vec::<f64>()?, numeric.to_vec::<f64>()?);
+        let far = |(a, b): (&f64, &f64)| {
+            (a - b).abs() > 1e-5 + 1e-3 * b.abs() || a.is_nan() != b.is_nan()
+        };
+        match forward.iter().zip(&numeric).find(|&(a, b)| far((a, b))) {
+            None => Ok(()),
+            Some((a, b)) => Err(gradus_tensor::Error::value(
+                "jvp",
+                format!("{a}, but by differences {b}"),
+            )),
+        }
     });
 }
 

@@ -173,9 +173,7 @@ impl Tensor {
         value: impl Into<Scalar>,
         options: impl Into<Options>,
     ) -> Result<Tensor> {
-        let (value, options) = (value.into(), options.into());
-        options.device.check("full")?;
-        dispatch!(options.dtype, T => Tensor::build::<T>("full", shape, |y| y.fill(T::from_scalar(value))))
+        filled(shape.into(), value.into(), options.into())
     }
 
     /// Zeros of this tensor's shape and dtype.
@@ -231,47 +229,7 @@ impl Tensor {
         step: impl Into<Scalar>,
         options: impl Into<Options>,
     ) -> Result<Tensor> {
-        let (start, end, step, options) = (start.into(), end.into(), step.into(), options.into());
-        options.device.check("arange")?;
-        let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
-        let fail =
-            |why: &str| Error::value("arange", format!("start {a}, end {b}, step {s}: {why}"));
-        if !(a.is_finite() && b.is_finite() && s.is_finite()) {
-            return Err(fail("every bound must be finite"));
-        }
-        if s == 0.0 {
-            return Err(fail("the step must not be 0"));
-        }
-        if (b - a) * s.signum() < 0.0 {
-            return Err(fail("the step points away from the end"));
-        }
-        let whole = [start, end, step]
-            .iter()
-            .all(|s| !matches!(s, Scalar::Float(_)));
-        let count = if whole {
-            let (i, j, s) = (
-                i128::from(start.to_i64()),
-                i128::from(end.to_i64()),
-                i128::from(step.to_i64()),
-            );
-            (j - i).unsigned_abs().div_ceil(s.unsigned_abs()) as f64
-        } else {
-            ((b - a) / s).ceil()
-        };
-        if count > isize::MAX as f64 / 16.0 {
-            return Err(fail("too many elements"));
-        }
-        let n = count as usize;
-        let (i0, di) = (start.to_i64(), step.to_i64());
-        dispatch!(options.dtype, T => Tensor::build::<T>("arange", n, |y| {
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = if whole {
-                    T::from_i64(i0.wrapping_add(di.wrapping_mul(i as i64)))
-                } else {
-                    T::from_f64(a + s * i as f64)
-                };
-            }
-        }))
+        arange(start.into(), end.into(), step.into(), options.into())
     }
 
     /// `steps` numbers from `start` to `end`, both included, evenly spaced.
@@ -290,19 +248,12 @@ impl Tensor {
         steps: usize,
         options: impl Into<Options>,
     ) -> Result<Tensor> {
-        let (a, b, options) = (start.into().to_f64(), end.into().to_f64(), options.into());
-        options.device.check("linspace")?;
-        let step = if steps > 1 {
-            (b - a) / (steps - 1) as f64
-        } else {
-            0.0
-        };
-        dispatch!(options.dtype, T => Tensor::build::<T>("linspace", steps, |y| {
-            // From both ends to the middle, as PyTorch: the last element is exactly `end`.
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = T::from_f64(if i < steps / 2 || steps == 1 { a + step * i as f64 } else { b - step * (steps - 1 - i) as f64 });
-            }
-        }))
+        linspace(
+            start.into().to_f64(),
+            end.into().to_f64(),
+            steps,
+            options.into(),
+        )
     }
 
     /// The `n` by `n` identity.
@@ -342,4 +293,69 @@ impl<T: Element> From<T> for Tensor {
     fn from(value: T) -> Self {
         Tensor::scalar(value)
     }
+}
+
+/// [`Tensor::full`], compiled once and not for each kind of argument.
+fn filled(shape: Shape, value: Scalar, options: Options) -> Result<Tensor> {
+    options.device.check("full")?;
+    dispatch!(options.dtype, T => Tensor::build::<T>("full", shape, |y| y.fill(T::from_scalar(value))))
+}
+
+/// [`Tensor::arange`], as [`filled`].
+fn arange(start: Scalar, end: Scalar, step: Scalar, options: Options) -> Result<Tensor> {
+    options.device.check("arange")?;
+    let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
+    let fail = |why: &str| Error::value("arange", format!("start {a}, end {b}, step {s}: {why}"));
+    if !(a.is_finite() && b.is_finite() && s.is_finite()) {
+        return Err(fail("every bound must be finite"));
+    }
+    if s == 0.0 {
+        return Err(fail("the step must not be 0"));
+    }
+    if (b - a) * s.signum() < 0.0 {
+        return Err(fail("the step points away from the end"));
+    }
+    let whole = [start, end, step]
+        .iter()
+        .all(|s| !matches!(s, Scalar::Float(_)));
+    let count = if whole {
+        let (i, j, s) = (
+            i128::from(start.to_i64()),
+            i128::from(end.to_i64()),
+            i128::from(step.to_i64()),
+        );
+        (j - i).unsigned_abs().div_ceil(s.unsigned_abs()) as f64
+    } else {
+        ((b - a) / s).ceil()
+    };
+    if count > isize::MAX as f64 / 16.0 {
+        return Err(fail("too many elements"));
+    }
+    let n = count as usize;
+    let (i0, di) = (start.to_i64(), step.to_i64());
+    dispatch!(options.dtype, T => Tensor::build::<T>("arange", n, |y| {
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = if whole {
+                T::from_i64(i0.wrapping_add(di.wrapping_mul(i as i64)))
+            } else {
+                T::from_f64(a + s * i as f64)
+            };
+        }
+    }))
+}
+
+/// [`Tensor::linspace`], as [`filled`].
+fn linspace(a: f64, b: f64, steps: usize, options: Options) -> Result<Tensor> {
+    options.device.check("linspace")?;
+    let step = if steps > 1 {
+        (b - a) / (steps - 1) as f64
+    } else {
+        0.0
+    };
+    dispatch!(options.dtype, T => Tensor::build::<T>("linspace", steps, |y| {
+        // From both ends to the middle, as PyTorch: the last element is exactly `end`.
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = T::from_f64(if i < steps / 2 || steps == 1 { a + step * i as f64 } else { b - step * (steps - 1 - i) as f64 });
+        }
+    }))
 }

@@ -17,6 +17,7 @@ mod dtype;
 mod error;
 mod file;
 mod layout;
+#[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod ops;
 #[cfg(feature = "pytorch")]

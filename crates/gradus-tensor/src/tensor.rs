@@ -214,13 +214,19 @@ impl Tensor {
     /// `T` is not the dtype, or a copy could not be allocated.
     pub fn with_mut_slice<T: Element, R>(&mut self, f: impl FnOnce(&mut [T]) -> R) -> Result<R> {
         self.expect_dtype::<T>("with_mut_slice")?;
-        if !self.is_exclusive() {
-            *self = self.copy()?;
-        }
+        self.make_exclusive()?;
         let data = self
             .as_mut_slice::<T>()
             .ok_or_else(|| Error::memory("with_mut_slice", "the copy is shared"))?;
         Ok(f(data))
+    }
+
+    /// Moves to storage of its own, unless it has that already.
+    fn make_exclusive(&mut self) -> Result<()> {
+        if !self.is_exclusive() {
+            *self = self.copy()?;
+        }
+        Ok(())
     }
 
     /// Row-major; the same tensor when it already is.
@@ -302,15 +308,11 @@ impl Tensor {
         shape: impl Into<Shape>,
         f: impl FnOnce(&mut [T]),
     ) -> Result<Tensor> {
-        let shape = shape.into();
-        let mut buffer =
-            CpuBuffer::new(op, shape.numel().map_err(|e| e.in_op(op))?, T::DTYPE, false)?;
-        f(buffer.as_mut_slice::<T>());
-        Ok(Tensor::from_buffer(
-            buffer,
-            Layout::contiguous(shape),
-            T::DTYPE,
-        ))
+        let f = |y: &mut [T]| {
+            f(y);
+            Ok(())
+        };
+        Tensor::try_build(op, shape, f)
     }
 
     /// As `build`, when `f` can fail.
@@ -319,9 +321,10 @@ impl Tensor {
         shape: impl Into<Shape>,
         f: impl FnOnce(&mut [T]) -> Result<()>,
     ) -> Result<Tensor> {
-        let mut result = Ok(());
-        let out = Tensor::build(op, shape, |y| result = f(y))?;
-        result.map(|()| out)
+        let mut f = Some(f);
+        Tensor::with_buffer(op, shape.into(), T::DTYPE, &mut |buffer| {
+            f.take().map_or(Ok(()), |f| f(buffer.as_mut_slice::<T>()))
+        })
     }
 
     /// As `build`, by words of the dtype's size; `f` writes words taken from tensors of the same dtype.
@@ -332,9 +335,22 @@ impl Tensor {
         f: impl FnOnce(&mut [W]) -> Result<()>,
     ) -> Result<Tensor> {
         debug_assert_eq!(size_of::<W>(), dtype.size());
-        let shape = shape.into();
-        let mut buffer = CpuBuffer::new(op, shape.numel().map_err(|e| e.in_op(op))?, dtype, false)?;
-        f(buffer.words_mut::<W>())?;
+        let mut f = Some(f);
+        Tensor::with_buffer(op, shape.into(), dtype, &mut |buffer| {
+            f.take().map_or(Ok(()), |f| f(buffer.words_mut::<W>()))
+        })
+    }
+
+    /// What the three above share, compiled once and not for every `f` (there are hundreds). `write` is called once.
+    fn with_buffer(
+        op: &'static str,
+        shape: Shape,
+        dtype: DType,
+        write: &mut dyn FnMut(&mut CpuBuffer) -> Result<()>,
+    ) -> Result<Tensor> {
+        let len = shape.numel().map_err(|e| e.in_op(op))?;
+        let mut buffer = CpuBuffer::new(op, len, dtype, false)?;
+        write(&mut buffer)?;
         Ok(Tensor::from_buffer(
             buffer,
             Layout::contiguous(shape),

@@ -29,5 +29,6 @@ mod softmax;
 mod sort;
 mod trigonometry;
 mod unary;
+mod with_number;
 
 pub(crate) use reduce::sizes;

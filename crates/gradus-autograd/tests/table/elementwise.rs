@@ -123,6 +123,18 @@ pub fn cases() -> Vec<Case> {
         unary("pow_scalar", 0.3, 2.0, |x| x.pow_scalar(2.5)),
         unary("pow_scalar", -2.0, 2.0, |x| x.pow_scalar(3)),
         unary("pow_scalar", -2.0, 2.0, |x| x.pow_scalar(0)),
+        unary("floor_divide_scalar", 5.1, 5.4, |x| {
+            x.floor_divide_scalar(2)
+        }),
+        unary("trunc_divide_scalar", -5.4, -5.1, |x| {
+            x.trunc_divide_scalar(2)
+        }),
+        unary("remainder_scalar", -5.4, -5.1, |x| x.remainder_scalar(2)),
+        unary("fmod_scalar", 5.1, 5.4, |x| x.fmod_scalar(2.5)),
+        unary("xlogy_scalar", -2.0, 2.0, |x| x.xlogy_scalar(2.5)),
+        unary("copysign_scalar", 0.5, 2.0, |x| x.copysign_scalar(-1)),
+        unary("maximum_scalar", -2.0, 2.0, |x| x.maximum_scalar(0.1)),
+        unary("minimum_scalar", -2.0, 2.0, |x| x.minimum_scalar(0.1)),
         unary("rpow_scalar", -2.0, 2.0, |x| x.rpow_scalar(2.5)),
         unary("clamp", -2.0, 2.0, |x| x.clamp(Some(-1.0), Some(0.5))),
         unary("clamp_min", -2.0, 2.0, |x| x.clamp_min(-0.5)),

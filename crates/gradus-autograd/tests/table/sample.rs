@@ -91,6 +91,18 @@ impl Case {
         self.inputs.iter().map(|(shape, ..)| &shape[..]).collect()
     }
 
+    /// A direction for each input, none alike, of either sign.
+    pub fn directions(&self) -> Result<Vec<Tensor>> {
+        let direction = |(k, (shape, ..)): (usize, &(Vec<usize>, f64, f64))| {
+            let n: usize = shape.iter().product();
+            let values = (0..n)
+                .map(|i| (1.3 * (i + 5 * k) as f64 + 0.4).sin())
+                .collect();
+            Tensor::from_vec::<f64>(values, &shape[..])
+        };
+        self.inputs.iter().enumerate().map(direction).collect()
+    }
+
     pub fn inputs(&self, layout: Layout) -> Result<Vec<Tensor>> {
         let sample = |(k, (shape, low, high)): (usize, &(Vec<usize>, f64, f64))| {
             let n: usize = shape.iter().product();

@@ -1,12 +1,11 @@
 //! The floating-point operations in vector code: one loop per operation, written once for every instruction set.
 //!
 //! An operand may be the output itself. An element's result does not depend on its place: the last, partial vector goes
-//! through the same code. The few operations without a vector form (rare, or with loops inside) take the scalar
+//! through the same loop, by way of a buffer. The few operations without a vector form (rare, or with loops inside) take the scalar
 //! definitions of `scalar.rs`; so do those vector functions that are the reference elsewhere.
 
 use super::ops::{BinaryOp, TernaryOp, UnaryOp};
 use super::scalar;
-use crate::lanes;
 use gradus_simd::{Float, FloatVec, Isa, Kernel, math};
 
 /// `y[i] = op(x[i])` for `n` elements. The pointers must be valid for them, and equal or not overlap.
@@ -33,6 +32,9 @@ pub(super) struct Ternary<T> {
     pub(super) y: *mut T,
     pub(super) n: usize,
 }
+
+/// The most lanes a vector has: 16 of f32 with AVX-512.
+const MAX_LANES: usize = 16;
 
 /// Vectors of constants.
 #[derive(Clone, Copy)]
@@ -62,23 +64,71 @@ macro_rules! map {
     };
 }
 
+/// `y[i] = f(x[0][i], …)` for `n` elements, in whole vectors. The last elements, fewer than a vector, go through a buffer and the same
+/// loop again, so that `f` (often long, and there are many of them) is compiled once, and that loop has no test in it.
+///
+/// # Safety
+/// The pointers are valid for `n` elements, and equal or not overlapping.
+#[inline(always)]
+unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
+    isa: S,
+    mut x: [*const T; K],
+    mut y: *mut T,
+    n: usize,
+    f: impl Fn([T::V<S>; K]) -> T::V<S>,
+) {
+    let lanes = T::V::<S>::LANES;
+    let rest = n % lanes;
+    let (mut whole, mut end) = (n - rest, rest == 0);
+    let mut buffers = [[T::ONE; MAX_LANES]; K];
+    let mut output = [T::ONE; MAX_LANES];
+    // SAFETY: `i + lanes <= whole`, for which the pointers are valid, the second time those of the buffers; each vector is read before
+    // it is written.
+    unsafe {
+        let out = y;
+        loop {
+            let mut i = 0;
+            while i < whole {
+                // A loop, because a closure given to `map` would not be compiled with the instructions.
+                let mut operands = [T::V::<S>::splat(isa, T::ONE); K];
+                let mut k = 0;
+                while k < K {
+                    operands[k] = T::V::<S>::load_ptr(isa, x[k].add(i));
+                    k += 1;
+                }
+                f(operands).store_ptr(y.add(i));
+                i += lanes;
+            }
+            if end {
+                break;
+            }
+            for (x, buffer) in x.iter_mut().zip(&mut buffers) {
+                std::ptr::copy_nonoverlapping(x.add(n - rest), buffer.as_mut_ptr(), rest);
+                *x = buffer.as_ptr();
+            }
+            y = output.as_mut_ptr();
+            (whole, end) = (lanes, true);
+        }
+        if rest > 0 {
+            std::ptr::copy_nonoverlapping(output.as_ptr(), out.add(n - rest), rest);
+        }
+    }
+}
+
 impl<T: Float> Unary<T> {
     #[inline(always)]
     fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>) -> T::V<S>) {
-        lanes::for_each::<S, T>(
-            self.n,
-            #[inline(always)]
-            |i, m| {
-                // SAFETY: `i + m <= n`, for which the pointers are valid; each vector is read before it is written.
-                unsafe {
-                    lanes::store::<S, T>(
-                        f(lanes::load::<S, T>(isa, self.x.add(i), m, T::ONE)),
-                        self.y.add(i),
-                        m,
-                    );
-                }
-            },
-        );
+        // SAFETY: the struct's promise.
+        unsafe {
+            map_vectors::<S, T, 1>(
+                isa,
+                [self.x],
+                self.y,
+                self.n,
+                #[inline(always)]
+                |[x]| f(x),
+            );
+        }
     }
 
     fn scalar(&self) {
@@ -249,18 +299,17 @@ impl<T: Float> Kernel for Unary<T> {
 impl<T: Float> Binary<T> {
     #[inline(always)]
     fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>, T::V<S>) -> T::V<S>) {
-        lanes::for_each::<S, T>(
-            self.n,
-            #[inline(always)]
-            |i, m| {
-                // SAFETY: `i + m <= n`, for which the pointers are valid; each vector is read before it is written.
-                unsafe {
-                    let a = lanes::load::<S, T>(isa, self.a.add(i), m, T::ONE);
-                    let b = lanes::load::<S, T>(isa, self.b.add(i), m, T::ONE);
-                    lanes::store::<S, T>(f(a, b), self.y.add(i), m);
-                }
-            },
-        );
+        // SAFETY: the struct's promise.
+        unsafe {
+            map_vectors::<S, T, 2>(
+                isa,
+                [self.a, self.b],
+                self.y,
+                self.n,
+                #[inline(always)]
+                |[a, b]| f(a, b),
+            );
+        }
     }
 
     fn scalar(&self) {
@@ -373,20 +422,17 @@ impl<T: Float> Kernel for Binary<T> {
 impl<T: Float> Ternary<T> {
     #[inline(always)]
     fn map<S: Isa>(&self, isa: S, f: impl Fn(T::V<S>, T::V<S>, T::V<S>) -> T::V<S>) {
-        let [a, b, c] = self.operands;
-        lanes::for_each::<S, T>(
-            self.n,
-            #[inline(always)]
-            |i, m| {
-                // SAFETY: as in `Unary::map`.
-                unsafe {
-                    let a = lanes::load::<S, T>(isa, a.add(i), m, T::ONE);
-                    let b = lanes::load::<S, T>(isa, b.add(i), m, T::ONE);
-                    let c = lanes::load::<S, T>(isa, c.add(i), m, T::ONE);
-                    lanes::store::<S, T>(f(a, b, c), self.y.add(i), m);
-                }
-            },
-        );
+        // SAFETY: the struct's promise.
+        unsafe {
+            map_vectors::<S, T, 3>(
+                isa,
+                self.operands,
+                self.y,
+                self.n,
+                #[inline(always)]
+                |[a, b, c]| f(a, b, c),
+            );
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub use summary::Summary;
 pub use tied::Tied;
 pub use visit::{Part, PartMut, Path, PathGuard, Visit};
 
-use gradus_tensor::{DType, Device, Result};
+use gradus_tensor::{DType, Device, Result, Tensor};
 
 /// Something with named parameters: a layer, a block, a whole model.
 ///
@@ -113,7 +113,7 @@ pub trait Module: Visit {
 
     /// Parameters and persistent buffers by name: what a checkpoint holds. The tensors are handles, not copies.
     fn state_dict(&self) -> StateDict {
-        state::save(self)
+        state::save(&parts(self))
     }
 
     /// Takes parameters and persistent buffers from `state`, converted to the dtype each has here. Of the names of a
@@ -125,7 +125,7 @@ pub trait Module: Visit {
     /// # Errors
     /// With `strict`, when a name is missing, unexpected, or of another shape; the message lists them.
     fn load_state_dict(&mut self, state: &StateDict, strict: bool) -> Result<LoadReport> {
-        state::load(self, state, strict)
+        state::Plan::new(&parts(self), state, strict)?.carry_out(parts_mut(self))
     }
 
     /// Training mode: dropout drops, batch norm uses the batch. A new model is in this mode.
@@ -164,23 +164,10 @@ pub trait Module: Visit {
     /// # Errors
     /// When `dtype` is not a float.
     fn to_dtype(&mut self, dtype: DType) -> Result<()> {
-        for (name, part) in parts_mut(self) {
-            match part {
-                PartMut::Param(param) => {
-                    let data = param
-                        .data()
-                        .to_dtype(dtype)
-                        .map_err(|e| e.in_layer(name.as_str()))?;
-                    param.set(data).map_err(|e| e.in_layer(name))?;
-                }
-                PartMut::Buffer(buffer) if buffer.get().dtype().is_float() => {
-                    let data = buffer.get().to_dtype(dtype).map_err(|e| e.in_layer(name))?;
-                    buffer.set(data);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        convert(parts_mut(self), &|x| match x.dtype().is_float() {
+            true => x.to_dtype(dtype),
+            false => Ok(x.clone()),
+        })
     }
 
     /// Moves parameters and buffers to `device`.
@@ -188,31 +175,12 @@ pub trait Module: Visit {
     /// # Errors
     /// When the device cannot be used in this build.
     fn to_device(&mut self, device: &Device) -> Result<()> {
-        for (name, part) in parts_mut(self) {
-            match part {
-                PartMut::Param(param) => {
-                    let data = param
-                        .data()
-                        .to_device(device)
-                        .map_err(|e| e.in_layer(name.as_str()))?;
-                    param.set(data).map_err(|e| e.in_layer(name))?;
-                }
-                PartMut::Buffer(buffer) => {
-                    let data = buffer
-                        .get()
-                        .to_device(device)
-                        .map_err(|e| e.in_layer(name))?;
-                    buffer.set(data);
-                }
-                PartMut::Mode(_) => {}
-            }
-        }
-        Ok(())
+        convert(parts_mut(self), &|x| x.to_device(device))
     }
 
     /// The tree of modules with the shapes of what they hold, for printing.
     fn summary(&self) -> Summary {
-        Summary::of(self)
+        Summary::of(&parts(self))
     }
 }
 
@@ -242,6 +210,33 @@ fn set_frozen<M: Module + ?Sized>(module: &mut M, prefix: &str, frozen: bool) ->
         }
     });
     count
+}
+
+/// All parts with their paths. What is done with them is then compiled once, and not for every type of module.
+fn parts<M: Module + ?Sized>(module: &M) -> Vec<(Path, Part<'_>)> {
+    let mut parts = Vec::new();
+    module.visit(&mut Path::default(), &mut |path, part| {
+        parts.push((path.clone(), part));
+    });
+    parts
+}
+
+/// Puts `f` of it in the place of each parameter's and each buffer's tensor.
+fn convert(parts: Vec<(String, PartMut<'_>)>, f: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
+    for (name, part) in parts {
+        match part {
+            PartMut::Param(param) => {
+                let data = f(param.data()).map_err(|e| e.in_layer(name.as_str()))?;
+                param.set(data).map_err(|e| e.in_layer(name))?;
+            }
+            PartMut::Buffer(buffer) => {
+                let data = f(&buffer.get()).map_err(|e| e.in_layer(name))?;
+                buffer.set(data);
+            }
+            PartMut::Mode(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// All parts by `&mut`, with their names, so that a loop over them can use `?`.

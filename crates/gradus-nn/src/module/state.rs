@@ -7,7 +7,7 @@ use std::fmt;
 
 use gradus_tensor::{Error, Result, Tensor};
 
-use super::{Module, Part, PartMut, Path, parts_mut};
+use super::{Part, PartMut, Path};
 
 /// Tensors by dotted name.
 pub type StateDict = BTreeMap<String, Tensor>;
@@ -63,18 +63,20 @@ fn some(names: &[String]) -> String {
     }
 }
 
-pub(super) fn save<M: Module + ?Sized>(module: &M) -> StateDict {
+pub(super) fn save(parts: &[(Path, Part<'_>)]) -> StateDict {
     let mut state = StateDict::new();
-    module.visit(&mut Path::default(), &mut |path, part| match part {
-        Part::Param(param) => {
-            state.insert(path.to_string(), param.data().clone());
+    for (path, part) in parts {
+        match part {
+            Part::Param(param) => {
+                state.insert(path.to_string(), param.data().clone());
+            }
+            Part::Buffer(buffer) if buffer.is_persistent() => {
+                state.insert(path.to_string(), buffer.get());
+            }
+            _ => {}
         }
-        Part::Buffer(buffer) if buffer.is_persistent() => {
-            state.insert(path.to_string(), buffer.get());
-        }
-        _ => {}
-    });
-    for (name, of) in ties(module) {
+    }
+    for (name, of) in ties(parts) {
         if let Some(tensor) = state.get(&of).cloned() {
             state.insert(name, tensor);
         }
@@ -83,79 +85,88 @@ pub(super) fn save<M: Module + ?Sized>(module: &M) -> StateDict {
 }
 
 /// Second names of parameters, each with the parameter's own.
-fn ties<M: Module + ?Sized>(module: &M) -> Vec<(String, String)> {
-    let mut ties = Vec::new();
-    module.visit(&mut Path::default(), &mut |path, part| {
-        if let Part::Tied(tied) = part {
-            ties.push(tied.names(path));
-        }
-    });
-    ties
+fn ties(parts: &[(Path, Part<'_>)]) -> Vec<(String, String)> {
+    let names = |(path, part): &(Path, Part<'_>)| match part {
+        Part::Tied(tied) => Some(tied.names(path)),
+        _ => None,
+    };
+    parts.iter().filter_map(names).collect()
 }
 
-pub(super) fn load<M: Module + ?Sized>(
-    module: &mut M,
-    state: &StateDict,
-    strict: bool,
-) -> Result<LoadReport> {
-    // First look, then touch: a strict load that fails changes nothing.
-    let mut report = LoadReport::default();
-    let mut here = BTreeSet::new();
-    // Where a parameter's value is found: under its second name if it has one and the state knows it.
-    let ties = ties(module);
-    let mut found_at = BTreeMap::new();
-    for (name, of) in &ties {
-        if state.contains_key(name) {
-            found_at.insert(of.clone(), name.clone());
-        }
-    }
-    let value_of = |name: &String| state.get(found_at.get(name).unwrap_or(name));
-    let second = |name: &String| ties.iter().any(|(second, _)| second == name);
-    for (name, tensor) in &save(module) {
-        match value_of(name) {
-            None if second(name) => {} // its own name is missing, or is enough
-            None => report.missing.push(name.clone()),
-            Some(new) if new.dims() != tensor.dims() => {
-                report
-                    .mismatched
-                    .push((name.clone(), tensor.dims().to_vec(), new.dims().to_vec()));
+/// What a load will do. First look, then touch: a strict load that fails changes nothing.
+pub(super) struct Plan<'a> {
+    state: &'a StateDict,
+    report: LoadReport,
+    /// Where a parameter's value is found: under its second name if it has one and the state knows it.
+    found_at: BTreeMap<String, String>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(
+        parts: &[(Path, Part<'_>)],
+        state: &'a StateDict,
+        strict: bool,
+    ) -> Result<Self> {
+        let ties = ties(parts);
+        let known = ties.iter().filter(|(name, _)| state.contains_key(name));
+        let mut plan = Self {
+            state,
+            report: LoadReport::default(),
+            found_at: known.map(|(name, of)| (of.clone(), name.clone())).collect(),
+        };
+        let mut report = LoadReport::default();
+        let mut here = BTreeSet::new();
+        let second = |name: &String| ties.iter().any(|(second, _)| second == name);
+        for (name, tensor) in save(parts) {
+            match plan.value_of(&name) {
+                None if second(&name) => {} // its own name is missing, or is enough
+                None => report.missing.push(name.clone()),
+                Some(new) if new.dims() != tensor.dims() => {
+                    let shapes = (tensor.dims().to_vec(), new.dims().to_vec());
+                    report.mismatched.push((name.clone(), shapes.0, shapes.1));
+                }
+                Some(_) => report.loaded.push(name.clone()),
             }
-            Some(_) => report.loaded.push(name.clone()),
+            here.insert(name);
         }
-        here.insert(name.clone());
-    }
-    report.unexpected = state
-        .keys()
-        .filter(|name| !here.contains(*name))
-        .cloned()
-        .collect();
-    if strict && !report.is_exact() {
-        report.loaded.clear();
-        let hint = "load with strict = false to take what fits";
-        return Err(Error::value(
-            "load_state_dict",
-            format!("the names or shapes differ: {report} ({hint})"),
-        ));
+        let unexpected = state.keys().filter(|name| !here.contains(*name));
+        report.unexpected = unexpected.cloned().collect();
+        if strict && !report.is_exact() {
+            report.loaded.clear();
+            let hint = "load with strict = false to take what fits";
+            return Err(Error::value(
+                "load_state_dict",
+                format!("the names or shapes differ: {report} ({hint})"),
+            ));
+        }
+        plan.report = report;
+        Ok(plan)
     }
 
-    let fits: BTreeSet<&String> = report.loaded.iter().collect();
-    for (name, part) in parts_mut(module) {
-        let Some(new) = value_of(&name).filter(|_| fits.contains(&name)) else {
-            continue;
-        };
-        match part {
-            PartMut::Param(param) => {
-                let new = new
-                    .to_dtype(param.dtype())
-                    .map_err(|e| e.in_layer(name.as_str()))?;
-                param.set(new).map_err(|e| e.in_layer(name))?;
-            }
-            PartMut::Buffer(buffer) if buffer.is_persistent() => {
-                let dtype = buffer.get().dtype();
-                buffer.set(new.to_dtype(dtype).map_err(|e| e.in_layer(name))?);
-            }
-            _ => {}
-        }
+    fn value_of(&self, name: &String) -> Option<&'a Tensor> {
+        self.state.get(self.found_at.get(name).unwrap_or(name))
     }
-    Ok(report)
+
+    pub(super) fn carry_out(self, parts: Vec<(String, PartMut<'_>)>) -> Result<LoadReport> {
+        let fits: BTreeSet<&String> = self.report.loaded.iter().collect();
+        for (name, part) in parts {
+            let Some(new) = self.value_of(&name).filter(|_| fits.contains(&name)) else {
+                continue;
+            };
+            match part {
+                PartMut::Param(param) => {
+                    let new = new
+                        .to_dtype(param.dtype())
+                        .map_err(|e| e.in_layer(name.as_str()))?;
+                    param.set(new).map_err(|e| e.in_layer(name))?;
+                }
+                PartMut::Buffer(buffer) if buffer.is_persistent() => {
+                    let dtype = buffer.get().dtype();
+                    buffer.set(new.to_dtype(dtype).map_err(|e| e.in_layer(name))?);
+                }
+                _ => {}
+            }
+        }
+        Ok(self.report)
+    }
 }

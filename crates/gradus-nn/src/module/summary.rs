@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Module, Part, Path};
+use super::{Part, Path};
 
 /// The tree of a module; print it with `{}`.
 ///
@@ -29,10 +29,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of<M: Module + ?Sized>(module: &M) -> Self {
+    pub(super) fn of(parts: &[(Path, Part<'_>)]) -> Self {
         let mut summary = Self::default();
         let mut begun = BTreeSet::new();
-        module.visit(&mut Path::default(), &mut |path, part| {
+        for (path, part) in parts {
             let path = path.as_str();
             let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
             let depth = if path.is_empty() {
@@ -45,7 +45,7 @@ impl Summary {
                 }
             };
             if matches!(part, Part::Module(_)) && !begun.insert(path.to_string()) {
-                return; // flattened into the module it is a part of: no level, no line
+                continue; // flattened into the module it is a part of: no level, no line
             }
             let text = match part {
                 Part::Module(kind) if path.is_empty() => kind.to_string(),
@@ -68,12 +68,12 @@ impl Summary {
                         depth + usize::from(!path.is_empty()),
                         format!("{name} = {of}"),
                     ));
-                    return;
+                    continue;
                 }
-                Part::Mode(_) => return,
+                Part::Mode(_) => continue,
             };
             summary.lines.push((depth, text));
-        });
+        }
         summary
     }
 }

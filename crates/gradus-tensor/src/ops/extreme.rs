@@ -35,13 +35,17 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, or there is nothing to choose from.
     pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("amax", self, &dims.into(), keepdim)?;
-        need_elements("amax", self, &axes)?;
-        let out = dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(x, &axes, y)?))
-        });
-        out.map_err(|e| e.in_op("amax"))
+        // Compiled once, and not for each way to write `dims`.
+        fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
+            let (axes, shape) = plan("amax", x, dims, keepdim)?;
+            need_elements("amax", x, &axes)?;
+            let out = dispatch!(x.dtype(), T => {
+                let v = x.kernel_view::<T>()?;
+                Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(v, &axes, y)?))
+            });
+            out.map_err(|e| e.in_op("amax"))
+        }
+        over(self, &dims.into(), keepdim)
     }
 
     /// The smallest over `dims`; NaN wins.
@@ -56,13 +60,17 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::amax`].
     pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("amin", self, &dims.into(), keepdim)?;
-        need_elements("amin", self, &axes)?;
-        let out = dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(x, &axes, y)?))
-        });
-        out.map_err(|e| e.in_op("amin"))
+        // Compiled once, and not for each way to write `dims`.
+        fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
+            let (axes, shape) = plan("amin", x, dims, keepdim)?;
+            need_elements("amin", x, &axes)?;
+            let out = dispatch!(x.dtype(), T => {
+                let v = x.kernel_view::<T>()?;
+                Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(v, &axes, y)?))
+            });
+            out.map_err(|e| e.in_op("amin"))
+        }
+        over(self, &dims.into(), keepdim)
     }
 
     /// The smallest and the largest over one dimension, or all (`None`).

@@ -62,26 +62,33 @@ fn float(op: &'static str, x: &Tensor) -> Result<()> {
     ))
 }
 
+// `dims` may be written in many ways, and each would be compiled with all dtypes: so the work is a function inside, which takes `Dims`.
+
 macro_rules! float_reduction {
-    ($op:literal, $x:expr, $dims:expr, $keepdim:expr, |$v:ident, $axes:ident, $y:ident| $body:expr) => {{
-        let x = $x;
-        float($op, x)?;
-        let ($axes, shape) = plan($op, x, &$dims.into(), $keepdim)?;
-        let $axes = $axes.as_slice();
-        dispatch!(float x.dtype(), T => {
-            let $v = x.kernel_view::<T>()?;
-            Tensor::try_build::<T>($op, shape, |$y| Ok($body?))
-        }, else Err(Error::dtype($op, "not a float")))
+    ($op:literal, $x:expr, $dims:expr, $keepdim:expr, $($number:ident,)? |$v:ident, $axes:ident, $y:ident| $body:expr) => {{
+        fn over(x: &Tensor, dims: &Dims, keepdim: bool, $($number: f64)?) -> Result<Tensor> {
+            float($op, x)?;
+            let ($axes, shape) = plan($op, x, dims, keepdim)?;
+            let $axes = $axes.as_slice();
+            dispatch!(float x.dtype(), T => {
+                let $v = x.kernel_view::<T>()?;
+                Tensor::try_build::<T>($op, shape, |$y| Ok($body?))
+            }, else Err(Error::dtype($op, "not a float")))
+        }
+        over($x, &$dims.into(), $keepdim, $($number)?)
     }};
 }
 
-macro_rules! summation {
-    ($op:ident, $x:expr, $dims:expr, $keepdim:expr) => {{
-        let (axes, shape) = plan(stringify!($op), $x, &$dims.into(), $keepdim)?;
-        dispatch!($x.dtype(), T => {
-            let v = $x.kernel_view::<T>()?;
-            Tensor::try_build::<<T as gradus_cpu::Element>::Sum>(stringify!($op), shape, |y| Ok(reduce::$op::<T>(v, &axes, y)?))
-        })
+macro_rules! reduction {
+    ($op:ident, $x:expr, $dims:expr, $keepdim:expr, $T:ident => $out:ty) => {{
+        fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
+            let (axes, shape) = plan(stringify!($op), x, dims, keepdim)?;
+            dispatch!(x.dtype(), $T => {
+                let v = x.kernel_view::<$T>()?;
+                Tensor::try_build::<$out>(stringify!($op), shape, |y| Ok(reduce::$op::<$T>(v, &axes, y)?))
+            })
+        }
+        over($x, &$dims.into(), $keepdim)
     }};
 }
 
@@ -100,7 +107,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn sum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        summation!(sum, self, dims, keepdim)
+        reduction!(sum, self, dims, keepdim, T => <T as gradus_cpu::Element>::Sum)
     }
 
     /// The product over `dims`; bool and whole numbers multiply in i64, wrapping.
@@ -115,7 +122,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        summation!(prod, self, dims, keepdim)
+        reduction!(prod, self, dims, keepdim, T => <T as gradus_cpu::Element>::Sum)
     }
 
     /// The mean over `dims`; NaN of nothing.
@@ -147,9 +154,9 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
-        float_reduction!("var", self, dims, keepdim, |x, axes, y| reduce::var(
-            x, axes, correction, None, y
-        ))
+        float_reduction!("var", self, dims, keepdim, correction, |x, axes, y| {
+            reduce::var(x, axes, correction, None, y)
+        })
     }
 
     /// The standard deviation over `dims`: the root of [`Tensor::var`].
@@ -252,7 +259,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, the elements are not floats, or there are none and p is infinite.
     pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        float_reduction!("norm", self, dims, keepdim, |x, axes, y| reduce::norm(
+        float_reduction!("norm", self, dims, keepdim, p, |x, axes, y| reduce::norm(
             x, axes, p, y
         ))
     }
@@ -325,11 +332,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn all(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("all", self, &dims.into(), keepdim)?;
-        dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<bool>("all", shape, |y| Ok(reduce::all(x, &axes, y)?))
-        })
+        reduction!(all, self, dims, keepdim, T => bool)
     }
 
     /// Is any element over `dims` other than 0? False of none.
@@ -344,11 +347,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn any(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        let (axes, shape) = plan("any", self, &dims.into(), keepdim)?;
-        dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<bool>("any", shape, |y| Ok(reduce::any(x, &axes, y)?))
-        })
+        reduction!(any, self, dims, keepdim, T => bool)
     }
 
     /// How many elements over `dims` are not 0; i64.
@@ -363,11 +362,7 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats.
     pub fn count_nonzero(&self, dims: impl Into<Dims>) -> Result<Tensor> {
-        let (axes, shape) = plan("count_nonzero", self, &dims.into(), false)?;
-        dispatch!(self.dtype(), T => {
-            let x = self.kernel_view::<T>()?;
-            Tensor::try_build::<i64>("count_nonzero", shape, |y| Ok(reduce::count_nonzero(x, &axes, y)?))
-        })
+        reduction!(count_nonzero, self, dims, false, T => i64)
     }
 
     /// The sum of the diagonal of a matrix.

@@ -209,7 +209,11 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::masked_fill`].
     pub fn masked_fill_(self, mask: &Tensor, value: impl Into<Scalar>) -> Result<Tensor> {
-        let value = value.into();
+        self.fill_where(mask, value.into())
+    }
+
+    /// The same, compiled once and not for every kind of number.
+    fn fill_where(self, mask: &Tensor, value: Scalar) -> Result<Tensor> {
         mask.expect_bool("masked_fill")?;
         if value.dtype().category() > self.dtype().category() {
             let message = format!(

@@ -7,8 +7,10 @@
 //! ```
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::sync::Arc;
+
+use rawzip::{CompressionMethod, ZipArchive, ZipSliceEntry};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -103,26 +105,27 @@ impl Container {
     }
 
     fn zip(file: Shared) -> Result<Self> {
-        let broken = |e: zip::result::ZipError| refuse(format!("a damaged zip archive: {e}"));
-        let mut archive = zip::ZipArchive::new(Cursor::new((*file).as_ref())).map_err(broken)?;
+        let broken = |e: rawzip::Error| refuse(format!("a damaged zip archive: {e}"));
+        let data = (*file).as_ref();
+        let archive = ZipArchive::from_slice(data).map_err(broken)?;
         let (mut pickle, mut storages, mut script) = (None, HashMap::new(), false);
-        for i in 0..archive.len() {
-            let entry = archive.by_index(i).map_err(broken)?;
-            let name = entry.name().map_err(broken)?.into_owned();
-            let inner = name
-                .split_once('/')
-                .map_or("", |(_, inner)| inner)
-                .to_owned();
+        let mut entries = archive.entries();
+        while let Some(header) = entries.next_entry().map_err(broken)? {
+            let name = String::from_utf8_lossy(header.file_path().as_ref()).into_owned();
+            let inner = name.split_once('/').map_or("", |(_, inner)| inner);
             script |= inner.starts_with("code/") || inner == "constants.pkl";
-            if inner == "byteorder" {
-                let order = unpack(entry)?;
-                if (*order).as_ref() != b"little" {
-                    return Err(Error::unsupported(OP, "a file of a big-endian machine"));
-                }
+            let key = inner.strip_prefix("data/");
+            if key.is_none() && inner != "byteorder" && inner != "data.pkl" {
+                continue;
+            }
+            let entry = archive.get_entry(header.wayfinder()).map_err(broken)?;
+            let method = header.compression_method();
+            if let Some(key) = key {
+                storages.insert(key.to_owned(), place(data, &name, method, &entry)?);
             } else if inner == "data.pkl" {
-                pickle = Some(place(entry, (*file).as_ref().len())?);
-            } else if let Some(key) = inner.strip_prefix("data/") {
-                storages.insert(key.to_owned(), place(entry, (*file).as_ref().len())?);
+                pickle = Some(place(data, &name, method, &entry)?);
+            } else if (*unpack(&name, method, &entry)?).as_ref() != b"little" {
+                return Err(Error::unsupported(OP, "a file of a big-endian machine"));
             }
         }
         let Some(pickle) = pickle else {
@@ -136,7 +139,6 @@ impl Container {
                 "a TorchScript program; save its state_dict() in Python and read that",
             ));
         }
-        drop(archive);
         Ok(Self {
             file,
             pickle,
@@ -207,34 +209,41 @@ impl Container {
 }
 
 /// An entry of the archive: where it lies, if it is stored as it is.
-fn place<R: Read>(entry: zip::read::ZipFile<'_, R>, length: usize) -> Result<Place> {
-    if entry.compression() == zip::CompressionMethod::Stored && !entry.encrypted() {
-        let start = entry.data_start().and_then(|at| usize::try_from(at).ok());
-        let size = usize::try_from(entry.size()).ok();
-        let range = start
-            .zip(size)
-            .and_then(|(at, n)| Some(at..at.checked_add(n)?));
-        if let Some(range) = range.filter(|range| range.end <= length) {
-            return Ok(Place::File(range));
-        }
-        return Err(refuse(format!(
-            "{:?} reaches beyond the file",
-            entry.name()
-        )));
+fn place(
+    file: &[u8],
+    name: &str,
+    method: CompressionMethod,
+    entry: &ZipSliceEntry<'_>,
+) -> Result<Place> {
+    if method != CompressionMethod::STORE {
+        return Ok(Place::Own(unpack(name, method, entry)?));
     }
-    Ok(Place::Own(unpack(entry)?))
+    let bytes = entry.data();
+    let start = bytes.as_ptr().addr().checked_sub(file.as_ptr().addr());
+    let range = start.and_then(|at| Some(at..at.checked_add(bytes.len())?));
+    let range = range.filter(|range| range.end <= file.len());
+    let range = range.ok_or_else(|| refuse(format!("{name:?} reaches beyond the file")))?;
+    Ok(Place::File(range))
 }
 
 /// An entry's bytes, decompressed, at most as many as the archive says and a thousand times what it takes.
-fn unpack<R: Read>(entry: zip::read::ZipFile<'_, R>) -> Result<Shared> {
-    let name = entry.name().map_or_else(|e| e.to_string(), Into::into);
-    let limit = entry
-        .size()
-        .min(entry.compressed_size().saturating_mul(1032) + 64);
+fn unpack(name: &str, method: CompressionMethod, entry: &ZipSliceEntry<'_>) -> Result<Shared> {
+    let packed = entry.data();
+    let limit = (packed.len() as u64).saturating_mul(1032) + 64;
     let mut bytes = Vec::new();
-    entry
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::io(OP, format!("cannot unpack {name:?}: {e}"), e))?;
+    let read = match method {
+        CompressionMethod::STORE => entry.verifying_reader(packed).read_to_end(&mut bytes),
+        CompressionMethod::DEFLATE => {
+            let inflater = flate2::bufread::DeflateDecoder::new(packed).take(limit);
+            entry.verifying_reader(inflater).read_to_end(&mut bytes)
+        }
+        other => {
+            return Err(Error::unsupported(
+                OP,
+                format!("{name:?} is packed by method {other}; torch.save stores or deflates"),
+            ));
+        }
+    };
+    read.map_err(|e| Error::io(OP, format!("cannot unpack {name:?}: {e}"), e))?;
     Ok(Arc::new(bytes))
 }
