@@ -16,7 +16,10 @@
 //! * **Results do not depend on the instruction set**, bit for bit (NaN payloads aside), but for two families whose sums
 //!   run along the vectors: matrix products of at most four rows, or one column, whose right side has contiguous columns,
 //!   and the gradients of a convolution by weight and bias. Of those, a sum of k products differs by k·ε·Σ|aᵢ·bᵢ| at
-//!   most. `tests/isa` holds every kernel to this, for every tail length, on a boundary and off it.
+//!   most. `tests/isa` holds every kernel to this, for every tail length, on a boundary and off it. With AMX ([`IsaName::Amx`],
+//!   the default where there is any) a third family joins them: `f32` products large enough for tiles; see [`gemm`].
+//!
+//! [`IsaName::Amx`]: gradus_simd::IsaName::Amx
 //!
 //! ```
 //! use gradus_cpu::{View, elementwise::{BinaryOp, binary}};

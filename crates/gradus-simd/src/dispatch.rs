@@ -36,6 +36,9 @@ pub enum IsaName {
     Avx2,
     /// x86-64 AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// AVX-512, and AMX tiles for bf16 and `f32` matrix products (see the module `amx`, on x86-64). What is no matrix
+    /// product runs as on [`IsaName::Avx512`].
+    Amx,
     /// AArch64 Advanced SIMD.
     Neon,
 }
@@ -47,6 +50,7 @@ impl IsaName {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
             Self::Neon => "neon",
         }
     }
@@ -61,10 +65,16 @@ impl fmt::Display for IsaName {
 impl FromStr for IsaName {
     type Err = IsaError;
     fn from_str(s: &str) -> Result<Self, IsaError> {
-        [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon]
-            .into_iter()
-            .find(|isa| isa.as_str().eq_ignore_ascii_case(s.trim()))
-            .ok_or_else(|| IsaError::Unknown(s.to_owned()))
+        [
+            Self::Scalar,
+            Self::Avx2,
+            Self::Avx512,
+            Self::Amx,
+            Self::Neon,
+        ]
+        .into_iter()
+        .find(|isa| isa.as_str().eq_ignore_ascii_case(s.trim()))
+        .ok_or_else(|| IsaError::Unknown(s.to_owned()))
     }
 }
 
@@ -102,7 +112,7 @@ impl fmt::Display for IsaError {
             Self::Unknown(name) => {
                 write!(
                     f,
-                    "GRADUS_ISA: unknown instruction set `{name}`; use scalar, avx2, avx512 or neon"
+                    "GRADUS_ISA: unknown instruction set `{name}`; use scalar, avx2, avx512, amx or neon"
                 )
             }
             Self::Unavailable(e) => write!(f, "GRADUS_ISA: {e}"),
@@ -122,6 +132,8 @@ pub fn available() -> &'static [IsaName] {
         {
             isas.extend(Avx2::new().map(|_| IsaName::Avx2));
             isas.extend(Avx512::new().map(|_| IsaName::Avx512));
+            let amx = Avx512::new().is_some() && crate::amx::is_available();
+            isas.extend(amx.then_some(IsaName::Amx));
         }
         #[cfg(target_arch = "aarch64")]
         isas.push(IsaName::Neon);
@@ -149,7 +161,8 @@ pub fn current() -> IsaName {
         1 => IsaName::Scalar,
         2 => IsaName::Avx2,
         3 => IsaName::Avx512,
-        4 => IsaName::Neon,
+        4 => IsaName::Amx,
+        5 => IsaName::Neon,
         _ => first_choice(),
     }
 }
@@ -221,7 +234,9 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match current() {
         // SAFETY: the token was detected.
         #[cfg(target_arch = "x86_64")]
-        IsaName::Avx512 if let Some(isa) = Avx512::new() => unsafe { run_avx512(isa, kernel) },
+        IsaName::Amx | IsaName::Avx512 if let Some(isa) = Avx512::new() => unsafe {
+            run_avx512(isa, kernel)
+        },
         // SAFETY: the token was detected.
         #[cfg(target_arch = "x86_64")]
         IsaName::Avx2 if let Some(isa) = Avx2::new() => unsafe { run_avx2(isa, kernel) },
@@ -239,6 +254,14 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 pub fn dispatch_on<K: Kernel>(isa: IsaName, kernel: K) -> Result<K::Output, UnavailableIsa> {
     match isa {
         IsaName::Scalar => Ok(kernel.run(Scalar)),
+        // SAFETY: the token was detected.
+        #[cfg(target_arch = "x86_64")]
+        IsaName::Amx
+            if let Some(isa) = Avx512::new()
+                && crate::amx::is_available() =>
+        {
+            Ok(unsafe { run_avx512(isa, kernel) })
+        }
         // SAFETY: the token was detected.
         #[cfg(target_arch = "x86_64")]
         IsaName::Avx512 if let Some(isa) = Avx512::new() => Ok(unsafe { run_avx512(isa, kernel) }),

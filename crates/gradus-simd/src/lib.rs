@@ -4,6 +4,8 @@
 //! The `unsafe` of this crate is that of the intrinsics, and each token or value is the proof that they exist.
 #![doc = include_str!("../README.md")]
 
+#[cfg(target_arch = "x86_64")]
+pub mod amx;
 mod backend;
 mod dispatch;
 mod float;

@@ -285,7 +285,7 @@ fn the_choice_of_isa_is_checked() {
             .parse::<IsaName>()
             .unwrap_err()
             .to_string()
-            .contains("scalar, avx2, avx512 or neon")
+            .contains("scalar, avx2, avx512, amx or neon")
     );
     let missing = if cfg!(target_arch = "aarch64") {
         IsaName::Avx2

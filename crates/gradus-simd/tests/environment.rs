@@ -52,7 +52,7 @@ fn a_bad_value_is_a_clear_error_and_never_a_panic() {
     let said = under("sse9");
     assert!(
         said.contains(
-            "error: GRADUS_ISA: unknown instruction set `sse9`; use scalar, avx2, avx512 or neon"
+            "error: GRADUS_ISA: unknown instruction set `sse9`; use scalar, avx2, avx512, amx or neon"
         ),
         "{said}"
     );

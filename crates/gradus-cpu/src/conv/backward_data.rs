@@ -177,6 +177,7 @@ fn col2im<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T])
                     out: &out,
                     epilogue,
                     isa,
+                    done: None,
                 });
             } else {
                 // Several images: dy as the im2col matrix of a 1 × 1 kernel.
@@ -206,6 +207,7 @@ fn col2im<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T])
                     out: &out,
                     epilogue,
                     isa,
+                    done: None,
                 });
             }
             for (i, image) in images.clone().enumerate() {

@@ -55,6 +55,7 @@ pub(crate) fn run<T: Float>(
                 ..*epilogue
             },
             isa,
+            done: None,
         });
     });
 }

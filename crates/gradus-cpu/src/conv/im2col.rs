@@ -42,6 +42,8 @@ pub(crate) struct Row {
 
 /// The most runs in one panel: each has at least one column.
 const MAX_RUNS: usize = 64;
+/// The most pairs of a tap and a run whose view of the input is worked out once for all channels.
+const MAX_VIEWS: usize = 256;
 
 /// Zeros to `n` elements; up to a vector past them while `room` lasts.
 ///
@@ -211,8 +213,24 @@ impl<T: Float> Im2col<'_, T> {
     /// The run and the row exist, and `to` is writable for `room >= run.len` elements.
     #[inline(always)]
     unsafe fn write<S: Isa>(&self, isa: S, run: &Run, row: &Row, to: *mut T, room: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.write_seen(isa, run.len, self.seen(run, row), to, room) }
+    }
+
+    /// [`Im2col::write`] for a run of `len` pixels of which [`Im2col::seen`] is known.
+    ///
+    /// # Safety
+    /// `seen` is what that function says of a run and a row that exist, and `to` is writable for `room >= len` elements.
+    #[inline(always)]
+    unsafe fn write_seen<S: Isa>(
+        &self,
+        isa: S,
+        len: usize,
+        (low, high, start): (usize, usize, usize),
+        to: *mut T,
+        room: usize,
+    ) {
         let stride = self.g.stride[2];
-        let (low, high, start) = self.seen(run, row);
         // SAFETY: the caller's promise about `to`; what is read is inside the input, as `seen` says.
         unsafe {
             if low > 0 {
@@ -227,8 +245,8 @@ impl<T: Float> Im2col<'_, T> {
                     _ => (0..n).for_each(|i| *into.add(i) = *from.add(i * stride)),
                 }
             }
-            if high < run.len {
-                fill(isa, to.add(high), run.len - high, room - high);
+            if high < len {
+                fill(isa, to.add(high), len - high, room - high);
             }
         }
     }
@@ -280,6 +298,9 @@ impl<T: Float> Columns<T> for Im2col<'_, T> {
         self.check(&ks, &cols);
         let len = cols.len().next_multiple_of(lanes) * ks.len();
         assert!(nr <= MAX_RUNS && dst.len() >= len);
+        let (taps, plane) = (self.g.taps(), self.g.plane());
+        let [_, kh, kw] = self.g.kernel;
+        let mut views = [(0, 0, 0); MAX_VIEWS];
         let mut at = 0;
         let mut first = cols.start;
         while first < cols.end {
@@ -296,6 +317,40 @@ impl<T: Float> Columns<T> for Im2col<'_, T> {
                 runs[count] = self.run(first + j, n - j);
                 j += runs[count].len;
                 count += 1;
+            }
+            if count * taps <= MAX_VIEWS && ks.len() > taps {
+                // What a run sees through a tap is the same in each channel, a plane further on.
+                for (t, views) in views.chunks_exact_mut(count).take(taps).enumerate() {
+                    let row = self.row_of(0, [t / (kh * kw), t / kw % kh, t % kw]);
+                    for (view, run) in views.iter_mut().zip(&runs) {
+                        *view = self.seen(run, &row);
+                    }
+                }
+                let (mut channel, mut t) = (ks.start / taps * plane, ks.start % taps);
+                for _ in ks.clone() {
+                    // SAFETY: as below; where something is seen (low < high), channel and tap give its place.
+                    unsafe {
+                        let to = dst.as_mut_ptr().add(at);
+                        let mut j = 0;
+                        for (run, &(low, high, start)) in
+                            runs[..count].iter().zip(&views[t * count..])
+                        {
+                            let seen = (low, high, start + channel);
+                            self.write_seen(isa, run.len, seen, to.add(j), len - at - j);
+                            j += run.len;
+                        }
+                        for j in n..width {
+                            *to.add(j) = T::ZERO;
+                        }
+                    }
+                    at += width;
+                    t += 1;
+                    if t == taps {
+                        (t, channel) = (0, channel + plane);
+                    }
+                }
+                first += n;
+                continue;
             }
             let mut row = self.row(ks.start);
             for _ in ks.clone() {

@@ -7,20 +7,21 @@
 
 use std::ops::Range;
 
-use gradus_simd::{Float, FloatVec, Isa, IsaName};
+use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::geometry::Geometry;
 use super::im2col::Im2col;
-use crate::gemm::{Columns, Epilogue, Job, MatMut, MatRef, Out, blocked};
+use crate::gemm::{Columns, Epilogue, Job, MatMut, MatRef, Out, blocked, on, tiles};
 use crate::parallel;
 use crate::scratch;
 
-/// Output channels from which this path wins.
-const OUTPUTS: usize = 128;
+/// Output channels from which this path wins, on vectors and on tiles.
+const OUTPUTS: (usize, usize) = (128, 64);
 
 /// Whether this path is the better one.
-pub(crate) fn suits(g: &Geometry) -> bool {
-    g.outputs >= OUTPUTS && g.depth() >= 32
+pub(crate) fn suits<T: Float>(isa: IsaName, g: &Geometry) -> bool {
+    let tiles = tiles::pay::<T>(isa, g.outputs, g.depth(), g.batch * g.pixels());
+    g.outputs >= if tiles { OUTPUTS.1 } else { OUTPUTS.0 } && g.depth() >= 32
 }
 
 /// `dw` of checked, contiguous, non-empty arguments.
@@ -58,12 +59,31 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
             out: &Out::matrix(&mut c),
             epilogue: &Epilogue::default(),
             isa,
+            done: None,
         });
     }
 }
 
 /// The transpose of an im2col matrix: `(batch·pixels) × (channels·taps)`.
 struct Transposed<'a, T>(Im2col<'a, T>);
+
+/// Rows of an im2col matrix, each contiguous.
+struct CopyRows<'a, T> {
+    im2col: &'a Im2col<'a, T>,
+    rows: Range<usize>,
+    pixels: Range<usize>,
+    dst: &'a mut [T],
+}
+
+impl<T: Float> Kernel for CopyRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let stride = self.pixels.len();
+        self.im2col
+            .rows(isa, self.rows, self.pixels, stride, self.dst);
+    }
+}
 
 /// The most columns in one panel.
 const MAX_COLUMNS: usize = 64;
@@ -115,6 +135,31 @@ impl<T: Float> Columns<T> for Transposed<'_, T> {
                 p += run.len;
             }
             first += n;
+        }
+    }
+
+    /// The columns of this matrix are rows of im2col, so they are copied and not transposed: the tiles' panels want lines.
+    fn pack_tiles(&self, isa: IsaName, ks: Range<usize>, cols: Range<usize>, dst: &mut [T]) {
+        let (nr, k) = (tiles::PANEL, ks.len());
+        let mut copy = scratch::buffer::<T>(nr * k);
+        let size = tiles::packed_len(3, 1, k, k.max(1));
+        let panels = cols.len().div_ceil(nr);
+        for (i, dst) in dst.chunks_exact_mut(size).take(panels).enumerate() {
+            let first = cols.start + i * nr;
+            let rows = first..cols.end.min(first + nr);
+            let n = rows.len();
+            on(
+                isa,
+                CopyRows {
+                    im2col: &self.0,
+                    rows,
+                    pixels: ks.clone(),
+                    dst: &mut copy,
+                },
+            );
+            let lines = MatRef::new(&copy, 0, (n, k), (k as isize, 1));
+            let lines = lines.expect("the copy was made so large");
+            tiles::pack(lines, 0..n, 0..k, false, dst);
         }
     }
 }

@@ -96,13 +96,7 @@ pub fn matmul<T: Float>(
     let c = SharedMut::new(c);
     parallel::for_each(count.div_ceil(group), &|task| {
         for i in task * group..count.min((task + 1) * group) {
-            let (mut rest, mut at_a, mut at_b) = (i, 0, 0);
-            for d in (0..batch.len()).rev() {
-                let index = (rest % batch[d]) as isize;
-                rest /= batch[d];
-                at_a += index * a.stride(d);
-                at_b += index * b.stride(d);
-            }
+            let (at_a, at_b) = offsets(&a, &b, i);
             let (a, b) = if k == 0 {
                 (first_a, first_b)
             } else {
@@ -135,7 +129,7 @@ pub fn matmul<T: Float>(
 }
 
 /// The stride between rows when all leading dimensions and the rows are seen as one, if it is always the same.
-fn folded_stride<T>(a: &View<'_, T>) -> Option<isize> {
+pub(super) fn folded_stride<T>(a: &View<'_, T>) -> Option<isize> {
     let rows = a.rank() - 2;
     let mut stride = None;
     let mut step = 0isize;
@@ -154,8 +148,20 @@ fn folded_stride<T>(a: &View<'_, T>) -> Option<isize> {
     Some(stride.unwrap_or(0))
 }
 
+/// How far matrix `i` of the batch is from the first, in A and in B.
+pub(super) fn offsets<T>(a: &View<'_, T>, b: &View<'_, T>, i: usize) -> (isize, isize) {
+    let (mut rest, mut at_a, mut at_b) = (i, 0, 0);
+    for d in (0..a.rank() - 2).rev() {
+        let index = (rest % a.shape()[d]) as isize;
+        rest /= a.shape()[d];
+        at_a += index * a.stride(d);
+        at_b += index * b.stride(d);
+    }
+    (at_a, at_b)
+}
+
 /// The first matrix of the batch.
-fn one<'a, T>(view: &View<'a, T>) -> Result<MatRef<'a, T>> {
+pub(super) fn one<'a, T>(view: &View<'a, T>) -> Result<MatRef<'a, T>> {
     let (data, offset) = view.origin();
     let (r, c) = (view.rank() - 2, view.rank() - 1);
     let (shape, strides) = (

@@ -18,13 +18,15 @@
 //! element, is small beside the N/32 (for A) or M/32 (for B) cycles that an element is used for.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use gradus_simd::{Float, IsaName, Kernel, dispatch_on};
 
 use super::epilogue::{Epilogue, Scale, activate};
-use super::matrix::{MatRef, Out};
+use super::matrix::Out;
 use super::microkernel::{MacroKernel, RegisterTile};
-use super::pack::{Columns, PackA, PackB};
+use super::pack::{Columns, PackA, PackB, Rows};
+use super::tiles::{self, TileKernel};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
@@ -47,39 +49,100 @@ pub(crate) fn on<K: Kernel>(isa: IsaName, kernel: K) -> K::Output {
 }
 
 /// One product: `out = epilogue(alpha·A·B + beta·out)`.
-pub(crate) struct Job<'a, T, B> {
-    pub a: MatRef<'a, T>,
+pub(crate) struct Job<'a, T, A, B> {
+    pub a: A,
     pub b: &'a B,
     pub alpha: T,
     pub beta: T,
     pub out: &'a Out<'a, T>,
     pub epilogue: &'a Epilogue<'a, T>,
     pub isa: IsaName,
+    /// Called with each tile's rows and columns when they are final, and still in the cache.
+    pub done: Option<&'a (dyn Fn(Range<usize>, Range<usize>) + Sync)>,
+}
+
+/// What computes a tile of C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// Fused multiply-adds of vectors: `microkernel`.
+    Vectors,
+    /// AMX: `tiles`.
+    Tiles,
 }
 
 /// How a problem is cut. `mt × nt` is a tile of C, in whole register tiles.
 #[derive(Clone, Copy, Debug)]
 struct Tiling {
+    engine: Engine,
     mr: usize,
     nr: usize,
     lanes: usize,
     kc: usize,
     mt: usize,
     nt: usize,
+    /// How many bf16 an element is packed as, for the tiles.
+    parts: usize,
 }
 
 impl Tiling {
-    fn new<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> Self {
+    fn new<T: Float>(
+        (engine, parts): (Engine, usize),
+        isa: IsaName,
+        (m, n, k): (usize, usize, usize),
+    ) -> Self {
+        if engine == Engine::Tiles {
+            // A tile's panels of A, 96 kB each, stay in L2; one part of them takes a third.
+            let rows = if parts == 1 { 2 } else { 1 } * tiles::ROWS;
+            let columns = if m > rows * tiles::PANEL {
+                tiles::SHARED_COLUMNS
+            } else {
+                tiles::COLUMNS
+            };
+            let kc = k
+                .div_ceil(k.div_ceil(tiles::KC).max(1))
+                .max(1)
+                .next_multiple_of(32);
+            let whole = Self {
+                engine: Engine::Tiles,
+                mr: tiles::PANEL,
+                nr: tiles::PANEL,
+                lanes: tiles::PANEL,
+                kc,
+                mt: rows * tiles::PANEL,
+                nt: columns * tiles::PANEL,
+                parts,
+            };
+            return whole.cut(m, n, k);
+        }
         let (max_mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
         // As many panels as the tallest register tile asks for, all about equally high.
         let mr = m.div_ceil(m.div_ceil(max_mr).max(1)).max(1);
         let kc = k.div_ceil(k.div_ceil(KC).max(1)).max(1);
-        let (panels, stripes) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
         // Panels a tile: ten of A, a quarter of a megabyte of B, so that both fit L2. With a short k, C is what is long.
-        let mut rows = panels.min(10);
-        let mut cols = stripes.min((65536 / kc).div_ceil(nr));
-        // Enough tiles for a few threads, as long as each is worth a task.
-        while panels.div_ceil(rows) * stripes.div_ceil(cols) < 16
+        let whole = Self {
+            engine: Engine::Vectors,
+            mr,
+            nr,
+            lanes,
+            kc,
+            mt: 10 * mr,
+            nt: (65536 / kc).next_multiple_of(nr),
+            parts,
+        };
+        whole.cut(m, n, k)
+    }
+
+    /// Tiles at most as large as these, all about equally large, and enough for a few threads, as long as each is worth a task.
+    fn cut(self, m: usize, n: usize, k: usize) -> Self {
+        let Self { mr, nr, .. } = self;
+        let (panels, stripes) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
+        let (mut rows, mut cols) = (panels.min(self.mt / mr), stripes.min(self.nt / nr));
+        let wanted = if self.engine == Engine::Tiles {
+            tiles::TASKS
+        } else {
+            16
+        };
+        while panels.div_ceil(rows) * stripes.div_ceil(cols) < wanted
             && rows * cols > 1
             && rows * mr * cols * nr * k > TASK
         {
@@ -89,15 +152,87 @@ impl Tiling {
                 rows = rows.div_ceil(2);
             }
         }
-        // All tiles about equally large.
         let even = |total: usize, size: usize| total.div_ceil(total.div_ceil(size));
         Self {
+            mt: even(panels, rows) * mr,
+            nt: even(stripes, cols) * nr,
+            ..self
+        }
+    }
+
+    /// Tiles of the same size, computed by vectors.
+    fn by_vectors<T: Float>(self, isa: IsaName) -> Self {
+        let (mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
+        Self {
+            engine: Engine::Vectors,
             mr,
             nr,
             lanes,
-            kc,
-            mt: even(panels, rows) * mr,
-            nt: even(stripes, cols) * nr,
+            ..self
+        }
+    }
+
+    /// Elements of `rows` rows of A, `ks` steps, packed.
+    fn a_len(&self, rows: usize, ks: usize) -> usize {
+        match self.engine {
+            Engine::Vectors => rows * ks,
+            Engine::Tiles => tiles::packed_len(self.parts, rows, ks, self.kc),
+        }
+    }
+
+    /// Elements of `cols` columns of B, `ks` steps, packed.
+    fn b_len(&self, cols: usize, ks: usize) -> usize {
+        match self.engine {
+            Engine::Vectors => cols.next_multiple_of(self.lanes) * ks,
+            Engine::Tiles => tiles::packed_len(self.parts, cols, ks, self.kc),
+        }
+    }
+
+    /// Packs rows of A.
+    fn pack_a<T: Float, A: Rows<T>, B: Columns<T>>(
+        &self,
+        job: &Job<'_, T, A, B>,
+        rows: Range<usize>,
+        ks: Range<usize>,
+        dst: &mut [T],
+    ) {
+        let (a, mr) = (&job.a, self.mr);
+        match self.engine {
+            Engine::Vectors => on(
+                job.isa,
+                PackA {
+                    a,
+                    rows,
+                    ks,
+                    mr,
+                    dst,
+                },
+            ),
+            Engine::Tiles => a.pack_tiles(rows, ks, dst),
+        }
+    }
+
+    /// Packs columns of B.
+    fn pack_b<T: Float, A: Rows<T>, B: Columns<T>>(
+        &self,
+        job: &Job<'_, T, A, B>,
+        ks: Range<usize>,
+        cols: Range<usize>,
+        dst: &mut [T],
+    ) {
+        let (b, nr) = (job.b, self.nr);
+        match self.engine {
+            Engine::Vectors => on(
+                job.isa,
+                PackB {
+                    b,
+                    ks,
+                    cols,
+                    nr,
+                    dst,
+                },
+            ),
+            Engine::Tiles => b.pack_tiles(job.isa, ks, cols, dst),
         }
     }
 }
@@ -112,14 +247,33 @@ fn run_tasks(parallel: bool, tasks: usize, f: &(dyn Fn(usize) + Sync)) {
 }
 
 /// Computes the product.
-pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
+pub(crate) fn blocked<T: Float, A: Rows<T>, B: Columns<T>>(job: &Job<'_, T, A, B>) {
+    let (m, n, k) = (job.a.rows(), job.out.cols(), job.a.cols());
+    let engine = if tiles::pay::<T>(job.isa, m, n, k) {
+        Engine::Tiles
+    } else {
+        Engine::Vectors
+    };
+    blocked_by(engine, job);
+}
+
+/// [`blocked`] by a given engine.
+pub(crate) fn blocked_by<T: Float, A: Rows<T>, B: Columns<T>>(
+    engine: Engine,
+    job: &Job<'_, T, A, B>,
+) {
     let (m, n, k) = (job.a.rows(), job.out.cols(), job.a.cols());
     if m == 0 || n == 0 {
         return;
     }
-    let t = Tiling::new::<T>(job.isa, m, n, k);
+    let t = Tiling::new::<T>((engine, A::PARTS), job.isa, (m, n, k));
     let parallel = m.saturating_mul(n).saturating_mul(k) >= PARALLEL;
-    let share_a = n > t.nt;
+    let repack = if t.engine == Engine::Tiles {
+        tiles::REPACK
+    } else {
+        1
+    };
+    let share_a = n > repack * t.nt;
     let share_b = m > t.mt;
     // The stripes and blocks that bound shared packing, in whole tiles.
     let whole = |size: usize, tile: usize, share: bool, total: usize| {
@@ -136,9 +290,13 @@ pub(crate) fn blocked<T: Float, B: Columns<T>>(job: &Job<'_, T, B>) {
     } else {
         k.max(1)
     };
-    let a_len = if share_a { mc * chunk.min(k) } else { 0 };
+    let a_len = if share_a {
+        t.a_len(mc, chunk.min(k))
+    } else {
+        0
+    };
     let b_len = if share_b {
-        nc.next_multiple_of(t.lanes) * chunk.min(k)
+        t.b_len(nc, chunk.min(k))
     } else {
         0
     };
@@ -188,41 +346,30 @@ struct Block<'a, T> {
 const PACK_PANELS: usize = 8;
 
 /// Packs `A[ic.., pc..]`: for each block of KC steps, all panels of rows.
-fn pack_shared_a<T: Float, B>(
-    job: &Job<'_, T, B>,
+fn pack_shared_a<T: Float, A: Rows<T>, B: Columns<T>>(
+    job: &Job<'_, T, A, B>,
     t: &Tiling,
     parallel: bool,
     (pc, ks): (usize, usize),
     (ic, rows): (usize, usize),
     packed: &mut [T],
-) where
-    B: Columns<T>,
-{
+) {
     let group = PACK_PANELS * t.mr;
     let groups = rows.div_ceil(group);
     let packed = SharedMut::new(packed);
     run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
         let (p, r) = (i / groups * t.kc, i % groups * group);
         let (kc, n) = (t.kc.min(ks - p), group.min(rows - r));
+        let (before, end) = (t.a_len(rows, p), t.a_len(r + n, kc));
         // SAFETY: the parts of different blocks and groups do not overlap.
-        let dst = unsafe { packed.slice(rows * p + r * kc..rows * p + (r + n) * kc) };
-        let (rows, ks) = (ic + r..ic + r + n, pc + p..pc + p + kc);
-        on(
-            job.isa,
-            PackA {
-                a: job.a,
-                rows,
-                ks,
-                mr: t.mr,
-                dst,
-            },
-        );
+        let dst = unsafe { packed.slice(before + t.a_len(r, kc)..before + end) };
+        t.pack_a(job, ic + r..ic + r + n, pc + p..pc + p + kc, dst);
     });
 }
 
 /// Packs `B[pc.., jc..]`: for each block of KC steps, all panels of columns.
-fn pack_shared_b<T: Float, B: Columns<T>>(
-    job: &Job<'_, T, B>,
+fn pack_shared_b<T: Float, A: Rows<T>, B: Columns<T>>(
+    job: &Job<'_, T, A, B>,
     t: &Tiling,
     parallel: bool,
     (pc, ks): (usize, usize),
@@ -231,32 +378,20 @@ fn pack_shared_b<T: Float, B: Columns<T>>(
 ) {
     let group = PACK_PANELS * t.nr;
     let groups = cols.div_ceil(group);
-    let padded = cols.next_multiple_of(t.lanes);
     let packed = SharedMut::new(packed);
     run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
         let (p, c) = (i / groups * t.kc, i % groups * group);
         let (kc, n) = (t.kc.min(ks - p), group.min(cols - c));
+        let (before, end) = (t.b_len(cols, p), t.b_len(c + n, kc));
         // SAFETY: the parts of different blocks and groups do not overlap.
-        let dst = unsafe {
-            packed.slice(padded * p + c * kc..padded * p + (c + n).next_multiple_of(t.lanes) * kc)
-        };
-        let (cols, ks) = (jc + c..jc + c + n, pc + p..pc + p + kc);
-        on(
-            job.isa,
-            PackB {
-                b: job.b,
-                ks,
-                cols,
-                nr: t.nr,
-                dst,
-            },
-        );
+        let dst = unsafe { packed.slice(before + t.b_len(c, kc)..before + end) };
+        t.pack_b(job, pc + p..pc + p + kc, jc + c..jc + c + n, dst);
     });
 }
 
 /// One tile of C: the loop over k, packing what is not packed yet.
-fn compute_tile<T: Float, B: Columns<T>>(
-    job: &Job<'_, T, B>,
+fn compute_tile<T: Float, A: Rows<T>, B: Columns<T>>(
+    job: &Job<'_, T, A, B>,
     t: &Tiling,
     block: &Block<'_, T>,
     row: usize,
@@ -266,77 +401,94 @@ fn compute_tile<T: Float, B: Columns<T>>(
     let (jc, all_cols) = block.cols;
     let (pc, ks) = block.ks;
     let (rows, cols) = (t.mt.min(all_rows - row), t.nt.min(all_cols - col));
-    let padded = cols.next_multiple_of(t.lanes);
     let k = job.a.cols();
     let kc = t.kc.min(ks);
-    let a_len = if block.a.is_none() { rows * kc } else { 0 };
-    let b_len = if block.b.is_none() { padded * kc } else { 0 };
-    let mut own_a = scratch::buffer::<T>(a_len);
+    let (a_len, b_len) = (t.a_len(rows, kc), t.b_len(cols, kc));
+    let mut own_a = scratch::buffer::<T>(if block.a.is_none() { a_len } else { 0 });
     let own_a = &mut *own_a;
-    let mut own_b = scratch::buffer::<T>(b_len);
+    let mut own_b = scratch::buffer::<T>(if block.b.is_none() { b_len } else { 0 });
     let own_b = &mut *own_b;
+    let (first_row, first_col) = (ic + row, jc + col);
     for p in (0..ks.max(1)).step_by(t.kc) {
-        let kc = t.kc.min(ks - p);
-        let range = pc + p..pc + p + kc;
+        let k_block = t.kc.min(ks - p);
+        let range = pc + p..pc + p + k_block;
+        let (a_len, b_len) = (t.a_len(rows, k_block), t.b_len(cols, k_block));
         let b = if let Some(packed) = block.b {
-            &packed[all_cols.next_multiple_of(t.lanes) * p + col * kc..][..padded * kc]
+            &packed[t.b_len(all_cols, p) + t.b_len(col, k_block)..][..b_len]
         } else {
-            let cols = jc + col..jc + col + cols;
-            on(
-                job.isa,
-                PackB {
-                    b: job.b,
-                    ks: range.clone(),
-                    cols,
-                    nr: t.nr,
-                    dst: own_b,
-                },
-            );
-            &own_b[..padded * kc]
+            t.pack_b(job, range.clone(), first_col..first_col + cols, own_b);
+            &own_b[..b_len]
         };
         let a = if let Some(packed) = block.a {
-            &packed[all_rows * p + row * kc..][..rows * kc]
+            &packed[t.a_len(all_rows, p) + t.a_len(row, k_block)..][..a_len]
         } else {
-            let of = ic + row..ic + row + rows;
-            on(
-                job.isa,
-                PackA {
-                    a: job.a,
-                    rows: of,
-                    ks: range.clone(),
-                    mr: t.mr,
-                    dst: own_a,
-                },
-            );
-            &own_a[..rows * kc]
+            t.pack_a(job, first_row..first_row + rows, range.clone(), own_a);
+            &own_a[..a_len]
         };
+        if t.engine == Engine::Tiles && t.parts == 3 && !tiles::fit(a, b, k_block) {
+            // Numbers that do not suit the split: this block of this tile by vectors.
+            let block = Block {
+                ks: (range.start, k_block),
+                a: None,
+                b: None,
+                ..*block
+            };
+            compute_tile(job, &t.by_vectors::<T>(job.isa), &block, row, col);
+            continue;
+        }
         let beta = if range.start == 0 { job.beta } else { T::ONE };
         let last = range.end == k && !job.epilogue.is_identity();
-        let kernel = MacroKernel {
-            a,
-            b,
-            mr: t.mr,
-            k: kc,
-            rows,
-            cols,
-            out: job.out,
-            row: ic + row,
-            col: jc + col,
-            scale: Scale {
-                alpha: job.alpha,
-                beta,
-            },
-            epilogue: last.then_some(job.epilogue),
+        let scale = Scale {
+            alpha: job.alpha,
+            beta,
         };
-        on(job.isa, kernel);
+        let epilogue = last.then_some(job.epilogue);
+        match t.engine {
+            Engine::Vectors => on(
+                job.isa,
+                MacroKernel {
+                    a,
+                    b,
+                    mr: t.mr,
+                    k: k_block,
+                    rows,
+                    cols,
+                    out: job.out,
+                    row: first_row,
+                    col: first_col,
+                    scale,
+                    epilogue,
+                },
+            ),
+            Engine::Tiles => on(
+                job.isa,
+                TileKernel {
+                    a,
+                    b,
+                    parts: t.parts,
+                    k: k_block,
+                    rows,
+                    cols,
+                    out: job.out,
+                    row: first_row,
+                    col: first_col,
+                    scale,
+                    epilogue,
+                },
+            ),
+        }
         if last {
+            let activation = job.epilogue.activation;
             activate(
                 job.isa,
-                job.epilogue.activation,
+                activation,
                 job.out,
-                (ic + row, jc + col),
+                (first_row, first_col),
                 (rows, cols),
             );
+        }
+        if let (true, Some(done)) = (range.end == k, job.done) {
+            done(first_row..first_row + rows, first_col..first_col + cols);
         }
     }
 }

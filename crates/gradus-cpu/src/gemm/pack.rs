@@ -5,23 +5,100 @@
 //! contiguous loads, no cache conflicts, and one place where layout is dealt with (transposes here; im2col in
 //! `conv`, which is another [`Columns`]).
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use gradus_simd::{Float, FloatVec, Isa, Kernel};
+use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
+use super::blocked::on;
 use super::matrix::MatRef;
+use super::microkernel::RegisterTile;
+use super::tiles;
+use crate::scratch;
+
+/// The left-hand operand of a product, `M × K`, as something that can be packed.
+pub(crate) trait Rows<T: Float>: Sync {
+    /// How many bf16 an element is packed as, here and on the right-hand side, for the AMX engine: three are an `f32`.
+    const PARTS: usize = 3;
+    /// M.
+    fn rows(&self) -> usize;
+    /// K.
+    fn cols(&self) -> usize;
+    /// Packs rows `rows` and columns `ks` as panels of `mr` rows, one after the other, each `k × height`; the last has what is left.
+    fn pack<S: Isa>(&self, isa: S, rows: Range<usize>, ks: Range<usize>, mr: usize, dst: &mut [T]);
+    /// Packs them for the AMX engine.
+    fn pack_tiles(&self, rows: Range<usize>, ks: Range<usize>, dst: &mut [T]);
+}
+
+impl<T: Float> Rows<T> for MatRef<'_, T> {
+    fn rows(&self) -> usize {
+        MatRef::rows(self)
+    }
+
+    fn cols(&self) -> usize {
+        MatRef::cols(self)
+    }
+
+    #[inline(always)]
+    fn pack<S: Isa>(&self, isa: S, rows: Range<usize>, ks: Range<usize>, mr: usize, dst: &mut [T]) {
+        pack_panels(isa, *self, rows, ks, mr, 1, dst);
+    }
+
+    fn pack_tiles(&self, rows: Range<usize>, ks: Range<usize>, dst: &mut [T]) {
+        tiles::pack(*self, rows, ks, true, dst);
+    }
+}
 
 /// The right-hand operand of a product, `K × N`, as something that can be packed.
 pub(crate) trait Columns<T: Float>: Sync {
     /// Packs rows `ks` and columns `cols` as panels of `nr` columns, one after the other, each `k × width`; the last is as
     /// wide as what is left, rounded up to whole vectors with zeros. Nothing past that is written.
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]);
+
+    /// Packs rows `ks` and columns `cols` for the AMX engine, through the panels of [`Columns::pack`] if there is no shorter way.
+    fn pack_tiles(&self, isa: IsaName, ks: Range<usize>, cols: Range<usize>, dst: &mut [T])
+    where
+        Self: Sized,
+    {
+        let nr = tiles::PANEL;
+        let mut panel = scratch::buffer::<T>(nr * ks.len());
+        let size = tiles::packed_len(3, 1, ks.len(), ks.len().max(1));
+        for (i, dst) in dst
+            .chunks_exact_mut(size)
+            .take(cols.len().div_ceil(nr))
+            .enumerate()
+        {
+            let first = cols.start + i * nr;
+            let cols = first..cols.end.min(first + nr);
+            let width = if cols.len() == nr {
+                nr
+            } else {
+                on(isa, RegisterTile::<T>(PhantomData)).2
+            };
+            let width = cols.len().next_multiple_of(width);
+            let pack = PackB {
+                b: self,
+                ks: ks.clone(),
+                cols: cols.clone(),
+                nr,
+                dst: &mut panel,
+            };
+            on(isa, pack);
+            let lines = MatRef::new(&panel, 0, (cols.len(), ks.len()), (1, width as isize));
+            let lines = lines.expect("the panel was made so large");
+            tiles::pack(lines, 0..cols.len(), 0..ks.len(), false, dst);
+        }
+    }
 }
 
 impl<T: Float> Columns<T> for MatRef<'_, T> {
     #[inline(always)]
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]) {
         pack_panels(isa, self.t(), cols, ks, nr, T::V::<S>::LANES, dst);
+    }
+
+    fn pack_tiles(&self, _: IsaName, ks: Range<usize>, cols: Range<usize>, dst: &mut [T]) {
+        tiles::pack(self.t(), cols, ks, false, dst);
     }
 }
 
@@ -108,20 +185,20 @@ pub(crate) fn pack_panels<S: Isa, T: Float>(
     }
 }
 
-/// [`pack_panels`] for a block of A.
-pub(crate) struct PackA<'a, T> {
-    pub a: MatRef<'a, T>,
+/// [`Rows::pack`] for a block of A.
+pub(crate) struct PackA<'a, T, A> {
+    pub a: &'a A,
     pub rows: Range<usize>,
     pub ks: Range<usize>,
     pub mr: usize,
     pub dst: &'a mut [T],
 }
 
-impl<T: Float> Kernel for PackA<'_, T> {
+impl<T: Float, A: Rows<T>> Kernel for PackA<'_, T, A> {
     type Output = ();
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        pack_panels(isa, self.a, self.rows, self.ks, self.mr, 1, self.dst);
+        self.a.pack(isa, self.rows, self.ks, self.mr, self.dst);
     }
 }
 

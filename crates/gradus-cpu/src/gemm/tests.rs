@@ -33,7 +33,7 @@ pub(crate) fn assert_close<T: Float>(got: &[T], want: &[T], k: usize, what: &str
 
 /// The memory layouts of an operand.
 #[derive(Clone, Copy, Debug)]
-enum Layout {
+pub(super) enum Layout {
     Rows,
     Columns,
     Gaps,
@@ -41,7 +41,7 @@ enum Layout {
     Broadcast,
 }
 
-const LAYOUTS: [Layout; 5] = [
+pub(super) const LAYOUTS: [Layout; 5] = [
     Layout::Rows,
     Layout::Columns,
     Layout::Gaps,
@@ -49,7 +49,12 @@ const LAYOUTS: [Layout; 5] = [
     Layout::Broadcast,
 ];
 
-fn operand<T: Float>(data: &[T], rows: usize, cols: usize, layout: Layout) -> MatRef<'_, T> {
+pub(super) fn operand<T: Float>(
+    data: &[T],
+    rows: usize,
+    cols: usize,
+    layout: Layout,
+) -> MatRef<'_, T> {
     let (r, c) = (rows as isize, cols as isize);
     let (offset, strides) = match layout {
         Layout::Rows => (0, (c, 1)),

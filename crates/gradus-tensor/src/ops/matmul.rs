@@ -1,6 +1,7 @@
 //! Products of vectors and matrices: `matmul` and its stricter relatives. Whole numbers wrap; f16 and bf16 are computed
 //! in f32 and rounded once.
 
+use gradus_cpu::bf16;
 use gradus_cpu::gemm::{self, Bias, Epilogue};
 
 use crate::dtype::DType;
@@ -115,8 +116,15 @@ impl Tensor {
             half @ (DType::F16 | DType::BF16) => {
                 let wide = |x: &Tensor| x.to_dtype(DType::F32);
                 let bias = bias.map(wide).transpose()?;
-                product_f32(op, &wide(&a)?, &wide(&b)?, bias.as_ref(), full(m, n))?
-                    .to_dtype(half)?
+                let fast = match half {
+                    DType::BF16 => product_bf16(op, &a, &b, bias.as_ref(), full(m, n))?,
+                    _ => None,
+                };
+                match fast {
+                    Some(product) => product,
+                    None => product_f32(op, &wide(&a)?, &wide(&b)?, bias.as_ref(), full(m, n))?
+                        .to_dtype(half)?,
+                }
             }
             DType::Bool => {
                 return Err(Error::dtype(
@@ -443,6 +451,27 @@ macro_rules! float_product {
 }
 float_product!(product_f32 f32);
 float_product!(product_f64 f64);
+
+/// The same of bf16, where the processor multiplies them itself; the bias is f32.
+fn product_bf16(
+    op: &'static str,
+    a: &Tensor,
+    b: &Tensor,
+    bias: Option<&Tensor>,
+    shape: Shape,
+) -> Result<Option<Tensor>> {
+    let (va, vb) = (view::<bf16>(a, &a.layout)?, view::<bf16>(b, &b.layout)?);
+    let epilogue = match bias {
+        Some(bias) => Epilogue::bias(Bias::Column(bias.data::<f32>(op)?)),
+        None => Epilogue::default(),
+    };
+    let mut computed = false;
+    let y = Tensor::try_build::<bf16>(op, shape, |y| {
+        computed = gemm::try_matmul_bf16(va, vb, &epilogue, y)?;
+        Ok(())
+    })?;
+    Ok(computed.then_some(y))
+}
 
 /// The plain triple loop, for whole numbers.
 fn whole_product(

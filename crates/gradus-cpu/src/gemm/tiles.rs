@@ -1,0 +1,294 @@
+//! The AMX engine: `f32` products from split bf16 tiles, in the same loops as the vectors' (`blocked`).
+//!
+//! What it is: which products take it, how its panels are packed and stored, and the two inner loops over them. `gradus_simd::amx`
+//! has the instructions, the split and the reason why its error is below that of fused multiply-adds; the table of
+//! `tests/split.rs` is the evidence. What it is not: another GEMM. Tasks, blocks of K and epilogue are `blocked`'s, and a block whose
+//! numbers do not suit the split (not finite, huge, or rows of tiny ones) is computed by vectors, alone.
+//!
+//! Roofline: six products of 8192 multiply-adds in 16 cycles each are 85 `f32` multiply-adds a cycle, against 32 of the FMA
+//! ports. A step of 32 k for 32 × 32 of C takes 384 cycles and loads 12 kB, once, from L2: 32 bytes a cycle of the 50 there are.
+//! A packed element costs about a cycle, so the tiles pay from some fifty rows and columns on.
+
+use std::any::TypeId;
+use std::ops::Range;
+
+use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
+
+use super::epilogue::{Epilogue, Scale};
+use super::matrix::{MatRef, Out};
+
+/// Rows of A and columns of B in a panel.
+pub(crate) const PANEL: usize = 32;
+/// Steps of k between two visits of C: the small products of a block are summed before the large ones.
+pub(crate) const KC: usize = 512;
+/// Panels of A and of B in a tile of C. Where B is packed beforehand and only streams by, a tile is wider.
+pub(crate) const ROWS: usize = 8;
+pub(crate) const COLUMNS: usize = 8;
+pub(crate) const SHARED_COLUMNS: usize = 32;
+/// Tiles in a row that rather pack A themselves, each anew, than have it written to L3 and read back: a packed element is six bytes.
+pub(crate) const REPACK: usize = 2;
+/// Tiles that are enough for a few threads.
+pub(crate) const TASKS: usize = 8;
+
+/// Elements that a panel of `ks` steps takes: so many halves each, and a line for its exponents.
+pub(super) const fn panel_len(parts: usize, ks: usize) -> usize {
+    ks.next_multiple_of(32) / 2 * parts * PANEL + HEAD
+}
+
+/// Elements before a panel that hold its exponents.
+pub(super) const HEAD: usize = 16;
+
+/// Elements that `lines` rows or columns of `ks` steps take, in blocks of `kc` steps.
+pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> usize {
+    let tail = if ks.is_multiple_of(kc) {
+        0
+    } else {
+        panel_len(parts, ks % kc)
+    };
+    lines.div_ceil(PANEL) * (ks / kc * panel_len(parts, kc) + tail)
+}
+
+/// Whether tiles compute this product faster than vectors.
+pub(crate) fn pay<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> bool {
+    if isa != IsaName::Amx || TypeId::of::<T>() != TypeId::of::<f32>() {
+        return false;
+    }
+    // Cycles of a multiply-add, times M·N·K: computing whole tiles, and packing.
+    let (mp, np, kp) = (
+        m.next_multiple_of(16),
+        n.next_multiple_of(16),
+        k.next_multiple_of(32),
+    );
+    let products = |m: usize, n: usize, k: usize| m as f64 * n as f64 * k as f64;
+    let packed = (m + n) as f64 * k as f64;
+    let tiles = products(mp, np, kp) / 70.0 + 1.2 * packed + 0.15 * (mp * np) as f64;
+    let vectors = products(m, n, k) / 27.0 + 0.7 * packed;
+    tiles < vectors
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{TileKernel, fit, pack};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use gradus_simd::amx::{self, Exponents, Order, Tiles};
+
+    use super::*;
+    use crate::gemm::epilogue::finish;
+    use crate::scratch;
+
+    /// Packs lines `lines` of `m` (rows of A; columns of B, transposed), steps `ks`, as panels split in three.
+    ///
+    /// # Panics
+    /// If there are no such lines or steps, or `dst` is too short. `T` is `f32`: [`pay`] said so.
+    pub(crate) fn pack<T: Float>(
+        m: MatRef<'_, T>,
+        lines: Range<usize>,
+        ks: Range<usize>,
+        of_a: bool,
+        dst: &mut [T],
+    ) {
+        if lines.is_empty() || ks.is_empty() {
+            return;
+        }
+        assert!(TypeId::of::<T>() == TypeId::of::<f32>() && amx::is_available());
+        assert!(lines.end <= m.rows() && ks.end <= m.cols());
+        let order = if of_a { Order::Lines } else { Order::Pairs };
+        let (line_stride, k_stride) = (m.row_stride(), m.col_stride());
+        // Neither direction is contiguous: through a copy of a tile's lines.
+        let scattered = line_stride != 1 && k_stride != 1;
+        let mut copy = scratch::buffer::<T>(if scattered { 16 * ks.len() } else { 0 });
+        let size = panel_len(3, ks.len());
+        assert!(dst.len() >= lines.len().div_ceil(PANEL) * size);
+        for (i, panel) in dst
+            .chunks_exact_mut(size)
+            .take(lines.len().div_ceil(PANEL))
+            .enumerate()
+        {
+            let mut exponents = Exponents::NONE;
+            for tile in 0..2 {
+                let first = lines.start + i * PANEL + tile * 16;
+                let count = lines.end.saturating_sub(first).min(16);
+                if count == 0 {
+                    break; // never read
+                }
+                let (src, strides) = if scattered {
+                    for l in 0..count {
+                        for (to, p) in copy[l * ks.len()..].iter_mut().zip(ks.clone()) {
+                            *to = m.at(first + l, p);
+                        }
+                    }
+                    (copy.as_ptr(), (ks.len() as isize, 1))
+                } else {
+                    (m.ptr(first, ks.start), (line_stride, k_stride))
+                };
+                // SAFETY: T is f32; `count` lines of ks exist; the panel has room for the parts of all steps.
+                exponents = exponents.and(unsafe {
+                    let to = panel.as_mut_ptr().add(HEAD).cast();
+                    amx::split(order, src.cast(), strides, (count, ks.len()), to, tile)
+                });
+            }
+            set_exponents(panel, exponents);
+        }
+    }
+
+    /// The exponents are kept as the bits of the first two elements.
+    fn set_exponents<T: Float>(panel: &mut [T], exponents: Exponents) {
+        let to = panel.as_mut_ptr().cast::<u32>();
+        assert!(panel.len() >= 2);
+        // SAFETY: T is f32, as large as u32; there are two.
+        unsafe {
+            to.write(exponents.smallest);
+            to.add(1).write(exponents.largest);
+        }
+    }
+
+    fn exponents<T: Float>(panels: &[T], size: usize) -> Exponents {
+        panels
+            .chunks_exact(size)
+            .fold(Exponents::NONE, |all, panel| {
+                let from = panel.as_ptr().cast::<u32>();
+                // SAFETY: a panel has at least HEAD elements of 4 bytes.
+                let of = unsafe { (from.read(), from.add(1).read()) };
+                all.and(Exponents {
+                    smallest: of.0,
+                    largest: of.1,
+                })
+            })
+    }
+
+    /// Whether the split product of these packed panels is an `f32` product.
+    pub(crate) fn fit<T: Float>(a: &[T], b: &[T], ks: usize) -> bool {
+        let size = panel_len(3, ks);
+        exponents(a, size).fit(exponents(b, size))
+    }
+
+    /// The two inner loops over packed panels: `C[row.., col..] (rows × cols)`, as `microkernel`'s.
+    pub(crate) struct TileKernel<'a, T> {
+        pub a: &'a [T],
+        pub b: &'a [T],
+        /// Of an element: 1 or 3.
+        pub parts: usize,
+        pub k: usize,
+        pub rows: usize,
+        pub cols: usize,
+        pub out: &'a Out<'a, T>,
+        pub row: usize,
+        pub col: usize,
+        pub scale: Scale<T>,
+        /// Given with the last block of k.
+        pub epilogue: Option<&'a Epilogue<'a, T>>,
+    }
+
+    #[repr(align(64))]
+    struct Tile<T>([T; PANEL * PANEL]);
+
+    impl<T: Float> Kernel for TileKernel<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Isa>(self, isa: S) {
+            let size = panel_len(self.parts, self.k);
+            let tiles = Tiles::new().expect("`pay` found them");
+            assert!(TypeId::of::<T>() == TypeId::of::<f32>());
+            assert!(
+                self.a.len() >= self.rows.div_ceil(PANEL) * size
+                    && self.b.len() >= self.cols.div_ceil(PANEL) * size
+            );
+            assert!(
+                self.row + self.rows <= self.out.rows() && self.col + self.cols <= self.out.cols()
+            );
+            let mut tile = Tile([T::ZERO; PANEL * PANEL]);
+            let lanes = T::V::<S>::LANES;
+            let Scale { alpha, beta } = self.scale;
+            let plain =
+                self.epilogue.is_none() && alpha == T::ONE && (beta == T::ZERO || beta == T::ONE);
+            let steps = self.k.div_ceil(32);
+            for (j, b) in self.b.chunks_exact(size).enumerate() {
+                let jr = j * PANEL;
+                let cols = PANEL.min(self.cols - jr);
+                for (i, a) in self.a.chunks_exact(size).enumerate() {
+                    let ir = i * PANEL;
+                    let rows = PANEL.min(self.rows - ir);
+                    let to = tile.0.as_mut_ptr();
+                    // SAFETY: the panels were packed for k steps; the tile is 32 × 32; this part of C is inside (asserted) and
+                    // given to no other thread.
+                    unsafe {
+                        let (a, b) = (a.as_ptr().add(HEAD), b.as_ptr().add(HEAD));
+                        // This panel of B is used once for each of A; meanwhile the next one comes nearer.
+                        let soon = b
+                            .cast::<u8>()
+                            .wrapping_add(size * 4 + i * steps * 256 * self.parts);
+                        let size = (rows, cols);
+                        if self.parts == 3 {
+                            tiles.split_product(steps, a.cast(), b.cast(), to.cast(), size, soon);
+                        } else {
+                            tiles.product(steps, a.cast(), b.cast(), to.cast(), size, soon);
+                        }
+                        let at = (self.row + ir, self.col + jr);
+                        let (index, room) = self.out.locate(at.0, at.1);
+                        if plain && cols == PANEL && room >= cols {
+                            for r in 0..rows {
+                                let c = self.out.at(index + r * self.out.row_stride());
+                                for v in (0..PANEL).step_by(lanes) {
+                                    let mut y = T::V::<S>::load_ptr(isa, to.add(r * PANEL + v));
+                                    if beta == T::ONE {
+                                        y = T::V::<S>::load_ptr(isa, c.add(v)) + y;
+                                    }
+                                    y.store_ptr(c.add(v));
+                                }
+                            }
+                            continue;
+                        }
+                        let (size, scale) = ((rows, cols), &self.scale);
+                        finish(isa, to, PANEL, size, self.out, at, scale, self.epilogue);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where there are no tiles: [`pay`] says so, and none of this is reached.
+#[cfg(not(target_arch = "x86_64"))]
+mod none {
+    use super::*;
+
+    pub(crate) fn pack<T: Float>(
+        _: MatRef<'_, T>,
+        _: Range<usize>,
+        _: Range<usize>,
+        _: bool,
+        _: &mut [T],
+    ) {
+        unreachable!("no tiles")
+    }
+
+    pub(crate) fn fit<T: Float>(_: &[T], _: &[T], _: usize) -> bool {
+        false
+    }
+
+    pub(crate) struct TileKernel<'a, T> {
+        pub a: &'a [T],
+        pub b: &'a [T],
+        /// Of an element: 1 or 3.
+        pub parts: usize,
+        pub k: usize,
+        pub rows: usize,
+        pub cols: usize,
+        pub out: &'a Out<'a, T>,
+        pub row: usize,
+        pub col: usize,
+        pub scale: Scale<T>,
+        pub epilogue: Option<&'a Epilogue<'a, T>>,
+    }
+
+    impl<T: Float> Kernel for TileKernel<'_, T> {
+        type Output = ();
+        fn run<S: Isa>(self, _: S) {
+            unreachable!("no tiles")
+        }
+    }
+}
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use none::{TileKernel, fit, pack};

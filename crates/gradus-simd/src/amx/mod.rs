@@ -1,0 +1,408 @@
+//! AMX: the tile registers of Intel's server processors (Sapphire Rapids on), and their product of bf16 matrices.
+//!
+//! What it is: eight registers of 16 rows × 64 bytes. `tdpbf16ps` adds the product of a 16 × 32 and a 32 × 16 matrix of bf16 to a
+//! 16 × 16 matrix of f32: 8192 multiply-adds in 16 cycles, sixteen times what the FMA ports do. The instructions are written as
+//! inline assembly, their intrinsics not being stable. What it is not: a GEMM; the loops around are gradus-cpu's.
+//!
+//! **An f32 product from bf16 ones.** `x = h + m + l`, each a bf16, holds an f32's 24 bits exactly ([`split`]). Of the nine products
+//! of two such sums, `m·l`, `l·m` and `l·l` are below 2⁻²⁴ of the whole; the other six are formed. First the five small ones
+//! are summed over all of k, then `h·h` on top: the sums of small products are rounded at their own small scale, and each product of
+//! two bf16 is exact in f32, so the error is *below* that of a chain of fused multiply-adds. (Henry, Tang & Heinecke, *Leveraging
+//! the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations*, 2019, has the split; the two passes are ours.)
+//!
+//! `tdpbf16ps` rounds to nearest even whatever the mode, takes denormal inputs as 0 and gives 0 for denormal results. So sums below
+//! 2⁻¹²⁶ are lost; callers look at the exponents ([`Exponents`]) and take another path where that would matter.
+
+mod split;
+
+use std::arch::asm;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+pub use split::{Exponents, Order, copy, narrow, split};
+
+/// Rows and columns of C that one call computes: two tiles each way.
+pub const PANEL: usize = 32;
+/// Steps of k in a tile.
+pub const STEP: usize = 32;
+/// Bytes of a tile.
+const TILE: usize = 1024;
+/// Bytes of a panel's step of one part: two tiles.
+pub const PART: usize = 2 * TILE;
+
+/// Whether this processor has AMX with bf16 and the kernel lets this process use it (asked for once; Linux alone).
+pub fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| has_instructions() && is_permitted())
+}
+
+/// CPUID leaf 7: AMX-BF16 and AMX-TILE; XCR0: the system keeps their state. The vectors around need AVX-512 with bf16.
+fn has_instructions() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+    let vectors = is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("xsave");
+    if !vectors || __cpuid(0).eax < 7 {
+        return false;
+    }
+    let edx = __cpuid_count(7, 0).edx;
+    // SAFETY: XSAVE was detected, and with AVX-512 usable the system has enabled XGETBV.
+    let state = unsafe { _xgetbv(0) };
+    edx >> 22 & 1 == 1 && edx >> 24 & 1 == 1 && state >> 17 & 3 == 3
+}
+
+/// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`: the state is large, so Linux gives it to those who ask.
+#[cfg(target_os = "linux")]
+fn is_permitted() -> bool {
+    const ARCH_PRCTL: isize = 158;
+    const REQUEST: usize = 0x1023;
+    const TILE_DATA: usize = 18;
+    let result: isize;
+    // SAFETY: a system call that touches no memory of ours.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => result,
+            in("rdi") REQUEST,
+            in("rsi") TILE_DATA,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    result == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_permitted() -> bool {
+    false
+}
+
+/// What `ldtilecfg` reads: palette 1, and for each register the bytes of a row and the rows.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// All eight registers whole.
+static WHOLE: Configuration = {
+    let (mut bytes, mut rows) = ([0; 16], [0; 16]);
+    let mut i = 0;
+    while i < 8 {
+        bytes[i] = 64;
+        rows[i] = 16;
+        i += 1;
+    }
+    Configuration {
+        palette: 1,
+        start_row: 0,
+        reserved: [0; 14],
+        bytes,
+        rows,
+    }
+};
+
+/// The tile registers of this thread, configured; given back when dropped, so that a thread switched off saves nothing.
+#[derive(Debug)]
+pub struct Tiles(PhantomData<*mut ()>);
+
+impl Tiles {
+    /// Configures the registers, if there are any.
+    pub fn new() -> Option<Self> {
+        if !is_available() {
+            return None;
+        }
+        // SAFETY: the instruction exists and is permitted; the configuration is valid.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE, options(nostack, readonly)) };
+        Some(Self(PhantomData))
+    }
+
+    /// `c (32 × 32, row-major) = A·B` over `steps` steps of 32, A and B being panels of one part: bf16 as they are. Of C only the
+    /// tiles that `rows` and `columns` touch are computed and written. Meanwhile an eighth as many bytes as a panel has are fetched
+    /// from `soon` to L2.
+    ///
+    /// # Safety
+    /// `a` and `b` are readable for `steps ·` [`PART`] bytes, `c` is writable for 32 · 32 elements. `soon` may be any address.
+    #[inline(always)]
+    pub unsafe fn product(
+        &self,
+        steps: usize,
+        a: *const u8,
+        b: *const u8,
+        c: *mut f32,
+        (rows, columns): (usize, usize),
+        soon: *const u8,
+    ) {
+        // SAFETY: the caller's promise; self is the proof that the registers are configured.
+        unsafe {
+            match (rows > 16, columns > 16) {
+                (true, true) => whole::plain(steps, a, b, c, soon),
+                (true, false) => tall::plain(steps, a, b, c, soon),
+                (false, true) => wide::plain(steps, a, b, c, soon),
+                (false, false) => single::plain(steps, a, b, c, soon),
+            }
+        }
+    }
+
+    /// As [`Tiles::product`] for panels of three parts: an f32 product.
+    ///
+    /// # Safety
+    /// As [`Tiles::product`], `a` and `b` being readable for `steps · 3 ·` [`PART`] bytes.
+    #[inline(always)]
+    pub unsafe fn split_product(
+        &self,
+        steps: usize,
+        a: *const u8,
+        b: *const u8,
+        c: *mut f32,
+        (rows, columns): (usize, usize),
+        soon: *const u8,
+    ) {
+        // SAFETY: the caller's promise; self is the proof that the registers are configured.
+        unsafe {
+            match (rows > 16, columns > 16) {
+                (true, true) => whole::split(steps, a, b, c, soon),
+                (true, false) => tall::split(steps, a, b, c, soon),
+                (false, true) => wide::split(steps, a, b, c, soon),
+                (false, false) => single::split(steps, a, b, c, soon),
+            }
+        }
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: the instruction exists, or there would be no value.
+        unsafe { asm!("tilerelease", options(nomem, nostack)) };
+    }
+}
+
+/// An instruction that is only there with a second tile of rows (columns).
+macro_rules! only {
+    (two, $text:expr) => {
+        $text
+    };
+    (one, $text:expr) => {
+        ""
+    };
+}
+
+/// Loads part `$part` (its offset in a step) of A into tmm4 and tmm5.
+macro_rules! load_a {
+    ($rows:ident, $part:literal, $second:literal) => {
+        concat!(
+            "tileloadd tmm4, [{a} + {row}*1 + ",
+            $part,
+            "]\n",
+            only!(
+                $rows,
+                concat!("tileloadd tmm5, [{a} + {row}*1 + ", $second, "]\n")
+            )
+        )
+    };
+}
+
+/// Loads part `$part` of B into tmm6 and tmm7.
+macro_rules! load_b {
+    ($columns:ident, $part:literal, $second:literal) => {
+        concat!(
+            "tileloadd tmm6, [{b} + {row}*1 + ",
+            $part,
+            "]\n",
+            only!(
+                $columns,
+                concat!("tileloadd tmm7, [{b} + {row}*1 + ", $second, "]\n")
+            )
+        )
+    };
+}
+
+/// Fetches eight lines, from `$line` on, of what lies `$ahead` bytes further to L1.
+macro_rules! ahead {
+    ($panel:literal, $ahead:literal, $line:literal) => {
+        concat!(
+            ".irp line, 0, 64, 128, 192, 256, 320, 384, 448\nprefetcht0 [{",
+            $panel,
+            "} + ",
+            $ahead,
+            " + ",
+            $line,
+            " + \\line]\n.endr\n"
+        )
+    };
+}
+
+/// [`multiply`], fetching the two tiles `$ahead` bytes further meanwhile: tile loads would wait for L2, and nothing hides it.
+macro_rules! multiply_ahead {
+    ($rows:ident, $columns:ident, $panel:literal, $ahead:literal) => {
+        concat!(
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            ahead!($panel, $ahead, "0"),
+            only!($columns, "tdpbf16ps tmm1, tmm4, tmm7\n"),
+            ahead!($panel, $ahead, "512"),
+            only!($rows, "tdpbf16ps tmm2, tmm5, tmm6\n"),
+            ahead!($panel, $ahead, "1024"),
+            only!($rows, only!($columns, "tdpbf16ps tmm3, tmm5, tmm7\n")),
+            ahead!($panel, $ahead, "1536"),
+        )
+    };
+}
+
+/// Adds the products of the loaded tiles to tmm0, tmm1 (the upper tiles of C), tmm2 and tmm3.
+macro_rules! multiply {
+    ($rows:ident, $columns:ident) => {
+        concat!(
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            only!($columns, "tdpbf16ps tmm1, tmm4, tmm7\n"),
+            only!($rows, "tdpbf16ps tmm2, tmm5, tmm6\n"),
+            only!($rows, only!($columns, "tdpbf16ps tmm3, tmm5, tmm7\n"))
+        )
+    };
+}
+
+/// Zeros the tiles of C.
+macro_rules! clear {
+    () => {
+        "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3\n"
+    };
+}
+
+/// Stores the tiles of C, whose rows are 128 bytes apart.
+macro_rules! store {
+    ($rows:ident, $columns:ident) => {
+        concat!(
+            "add {row}, 64\n",
+            "tilestored [{c} + {row}*1], tmm0\n",
+            only!($columns, "tilestored [{c} + {row}*1 + 64], tmm1\n"),
+            only!($rows, "tilestored [{c} + {row}*1 + 2048], tmm2\n"),
+            only!(
+                $rows,
+                only!($columns, "tilestored [{c} + {row}*1 + 2112], tmm3\n")
+            )
+        )
+    };
+}
+
+/// The two products for one or two tiles of rows and of columns.
+macro_rules! kernels {
+    ($name:ident, $rows:ident, $columns:ident) => {
+        mod $name {
+            use std::arch::asm;
+
+            /// One part: load both, multiply, step by step; a panel of B is in L1 as a rule, those of A come from L2.
+            pub(super) unsafe fn plain(
+                steps: usize,
+                a: *const u8,
+                b: *const u8,
+                c: *mut f32,
+                soon: *const u8,
+            ) {
+                // SAFETY: the panels and the tile of C are as `Tiles::product` asks.
+                unsafe {
+                    asm!(
+                        clear!(),
+                        "test {n}, {n}",
+                        "jz 3f",
+                        "2:",
+                        load_a!($rows, "0", "1024"),
+                        load_b!($columns, "0", "1024"),
+                        multiply_ahead!($rows, $columns, "a", "4096"),
+                        "prefetcht1 [{soon}]",
+                        "prefetcht1 [{soon} + 64]",
+                        "prefetcht1 [{soon} + 128]",
+                        "prefetcht1 [{soon} + 192]",
+                        "add {soon}, 256",
+                        "add {a}, 2048",
+                        "add {b}, 2048",
+                        "dec {n}",
+                        "jnz 2b",
+                        "3:",
+                        store!($rows, $columns),
+                        a = inout(reg) a => _,
+                        b = inout(reg) b => _,
+                        c = in(reg) c,
+                        soon = inout(reg) soon => _,
+                        n = inout(reg) steps => _,
+                        row = inout(reg) 64usize => _,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack),
+                    );
+                }
+            }
+
+            /// Three parts, h m l. Forwards over k the small products, hl hm mm mh lh, each sharing an operand with the one before;
+            /// then h·h backwards, while the last steps are still in L1.
+            pub(super) unsafe fn split(
+                steps: usize,
+                a: *const u8,
+                b: *const u8,
+                c: *mut f32,
+                soon: *const u8,
+            ) {
+                // SAFETY: the panels and the tile of C are as `Tiles::split_product` asks.
+                unsafe {
+                    asm!(
+                        clear!(),
+                        "test {n}, {n}",
+                        "jz 4f",
+                        "2:",
+                        load_a!($rows, "0", "1024"),
+                        load_b!($columns, "0", "1024"),
+                        multiply_ahead!($rows, $columns, "a", "6144"),
+                        load_b!($columns, "2048", "3072"),
+                        multiply_ahead!($rows, $columns, "b", "6144"),
+                        load_a!($rows, "2048", "3072"),
+                        multiply_ahead!($rows, $columns, "b", "8192"),
+                        load_b!($columns, "4096", "5120"),
+                        multiply_ahead!($rows, $columns, "a", "8192"),
+                        load_a!($rows, "4096", "5120"),
+                        multiply_ahead!($rows, $columns, "b", "10240"),
+                        ahead!("a", "10240", "0"),
+                        ahead!("a", "10240", "512"),
+                        ahead!("a", "10240", "1024"),
+                        ahead!("a", "10240", "1536"),
+                        ".irp line, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704",
+                        "prefetcht1 [{soon} + \\line]",
+                        ".endr",
+                        "add {soon}, 768",
+                        "add {a}, 6144",
+                        "add {b}, 6144",
+                        "dec {n}",
+                        "jnz 2b",
+                        "3:",
+                        "sub {a}, 6144",
+                        "sub {b}, 6144",
+                        load_a!($rows, "0", "1024"),
+                        load_b!($columns, "4096", "5120"),
+                        multiply!($rows, $columns),
+                        "cmp {a}, {first}",
+                        "jne 3b",
+                        "4:",
+                        store!($rows, $columns),
+                        a = inout(reg) a => _,
+                        b = inout(reg) b => _,
+                        c = in(reg) c,
+                        first = in(reg) a,
+                        soon = inout(reg) soon => _,
+                        n = inout(reg) steps => _,
+                        row = inout(reg) 64usize => _,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack),
+                    );
+                }
+            }
+        }
+    };
+}
+
+kernels!(whole, two, two);
+kernels!(tall, two, one);
+kernels!(wide, one, two);
+kernels!(single, one, one);
