@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: runs the criterion benches, reads what they measured and prints one table
-//! in which every kernel stands beside what the machine can do at most.
+//! `cargo xtask bench`: runs `gradus-bench`, and beside it the peers asked for, and prints one table in which every workload
+//! stands beside the other libraries and what the machine can do at most.
 //!
-//! A bench says how much work one iteration is through criterion's throughput: *elements* are
-//! floating-point operations (held against the FMA peak), *bytes* are bytes moved (held against
-//! the memory bandwidth; a share above 100 % means the data lay in a cache).
+//! Whole processes take turns: a thread pool that still spins would disturb whoever is measured next in the same process, and a
+//! machine that grows slower or faster does so for all. A ratio is formed within a round; the table gives the median over the
+//! rounds and the lowest and highest. Work is held against the FMA peak where a workload says its floating-point operations,
+//! against the memory bandwidth where it says its bytes (above 100 % the data lay in a cache).
 
+use crate::picture;
 use crate::roofline::{self, Roofline};
 use clap::Args;
 use serde::Deserialize;
@@ -12,44 +14,64 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::SystemTime;
+use std::process::{Command, Stdio};
 
-/// Runs the benchmarks whose name contains FILTER and prints each as a share of the roofline.
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// Measures the workloads FILTER names, beside other libraries if asked for, as shares of the roofline.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only benchmarks whose id contains this, e.g. `gemm` or `conv/3x3`
+    /// A suite, a group or a part of names: `gemm`, `conv`, `ops`, `small`, `models`, `resnet`; several separated by commas
     filter: Option<String>,
     /// Threads the kernels may use [default: every core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Also write one JSON line per benchmark to FILE
+    /// `f32` or `bf16`
+    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    dtype: String,
+    /// Also write the lines of all runs to FILE, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only this bench file of `benches/benches`, e.g. `gemm` (compiles less)
-    #[arg(long, value_name = "NAME")]
-    bench: Option<String>,
-    /// Seconds spent measuring each benchmark
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    /// Other libraries to run in turn: torch, ort, candle, burn, gemm (benches/peers/README.md)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Seconds spent on a workload in each process
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
     seconds: f64,
+    /// How often the processes take turns [default: 3 with peers, 1 without]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Draw roofline.svg and models.svg into DIR
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+    /// Print the names of the workloads and stop
+    #[arg(long)]
+    list: bool,
 }
 
-/// One benchmark as measured: seconds per iteration and the work in it.
+/// One line of a bench's output.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Line {
+    pub peer: String,
+    pub work: String,
+    #[serde(default)]
+    pub group: String,
+    pub med_ms: Option<f64>,
+    pub p10_ms: Option<f64>,
+    pub p90_ms: Option<f64>,
+    pub rss_mb: Option<f64>,
+    pub flops: Option<f64>,
+    pub bytes: Option<f64>,
+    pub unit: Option<String>,
+    pub error: Option<String>,
+}
+
+/// A workload over all rounds.
 #[derive(Debug)]
-struct Row {
-    id: String,
-    median: f64,
-    p10: f64,
-    p90: f64,
-    samples: usize,
-    work: Work,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Work {
-    Flops(f64),
-    Bytes(f64),
-    Unsaid,
+pub struct Row {
+    pub ours: Vec<Line>,
+    /// By peer, one entry a round.
+    pub peers: BTreeMap<String, Vec<Line>>,
 }
 
 /// Runs the benches and prints the table.
@@ -59,50 +81,164 @@ pub fn main(options: &Options) -> Result<bool, String> {
         .map_err(|error| error.to_string())
 }
 
-fn run(args: &Options) -> Result<(), Box<dyn Error>> {
+fn run(args: &Options) -> Fallible<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.unwrap_or(cores);
     let isa = gradus_simd::init()?;
-    let start = SystemTime::now();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "bench",
-        "--quiet",
-        "--package",
-        "gradus-benches",
-        "--features",
-        "peers",
-    ]);
-    match &args.bench {
-        Some(name) => cargo.args(["--bench", name]),
-        None => cargo.arg("--benches"),
-    };
-    cargo.args([
-        "--",
-        "--noplot",
-        "--warm-up-time",
-        "0.5",
-        "--measurement-time",
-    ]);
-    cargo.arg(args.seconds.to_string()).args(&args.filter);
-    cargo.env("RAYON_NUM_THREADS", threads.to_string());
-    if !cargo.status()?.success() {
-        return Err("the benches did not run to their end".into());
+    build(&["--package", "gradus-benches"], "bench", None)?;
+    let ours = Program::new(target_dir().join("release/gradus-bench"), &[]);
+    if args.list {
+        ours.run(args, threads, true)?;
+        return Ok(());
     }
-
-    let mut rows = Vec::new();
-    collect(&target_dir().join("criterion"), start, &mut rows)?;
-    rows.sort_by(|a, b| a.id.cmp(&b.id));
+    let peers = args
+        .peers
+        .iter()
+        .map(|name| peer(name, &args.dtype))
+        .collect::<Fallible<Vec<_>>>()?;
+    let rounds = args
+        .rounds
+        .unwrap_or(if peers.is_empty() { 1 } else { 3 })
+        .max(1);
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let mut order = Vec::new();
+    let mut raw = String::new();
+    for _ in 0..rounds {
+        for line in read(&ours.run(args, threads, false)?, &mut raw)? {
+            let row = rows.entry(line.work.clone()).or_insert_with(|| {
+                order.push(line.work.clone());
+                Row {
+                    ours: Vec::new(),
+                    peers: BTreeMap::new(),
+                }
+            });
+            row.ours.push(line);
+        }
+        for program in &peers {
+            for line in read(&program.run(args, threads, false)?, &mut raw)? {
+                // What only a peer measures has no row.
+                if let Some(row) = rows.get_mut(&line.work) {
+                    row.peers.entry(line.peer.clone()).or_default().push(line);
+                }
+            }
+        }
+    }
     if rows.is_empty() {
-        return Err("no benchmark has such a name; try `cargo xtask bench gemm`".into());
+        return Err("no workload has such a name; try `cargo xtask bench --list`".into());
     }
     let roof = roofline::measure(threads);
-    print_table(&rows, roof, threads, &isa.to_string());
+    println!(
+        "\n{isa}, {threads} threads, {}; at most {:.0} GFLOP/s (f32 FMA), {:.1} GB/s (triad), measured now\n",
+        args.dtype,
+        roof.flops * 1e-9,
+        roof.bytes * 1e-9
+    );
+    let rows: Vec<Row> = order.iter().filter_map(|work| rows.remove(work)).collect();
+    print!("{}", table(&rows, roof));
     if let Some(path) = &args.json {
-        fs::write(path, json_lines(&rows, roof, threads))?;
+        fs::write(path, raw)?;
         println!("written: {}", path.display());
     }
+    if let Some(dir) = &args.svg {
+        fs::create_dir_all(dir)?;
+        fs::write(dir.join("roofline.svg"), picture::roofline(&rows, roof))?;
+        fs::write(dir.join("models.svg"), picture::bars(&rows))?;
+        println!("drawn: {}/roofline.svg, models.svg", dir.display());
+    }
     Ok(())
+}
+
+/// A bench to start: ours or a peer's. All take the same arguments and print the same lines.
+#[derive(Debug)]
+struct Program {
+    path: PathBuf,
+    first: Vec<String>,
+}
+
+impl Program {
+    fn new(path: PathBuf, first: &[&str]) -> Self {
+        Self {
+            path,
+            first: first.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn run(&self, args: &Options, threads: usize, list: bool) -> Fallible<String> {
+        let mut command = Command::new(&self.path);
+        let n = threads.to_string();
+        command.args(&self.first).args(["--threads", &n]);
+        command.args([
+            "--dtype",
+            &args.dtype,
+            "--seconds",
+            &args.seconds.to_string(),
+        ]);
+        command.args(&args.filter);
+        for name in [
+            "RAYON_NUM_THREADS",
+            "OMP_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "MATMUL_NUM_THREADS",
+        ] {
+            command.env(name, &n);
+        }
+        command.stderr(Stdio::inherit());
+        if list {
+            command.arg("--list").status()?;
+            return Ok(String::new());
+        }
+        let output = command
+            .output()
+            .map_err(|error| format!("{}: {error}", self.path.display()))?;
+        if !output.status.success() {
+            return Err(format!("{} did not run to its end", self.path.display()).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// The peer of that name, built if it has to be.
+fn peer(name: &str, dtype: &str) -> Fallible<Program> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/peers");
+    let python = std::env::var_os("GRADUS_PEERS_PYTHON")
+        .map_or_else(|| home.join("python/.venv/bin/python"), PathBuf::from);
+    let script = |file: &str| home.join("python").join(file).display().to_string();
+    match name {
+        "torch" => Ok(Program::new(python, &[&script("bench_torch.py")])),
+        "torch_compile" => Ok(Program::new(
+            python,
+            &[&script("bench_torch.py"), "--compile"],
+        )),
+        "ort" => Ok(Program::new(python, &[&script("bench_ort.py")])),
+        "candle" | "burn" | "gemm" if dtype == "f32" => {
+            let dir = home.join(name);
+            let manifest = dir.join("Cargo.toml").display().to_string();
+            let target = target_dir().join("peers");
+            build(&["--manifest-path", &manifest], "release", Some(&target))?;
+            let file = format!("release/gradus-peer-{name}");
+            Ok(Program::new(target.join(file), &[]))
+        }
+        "candle" | "burn" | "gemm" => Err(format!("{name} is measured in f32 only").into()),
+        _ => Err(format!(
+            "no peer {name:?}: there are torch, torch_compile, ort, candle, burn and gemm"
+        )
+        .into()),
+    }
+}
+
+fn build(what: &[&str], profile: &str, target: Option<&Path>) -> Fallible<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet", "--profile", profile])
+        .args(what);
+    if let Some(target) = target {
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
+    if cargo.status()?.success() {
+        Ok(())
+    } else {
+        Err(format!("cargo build {} failed", what.join(" ")).into())
+    }
 }
 
 fn target_dir() -> PathBuf {
@@ -112,120 +248,117 @@ fn target_dir() -> PathBuf {
     )
 }
 
-#[derive(Deserialize)]
-struct Benchmark {
-    full_id: String,
-    /// `{"Elements": 1000}` or `{"Bytes": 1000}`
-    throughput: Option<BTreeMap<String, serde_json::Value>>,
-}
-
-impl Benchmark {
-    fn work(&self) -> Work {
-        let amount = |name: &str| self.throughput.as_ref()?.get(name)?.as_f64();
-        match (amount("Elements"), amount("Bytes")) {
-            (Some(n), _) => Work::Flops(n),
-            (_, Some(n)) => Work::Bytes(n),
-            _ => Work::Unsaid,
+/// The lines of a bench's output, which are also kept as they are.
+fn read(output: &str, raw: &mut String) -> Fallible<Vec<Line>> {
+    let mut lines = Vec::new();
+    for text in output.lines().filter(|l| l.starts_with('{')) {
+        let line: Line = serde_json::from_str(text)?;
+        if let Some(error) = &line.error {
+            eprintln!("{} {}: {error}", line.peer, line.work);
         }
+        raw.push_str(text);
+        raw.push('\n');
+        lines.push(line);
     }
+    Ok(lines)
 }
 
-#[derive(Deserialize)]
-struct Sample {
-    iters: Vec<f64>,
-    times: Vec<f64>,
-}
-
-/// Walks criterion's folder for results written since `start`.
-fn collect(dir: &Path, start: SystemTime, rows: &mut Vec<Row>) -> Result<(), Box<dyn Error>> {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return Ok(());
-    };
-    for entry in entries {
-        let path = entry?.path();
-        if !path.is_dir() {
-            continue;
-        }
-        let sample = path.join("sample.json");
-        if path.ends_with("new") && sample.is_file() {
-            if fs::metadata(&sample)?.modified()? >= start {
-                rows.push(read_row(&path)?);
-            }
-        } else {
-            collect(&path, start, rows)?;
-        }
-    }
-    Ok(())
-}
-
-fn read_row(dir: &Path) -> Result<Row, Box<dyn Error>> {
-    let bench: Benchmark = serde_json::from_slice(&fs::read(dir.join("benchmark.json"))?)?;
-    let sample: Sample = serde_json::from_slice(&fs::read(dir.join("sample.json"))?)?;
-    let mut seconds: Vec<f64> = sample
-        .times
-        .iter()
-        .zip(&sample.iters)
-        .map(|(ns, n)| ns / n * 1e-9)
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    let at = |q: f64| seconds[((seconds.len() - 1) as f64 * q).round() as usize];
-    if seconds.is_empty() {
-        return Err(format!("{}: no samples", dir.display()).into());
-    }
-    Ok(Row {
-        work: bench.work(),
-        id: bench.full_id,
-        median: at(0.5),
-        p10: at(0.1),
-        p90: at(0.9),
-        samples: seconds.len(),
-    })
+/// The middle of some numbers.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 impl Row {
-    /// The rate as text and the share of the roofline, where the bench says what its work is.
-    fn rate(&self, roof: Roofline) -> Option<(String, f64)> {
-        match self.work {
-            Work::Flops(n) => {
-                let rate = n / self.median;
+    /// The median over the rounds, in seconds.
+    pub fn seconds(lines: &[Line]) -> Option<f64> {
+        let of = |line: &Line| {
+            let unit = if line.unit.as_deref() == Some("us") {
+                1e-6
+            } else {
+                1e-3
+            };
+            line.med_ms.map(|t| t * unit)
+        };
+        median(lines.iter().filter_map(of).collect())
+    }
+
+    /// What it reaches of the roofline, with the rate as text.
+    pub fn share(&self, roof: Roofline) -> Option<(String, f64)> {
+        let seconds = Self::seconds(&self.ours)?;
+        let line = self.ours.first()?;
+        match (line.flops, line.bytes) {
+            (Some(n), _) => {
+                let rate = n / seconds;
                 Some((format!("{:.1} GFLOP/s", rate * 1e-9), rate / roof.flops))
             }
-            Work::Bytes(n) => {
-                let rate = n / self.median;
+            (_, Some(n)) => {
+                let rate = n / seconds;
                 Some((format!("{:.1} GB/s", rate * 1e-9), rate / roof.bytes))
             }
-            Work::Unsaid => None,
+            _ => None,
         }
+    }
+
+    /// How many times faster than the peer: the median of the rounds, the lowest, the highest.
+    fn ratio(&self, peer: &[Line]) -> Option<(f64, f64, f64)> {
+        let pairs = self.ours.iter().zip(peer);
+        let ratios: Vec<f64> = pairs
+            .filter_map(|(ours, theirs)| Some(theirs.med_ms? / ours.med_ms?))
+            .collect();
+        let low = ratios.iter().copied().reduce(f64::min)?;
+        let high = ratios.iter().copied().reduce(f64::max)?;
+        Some((median(ratios)?, low, high))
     }
 }
 
-fn print_table(rows: &[Row], roof: Roofline, threads: usize, isa: &str) {
-    println!(
-        "\n{isa}, {threads} threads; at most {:.0} GFLOP/s (f32 FMA), {:.1} GB/s (triad), measured now\n",
-        roof.flops * 1e-9,
-        roof.bytes * 1e-9
-    );
-    let width = rows.iter().map(|r| r.id.len()).max().unwrap_or(0).max(9);
-    println!(
-        "{:width$}  {:>10}  {:>21}  {:>14}  {:>8}",
-        "benchmark", "median", "p10 .. p90", "rate", "of peak"
+fn table(rows: &[Row], roof: Roofline) -> String {
+    let name = |row: &Row| row.ours.first().map_or(String::new(), |l| l.work.clone());
+    let width = rows.iter().map(|r| name(r).len()).max().unwrap_or(0).max(8);
+    let mut out = format!(
+        "{:width$}  {:>9}  {:>19}  {:>14}  {:>7}  {:>8}  beside (ratio, lowest .. highest)\n",
+        "workload", "median", "p10 .. p90", "rate", "of peak", "RSS"
     );
     for row in rows {
-        let spread = format!("{} .. {}", time(row.p10), time(row.p90));
-        let (rate, share) = row.rate(roof).map_or_else(
+        let Some(seconds) = Row::seconds(&row.ours) else {
+            continue;
+        };
+        let line = &row.ours[0];
+        let unit = if line.unit.as_deref() == Some("us") {
+            1e-6
+        } else {
+            1e-3
+        };
+        let end = |t: Option<f64>| t.map_or("-".into(), |t| time(t * unit));
+        let spread = format!("{} .. {}", end(line.p10_ms), end(line.p90_ms));
+        let (rate, share) = row.share(roof).map_or_else(
             || ("-".into(), "-".into()),
             |(rate, share)| (rate, format!("{:.1} %", share * 100.0)),
         );
-        println!(
-            "{:width$}  {:>10}  {spread:>21}  {rate:>14}  {share:>8}",
-            row.id,
-            time(row.median)
+        let rss = line.rss_mb.map_or("-".into(), |mb| format!("{mb:.0} MB"));
+        let beside: Vec<String> = row
+            .peers
+            .iter()
+            .filter_map(|(peer, lines)| {
+                let (middle, low, high) = row.ratio(lines)?;
+                let theirs = time(Row::seconds(lines)?);
+                Some(format!(
+                    "{peer} {theirs} x{middle:.2} ({low:.2} .. {high:.2})"
+                ))
+            })
+            .collect();
+        out += &format!(
+            "{:width$}  {:>9}  {spread:>19}  {rate:>14}  {share:>7}  {rss:>8}  {}\n",
+            name(row),
+            time(seconds),
+            beside.join("; ")
         );
     }
+    out
 }
 
 /// Seconds as a short text with three digits: `1.23 ms`.
-fn time(seconds: f64) -> String {
+pub fn time(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-6 => (s * 1e9, "ns"),
         s if s < 1e-3 => (s * 1e6, "µs"),
@@ -242,29 +375,23 @@ fn time(seconds: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// One line a benchmark, in the vocabulary the peers' scripts use.
-fn json_lines(rows: &[Row], roof: Roofline, threads: usize) -> String {
-    let mut out = String::new();
-    for row in rows {
-        let (suite, work) = row.id.split_once('/').unwrap_or(("other", &row.id));
-        let mut line = serde_json::json!({
-            "suite": suite, "peer": "gradus", "work": work, "threads": threads, "dtype": "f32",
-            "med_ms": row.median * 1e3, "p10_ms": row.p10 * 1e3, "p90_ms": row.p90 * 1e3,
-            "reps": row.samples,
-            "peak_gflops": roof.flops * 1e-9, "peak_gbs": roof.bytes * 1e-9,
-        });
-        if let Some((_, share)) = row.rate(roof) {
-            line["share_of_peak"] = share.into();
-        }
-        out += &line.to_string();
-        out.push('\n');
-    }
-    out
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A row with one peer, measured twice.
+    pub fn row(work: &str, ours: [f64; 2], theirs: [f64; 2]) -> Row {
+        let line = |peer: &str, ms: f64| -> Line {
+            let text = format!(
+                r#"{{"suite":"fw","peer":"{peer}","work":"{work}","group":"models","threads":2,"med_ms":{ms},"flops":1e9}}"#
+            );
+            serde_json::from_str(&text).expect("a line")
+        };
+        Row {
+            ours: ours.map(|ms| line("gradus", ms)).to_vec(),
+            peers: [("torch".into(), theirs.map(|ms| line("torch", ms)).to_vec())].into(),
+        }
+    }
 
     #[test]
     fn times_read_well() {
@@ -274,29 +401,26 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_from_criterions_files() -> Result<(), Box<dyn Error>> {
-        let dir = tempfile::tempdir()?;
-        let new = dir.path().join("gemm/sq64/new");
-        fs::create_dir_all(&new)?;
-        fs::write(
-            new.join("benchmark.json"),
-            r#"{"full_id":"gemm/sq64","throughput":{"Elements":1000}}"#,
-        )?;
-        fs::write(
-            new.join("sample.json"),
-            r#"{"iters":[1,2,3],"times":[1000,2000,3300]}"#,
-        )?;
-        let mut rows = Vec::new();
-        collect(dir.path(), SystemTime::UNIX_EPOCH, &mut rows)?;
-        assert_eq!(rows.len(), 1);
+    fn ratios_are_formed_within_a_round() {
+        let row = row("sq64", [1.0, 2.0], [3.0, 4.0]);
+        assert_eq!(row.ratio(&row.peers["torch"]), Some((3.0, 2.0, 3.0)));
         let roof = Roofline {
-            flops: 2e9,
+            flops: 1e12,
             bytes: 1e9,
         };
-        let (rate, share) = rows[0].rate(roof).ok_or("the work was said")?;
-        assert_eq!(rate, "1.0 GFLOP/s");
+        let (rate, share) = row.share(roof).expect("the work is said");
+        assert_eq!(rate, "500.0 GFLOP/s");
         assert!((share - 0.5).abs() < 1e-12);
-        assert!(json_lines(&rows, roof, 2).starts_with('{'));
-        Ok(())
+        let table = table(&[row], roof);
+        assert!(table.contains("x3.00 (2.00 .. 3.00)"), "{table}");
+    }
+
+    #[test]
+    fn lines_are_read_and_kept() {
+        let mut raw = String::new();
+        let output = "warning: something\n{\"peer\":\"torch\",\"work\":\"sq64\",\"med_ms\":1.5}\n";
+        let lines = read(output, &mut raw).expect("a line of JSON");
+        assert_eq!((lines.len(), lines[0].med_ms), (1, Some(1.5)));
+        assert_eq!(raw.lines().count(), 1);
     }
 }

@@ -8,6 +8,7 @@ mod asan;
 mod bench;
 mod ci;
 mod conformance;
+mod picture;
 mod roofline;
 
 use std::process::ExitCode;

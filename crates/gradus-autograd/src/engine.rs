@@ -83,7 +83,9 @@ impl Walk {
                     ),
                 ));
             };
-            let grads = (saved.rule)(&Ctx::new(&node, &saved, &wanted), grad)?;
+            let ctx = Ctx::new(&node, &saved, &wanted);
+            let grads = (saved.rule)(&ctx, grad)?;
+            let additions = ctx.into_additions();
             drop(saved);
             if grads.len() != node.inputs.len() {
                 return Err(Error::value(
@@ -110,6 +112,25 @@ impl Walk {
                         ));
                     }
                     self.add(&mut pending, input, grad)?;
+                }
+            }
+            for (i, add) in additions {
+                if let Some(Some(input)) = node.inputs.get(i)
+                    && wanted(input)
+                {
+                    let before = pending
+                        .remove(&input.id)
+                        .map(|p: Pending| p.grad.into_value());
+                    let sum = add(before)?;
+                    if sum.shape() != &input.shape {
+                        let message = format!(
+                            "the rule added up to {} for an input of {}",
+                            sum.shape(),
+                            input.shape
+                        );
+                        return Err(Error::shape(node.op, message));
+                    }
+                    self.add(&mut pending, input, Var::from(sum))?;
                 }
             }
         }

@@ -20,6 +20,7 @@
 //! It is not a tape to be cleared, not a compiler, and does not differentiate with respect to integers.
 #![forbid(unsafe_code)]
 
+mod autocast;
 mod checkpoint;
 mod derivatives;
 pub mod draw;
@@ -37,6 +38,7 @@ mod ops;
 mod recompute;
 mod var;
 
+pub use autocast::{autocast, autocast_dtype};
 pub use checkpoint::checkpoint;
 pub use derivatives::{hessian, hvp, jacobian, jvp};
 pub use grad::grad;

@@ -11,6 +11,7 @@
 //! A rule is written in `Var` operations, so it can itself be recorded: derivatives of any order come for free. Under a
 //! plain `backward` it runs unrecorded. When no input is tracked, or inside `no_grad`, nothing is saved or allocated.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use gradus_tensor::{DType, Error, Result, Shape, Tensor};
@@ -113,11 +114,15 @@ fn erase<G: IntoGrads>(
     move |ctx, dy| rule(ctx, dy).map(IntoGrads::into_grads)
 }
 
+/// A gradient that is added to what has come from elsewhere, if anything has: see [`Ctx::add_to`].
+pub(crate) type Addition = Box<dyn FnOnce(Option<Tensor>) -> Result<Tensor>>;
+
 /// What a rule sees besides the gradient of the output.
 pub struct Ctx<'a> {
     node: &'a Arc<Node>,
     saved: &'a Saved,
     wanted: &'a dyn Fn(&Node) -> bool,
+    additions: RefCell<Vec<(usize, Addition)>>,
 }
 
 impl<'a> Ctx<'a> {
@@ -130,7 +135,24 @@ impl<'a> Ctx<'a> {
             node,
             saved,
             wanted,
+            additions: RefCell::default(),
         }
+    }
+
+    /// Instead of returning the gradient of input `i` (the rule returns `None` there): `add` is given the gradient that has come
+    /// from elsewhere so far, if any, and returns it with this one added. For gradients that touch few numbers of a large
+    /// tensor, such as some rows of a table. Only where [`Ctx::create_graph`] is false.
+    pub(crate) fn add_to(
+        &self,
+        i: usize,
+        add: impl FnOnce(Option<Tensor>) -> Result<Tensor> + 'static,
+    ) {
+        self.additions.borrow_mut().push((i, Box::new(add)));
+    }
+
+    /// What the rule asked to be added.
+    pub(crate) fn into_additions(self) -> Vec<(usize, Addition)> {
+        self.additions.into_inner()
     }
 
     /// The saved input `i`, with its history, so that the rule can be differentiated too.

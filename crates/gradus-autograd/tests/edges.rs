@@ -3,6 +3,7 @@
 
 use gradus_autograd::functional::{self as f, Attention, Reduction};
 use gradus_autograd::{Var, grad};
+use gradus_tensor::random::Rng;
 use gradus_tensor::{ConvParams, DType, Result, Tensor};
 
 fn leaf(numbers: &[f64]) -> Var {
@@ -151,5 +152,26 @@ fn attention_takes_one_kind_of_mask() -> Result<()> {
     };
     let refused = f::scaled_dot_product_attention(&x, &x, &x, &options);
     assert!(refused.unwrap_err().to_string().contains("not several"));
+    Ok(())
+}
+
+/// A table that also is the last layer has a gradient from there when its rows' come: they are added to it, in place.
+#[test]
+fn a_tied_table_gets_both_gradients() -> Result<()> {
+    let table = Var::leaf(Tensor::randn([7, 3], DType::F64, &mut Rng::new(1))?)?;
+    let ids = Tensor::from_slice(&[2i64, 5, 2, 0], 4)?;
+    for tied in [true, false] {
+        let x = f::embedding(&ids, &table, None)?; // (4, 3)
+        let y = if tied { x.matmul(&table.t()?)? } else { x };
+        let loss = y.square()?.sum(.., false)?;
+        // A gradient that is recorded takes the dense way.
+        let dense = grad(&[&loss], &[&table], None, true)?;
+        let rows = loss.backward()?;
+        let (a, b) = (
+            dense[0].as_ref().unwrap().value(),
+            rows.get(&table).unwrap(),
+        );
+        assert!(a.allclose(b, 1e-12, 1e-12, false)?, "tied {tied}");
+    }
     Ok(())
 }

@@ -34,6 +34,7 @@
 //! # Ok::<(), gradus_cpu::Error>(())
 //! ```
 
+pub mod attention;
 pub mod cast;
 pub mod conv;
 pub mod copy;
@@ -51,6 +52,7 @@ pub mod norm;
 pub mod optim;
 pub mod parallel;
 pub mod pool;
+pub mod recurrent;
 pub mod reduce;
 pub mod resample;
 pub mod roi;

@@ -2,7 +2,7 @@
 //!
 //! Packing buffers and column buffers are needed for microseconds, thousands of times a second. A fresh allocation
 //! would pay the page faults again every time (1.7 µs a page); a thread-local pool pays them once. A buffer is
-//! *taken out* of the pool while it is used, so a thread that works on another task meanwhile (rayon steals) simply
+//! *taken out* of the pool while it is used, so a thread that works on another task meanwhile (work inside work) simply
 //! takes another one.
 //! What it is not: an allocator. What a buffer holds when taken is unspecified (but initialised) data.
 

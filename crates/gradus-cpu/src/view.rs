@@ -42,6 +42,31 @@ pub fn numel(op: &'static str, shape: &[usize]) -> Result<usize> {
     Ok(if shape.contains(&0) { 0 } else { n })
 }
 
+/// The number of elements, 1 or more, if they lie in row-major order without gaps.
+fn row_major_len(shape: &[usize], strides: Strides<'_>) -> Option<usize> {
+    let mut n = 1usize;
+    match strides {
+        Strides::Contiguous => {
+            for &d in shape {
+                n = n.checked_mul(d)?;
+            }
+        }
+        Strides::Scalar => return None,
+        Strides::Given(strides) => {
+            if strides.len() != shape.len() {
+                return None;
+            }
+            for (&d, &s) in shape.iter().zip(strides).rev() {
+                if d != 1 && s as usize != n {
+                    return None;
+                }
+                n = n.checked_mul(d)?;
+            }
+        }
+    }
+    (n > 0 && isize::try_from(n).is_ok()).then_some(n)
+}
+
 /// Checks that the elements of a strided shape lie inside `0..len`, and returns how many there are.
 fn check(len: usize, offset: usize, shape: &[usize], strides: Strides<'_>) -> Result<usize> {
     let fail = |what: &str| {
@@ -54,6 +79,12 @@ fn check(len: usize, offset: usize, shape: &[usize], strides: Strides<'_>) -> Re
     };
     if shape.len() > MAX_RANK {
         return fail("the rank is above 32");
+    }
+    // What nearly every operand is, without the wide arithmetic: row-major and inside.
+    if let Some(n) = row_major_len(shape, strides)
+        && offset.checked_add(n).is_some_and(|end| end <= len)
+    {
+        return Ok(n);
     }
     let n = numel("view", shape)?;
     if n == 0 {
@@ -163,11 +194,12 @@ impl<'a, T> View<'a, T> {
 
     /// The elements as a slice, if they lie in row-major order without gaps.
     pub fn as_slice(&self) -> Option<&'a [T]> {
-        let walk = self.walk();
-        (self.len == 0 || walk.is_contiguous(0)).then(|| {
+        if self.len <= 1 {
             let at = if self.len == 0 { 0 } else { self.offset };
-            &self.data[at..at + self.len]
-        })
+            return Some(&self.data[at..at + self.len]);
+        }
+        row_major_len(self.shape, self.strides)?;
+        Some(&self.data[self.offset..self.offset + self.len])
     }
 
     /// The stride of dimension `d` in elements.

@@ -211,12 +211,8 @@ fn strides_and_threads_do_not_change_a_bit() {
         let want = run(dense);
         assert!(run(a) == want, "{shape:?} {strides:?}");
         for threads in [1, 2, 3, 8] {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
             assert!(
-                pool.install(|| run(a)) == want,
+                gradus_cpu::parallel::with_threads(threads, || run(a)) == want,
                 "{shape:?} {strides:?} {threads} threads"
             );
         }

@@ -240,12 +240,9 @@ fn half_precision_and_threads() {
             let (w, b) = (vec![1.5f32; n], vec![0.5f32; n]);
             let want = run(norm, vx, vdy, &w, &b);
             for threads in [1, 2, 3, 8] {
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .unwrap();
                 assert!(
-                    pool.install(|| run(norm, vx, vdy, &w, &b)) == want,
+                    gradus_cpu::parallel::with_threads(threads, || run(norm, vx, vdy, &w, &b))
+                        == want,
                     "{norm:?} {threads} threads"
                 );
             }

@@ -376,10 +376,9 @@ fn any_number_of_threads_gives_the_same_bits() {
     };
     let want = run();
     for threads in [1, 2, 3, 8] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        assert!(pool.install(run) == want, "{threads} threads");
+        assert!(
+            gradus_cpu::parallel::with_threads(threads, run) == want,
+            "{threads} threads"
+        );
     }
 }

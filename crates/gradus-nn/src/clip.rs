@@ -2,7 +2,7 @@
 //! It is not scaling for mixed precision. Source: `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`.
 
 use gradus_autograd::Gradients;
-use gradus_tensor::{DType, Error, Result};
+use gradus_tensor::{DType, Error, Result, Tensor};
 
 /// The p-norm of all gradients as one vector; `f64::INFINITY` gives the largest absolute value. Summed in f64, and NaN if
 /// any of them is.
@@ -18,6 +18,10 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
     }
     let mut total = 0.0_f64;
     for (_, grad) in gradients.iter() {
+        if p == 2.0 {
+            total += gradus_tensor::optim::sum_of_squares(grad)?;
+            continue;
+        }
         let values = grad.to_dtype(DType::F64)?.contiguous()?;
         let values = values.as_slice::<f64>().unwrap_or(&[]);
         total = if p == f64::INFINITY {
@@ -28,8 +32,6 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
                     most
                 }
             })
-        } else if p == 2.0 {
-            total + values.iter().map(|x| x * x).sum::<f64>()
         } else {
             total + values.iter().map(|x| x.abs().powf(p)).sum::<f64>()
         };
@@ -69,7 +71,8 @@ pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Resul
     let scale = max_norm / (norm + 1e-6);
     if scale < 1.0 || scale.is_nan() {
         for (_, grad) in gradients.iter_mut() {
-            *grad = grad.mul_scalar(scale)?;
+            let nothing = Tensor::zeros([0], grad.dtype())?;
+            *grad = std::mem::replace(grad, nothing).mul_scalar_(scale)?; // in place: nobody else holds a gradient
         }
     }
     Ok(norm)

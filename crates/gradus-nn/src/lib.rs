@@ -48,6 +48,7 @@ pub mod schedule;
 
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use ema::Ema;
+pub use gradus_autograd::{autocast, autocast_dtype};
 pub use layer::Layer;
 pub use layers::*;
 pub use module::{

@@ -34,6 +34,30 @@ pub trait Isa: Copy + Debug + Send + Sync + 'static {
     fn prefetch<T>(self, p: *const T) {
         let _ = p;
     }
+    /// Rows and columns of what [`Isa::transpose_tile`] turns over.
+    const TILE: usize = 8;
+    /// `dst[i·dst_step + j] = src[j·src_step + i]` for i and j below [`Isa::TILE`]; the words are moved, whatever they mean. Stores
+    /// past the cache, where the ISA can and a row is a whole line, if asked to (see [`Isa::fence`]).
+    ///
+    /// # Safety
+    /// Every element named above must be readable, or writable; to `stream`, every row of `dst` must begin on a line of 64 bytes.
+    #[inline(always)]
+    unsafe fn transpose_tile(
+        self,
+        src: *const f32,
+        src_step: usize,
+        dst: *mut f32,
+        dst_step: usize,
+        stream: bool,
+    ) {
+        let _ = stream;
+        for i in 0..Self::TILE {
+            for j in 0..Self::TILE {
+                // SAFETY: the caller's promise.
+                unsafe { *dst.add(i * dst_step + j) = *src.add(j * src_step + i) };
+            }
+        }
+    }
     /// Orders the stores of [`FloatVec::stream_ptr`] before what follows; call it once after a streaming loop.
     #[inline(always)]
     fn fence(self) {}

@@ -297,3 +297,46 @@ fn the_choice_of_isa_is_checked() {
     assert_eq!(with_isa(missing, || ()), Err(UnavailableIsa(missing)));
     assert!(error.to_string().contains("available: scalar"));
 }
+
+/// Turns over one tile and says whether every element came where it belongs and nothing else was touched.
+struct Transpose {
+    stream: bool,
+}
+
+impl Kernel for Transpose {
+    type Output = bool;
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) -> bool {
+        let (n, src_step, dst_step) = (S::TILE, 37, 48);
+        let src: Vec<f32> = (0..n * src_step).map(|i| i as f32).collect();
+        let mut room = vec![-1.0f32; n * dst_step + 16];
+        let skip = room.as_ptr().align_offset(64);
+        let dst = &mut room[skip..skip + n * dst_step];
+        // SAFETY: the last row of each begins below its length by more than a tile, and rows of `dst` begin on lines.
+        unsafe {
+            isa.transpose_tile(
+                src.as_ptr(),
+                src_step,
+                dst.as_mut_ptr(),
+                dst_step,
+                self.stream,
+            );
+        }
+        isa.fence();
+        (0..n).all(|i| {
+            (0..dst_step).all(|j| {
+                let want = if j < n { src[j * src_step + i] } else { -1.0 };
+                dst[i * dst_step + j] == want
+            })
+        })
+    }
+}
+
+#[test]
+fn tiles_are_turned_over() {
+    for &isa in available() {
+        for stream in [false, true] {
+            assert_eq!(dispatch_on(isa, Transpose { stream }), Ok(true), "{isa}");
+        }
+    }
+}

@@ -48,7 +48,8 @@ pub use ops::nn::interpolate::{Interpolate, InterpolateMode};
 pub use ops::nn::loss::{CrossEntropyOptions, CrossEntropyOutput, Reduction};
 pub use ops::nn::norm::{NormGradients, Normalized};
 pub use ops::nn::optim;
-pub use ops::{Ellipsis, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
+pub use ops::nn::{AttentionOptions, AttentionOutput, GruOutput, LstmOutput};
+pub use ops::{Ellipsis, Expr, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, ScatterReduce};
 pub use scalar::Scalar;
 pub use shape::{Dims, Shape};
 pub use storage::{

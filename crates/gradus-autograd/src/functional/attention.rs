@@ -1,8 +1,12 @@
-//! Attention (Vaswani et al., "Attention Is All You Need", 2017).
+//! Attention (Vaswani et al., "Attention Is All You Need", 2017): in tiles where the kernel takes it, by other operations where not
+//! (dropout, a learned bias, 16-bit floats, batches that broadcast).
 
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{AttentionOptions, DType, Error, Result, Tensor};
 
 use super::dropout::dropout;
+use crate::autocast::{is_low, raise};
+use crate::op::Op;
+use crate::recompute::recompute;
 use crate::var::Var;
 
 /// Optional arguments of [`scaled_dot_product_attention`].
@@ -62,6 +66,80 @@ pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attenti
         let message = "give one of a mask, a bias and is_causal, not several";
         return Err(Error::value(OP, message));
     }
+    if is_low(q) {
+        // The products of attention are made in f32 in any case: what it saves is memory, and its sums want the digits.
+        let wide = [raise(q)?, raise(k)?, raise(v)?];
+        let y = scaled_dot_product_attention(&wide[0], &wide[1], &wide[2], options)?;
+        return y.to_dtype(q.dtype());
+    }
+    if is_tiled(q, k, v, options) {
+        return tiled(q, k, v, options);
+    }
+    composed(q, k, v, options)
+}
+
+/// Does the kernel take it: no dropout and no learned bias, one native dtype, and batches that are the same for all three?
+fn is_tiled(q: &Var, k: &Var, v: &Var, options: &Attention) -> bool {
+    let lead = |x: &Var| {
+        let kept = x.rank()
+            - if options.enable_gqa {
+                3.min(x.rank())
+            } else {
+                2
+            };
+        x.dims()[..kept].to_vec()
+    };
+    let heads = |x: &Var| x.rank().checked_sub(3).map_or(1, |at| x.dims()[at]);
+    let fits = heads(k) == heads(v) && heads(k) > 0 && heads(q).is_multiple_of(heads(k));
+    options.bias.is_none()
+        && options.dropout_p == 0.0
+        && matches!(q.dtype(), DType::F32 | DType::F64)
+        && (k.dtype(), v.dtype()) == (q.dtype(), q.dtype())
+        && q.numel() > 0
+        && (2..=4).contains(&q.rank())
+        && (k.rank(), v.rank()) == (q.rank(), q.rank())
+        && (lead(k), lead(v)) == (lead(q), lead(q))
+        && (!options.enable_gqa || q.rank() == 4 && fits)
+        && options.mask.as_ref().is_none_or(|mask| {
+            let scores = [&q.dims()[..q.rank() - 1], &[k.dims()[k.rank() - 2]]].concat();
+            mask.shape()
+                .broadcast(&scores.as_slice().into())
+                .is_ok_and(|s| s.dims() == scores)
+        })
+}
+
+/// By the kernel, which never holds all scores; gradients that are to be differentiated again are composed.
+fn tiled(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
+    let kernel = AttentionOptions {
+        mask: options.mask.clone(),
+        is_causal: options.is_causal,
+        scale: options.scale,
+    };
+    let forward = q
+        .value()
+        .attention(k.value(), v.value(), &kernel)
+        .map_err(|e| e.in_op("scaled_dot_product_attention"))?;
+    let (y, options) = (forward.y.clone(), options.clone());
+    Op::new("scaled_dot_product_attention")
+        .inputs(&[q, k, v])
+        .saves(0)
+        .saves(1)
+        .saves(2)
+        .record(y, move |ctx, dy| {
+            if ctx.create_graph() {
+                return recompute(ctx, dy, &[], |x| composed(&x[0], &x[1], &x[2], &options));
+            }
+            let [q, k, v] = [ctx.input(0)?, ctx.input(1)?, ctx.input(2)?].map(Var::value);
+            let grads = dy
+                .value()
+                .attention_backward([q, k, v], &kernel, &forward)?;
+            Ok(grads.map(|g| Some(Var::from(g))).into())
+        })
+}
+
+/// By other operations: the definition.
+fn composed(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
+    const OP: &str = "scaled_dot_product_attention";
     let (t, s, e) = (q.dim(-2)?, k.dim(-2)?, q.dim(-1)?);
     let (k, v) = if options.enable_gqa {
         (shared_heads(OP, q, k)?, shared_heads(OP, q, v)?)

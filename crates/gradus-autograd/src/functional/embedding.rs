@@ -38,7 +38,17 @@ pub fn embedding(indices: &Tensor, weight: &Var, padding_idx: Option<usize>) -> 
     Op::new("embedding")
         .inputs(&[weight])
         .record(y, move |ctx, dy| {
-            table_grad(&dy, &indices, ctx.shape(0)[0], padding_idx)
+            let rows = ctx.shape(0)[0];
+            if ctx.create_graph() || padding_idx.is_some() || dy.dtype() != ctx.dtype(0) {
+                return Ok([Some(table_grad(&dy, &indices, rows, padding_idx)?)]);
+            }
+            // Rows added where they belong: a table that also is the last layer has a gradient already, and no other is made.
+            let (dy, indices) = (dy.into_value(), indices.clone());
+            ctx.add_to(0, move |before| match before {
+                Some(table) => table.add_rows_(&indices, &dy),
+                None => dy.embedding_backward(&indices, rows, None),
+            });
+            Ok([None])
         })
 }
 

@@ -2,6 +2,7 @@
 
 use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
 
+use crate::autocast::raise;
 use crate::op::Op;
 use crate::var::Var;
 
@@ -66,6 +67,7 @@ impl std::str::FromStr for Reduction {
 /// # Errors
 /// If the shapes do not broadcast or a dtype is not a float.
 pub fn mse_loss(x: &Var, target: &Var, reduction: Reduction) -> Result<Var> {
+    let (x, target) = (&raise(x)?, &raise(target)?);
     let d = x.sub(target).in_op("mse_loss")?;
     reduction.apply(&d.square()?)
 }

@@ -3,6 +3,7 @@
 use gradus_tensor::{CrossEntropyOptions, DType, Error, Result, Tensor};
 
 use super::loss::Reduction;
+use crate::autocast::raise;
 use crate::op::Op;
 use crate::recompute::recompute;
 use crate::var::Var;
@@ -47,6 +48,7 @@ impl Default for CrossEntropy {
 /// # Errors
 /// If the shapes do not fit or a class is out of range.
 pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Result<Var> {
+    let logits = &raise(logits)?;
     if !(0.0..=1.0).contains(&options.label_smoothing) {
         return Err(Error::value(
             "cross_entropy",

@@ -18,6 +18,7 @@ mod loss_multilabel;
 mod multi_head;
 mod norm;
 mod pool;
+mod recurrent;
 mod sample;
 
 pub use activation::*;
@@ -35,4 +36,5 @@ pub use loss_multilabel::*;
 pub use multi_head::*;
 pub use norm::*;
 pub use pool::*;
+pub use recurrent::*;
 pub use sample::*;

@@ -2,6 +2,7 @@
 
 use gradus_tensor::{DType, Error, NormGradients, Normalized, Result, Tensor};
 
+use crate::autocast::raise;
 use crate::op::Op;
 use crate::recompute::recompute;
 use crate::var::Var;
@@ -122,6 +123,7 @@ pub fn layer_norm(
     bias: Option<&Var>,
     eps: f64,
 ) -> Result<Var> {
+    let x = &raise(x)?;
     let dims = last_dims("layer_norm", x, normalized_shape, &[weight, bias])?;
     if !kernel_takes(x, &[weight, bias]) {
         return affine(standardize(x, &dims, eps)?, weight, bias);
@@ -167,6 +169,7 @@ pub fn rms_norm(
     weight: Option<&Var>,
     eps: Option<f64>,
 ) -> Result<Var> {
+    let x = &raise(x)?;
     let dims = last_dims("rms_norm", x, normalized_shape, &[weight])?;
     let eps = eps.unwrap_or(if x.dtype() == DType::F64 {
         f64::EPSILON
@@ -216,6 +219,7 @@ pub fn group_norm(
     bias: Option<&Var>,
     eps: f64,
 ) -> Result<Var> {
+    let x = &raise(x)?;
     let channels = channels("group_norm", x, &[weight, bias])?;
     if x.dims()[1..].contains(&0) {
         let message = format!("the input has shape {}: nothing to normalise", x.shape());
@@ -322,6 +326,7 @@ pub fn batch_norm(
     if x.dims() == [0] {
         return Ok(x.clone()); // PyTorch lets an empty vector pass, though it has no channels
     }
+    let x = &raise(x)?;
     let channels = channels(OP, x, &[weight, bias])?;
     let fixed = match running {
         Some((mean, var)) if !training => {

@@ -3,6 +3,7 @@
 
 use gradus_tensor::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams, Error, PadMode, Result};
 
+use crate::autocast::lower;
 use crate::op::Op;
 use crate::var::Var;
 
@@ -151,6 +152,10 @@ fn conv<const D: usize>(
     bias: Option<&Var>,
     params: ConvParams<D>,
 ) -> Result<Var> {
+    if let Some([x, w]) = lower([x, w])? {
+        let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
+        return conv(&x, &w, bias.as_ref(), params);
+    }
     let y = x.value().conv(w.value(), bias.map(Var::value), &params)?;
     let (x_shape, w_shape) = (x.dims().to_vec(), w.dims().to_vec());
     let inputs: Vec<&Var> = [x, w].into_iter().chain(bias).collect();
@@ -230,6 +235,10 @@ fn transposed<const D: usize>(
     params: ConvParams<D>,
     mut output_padding: [usize; D],
 ) -> Result<Var> {
+    if let Some([x, w]) = lower([x, w])? {
+        let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
+        return transposed(&x, &w, bias.as_ref(), params, output_padding);
+    }
     // A whole stride of output padding is one more input, of zeros: the convolution of dy then has the input's shape.
     let mut whole = [0isize; D];
     for i in 0..D {

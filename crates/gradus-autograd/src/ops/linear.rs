@@ -2,6 +2,7 @@
 
 use gradus_tensor::{Error, Result};
 
+use crate::autocast::lower;
 use crate::op::Op;
 use crate::var::Var;
 
@@ -12,6 +13,9 @@ impl Var {
     /// Gradient: `dy bᵀ` and `aᵀ dy`, summed over broadcast batches. Shapes, dtypes and errors are those of
     /// [`Tensor::matmul`](gradus_tensor::Tensor::matmul).
     pub fn matmul(&self, other: &Var) -> Result<Var> {
+        if let Some([a, b]) = lower([self, other])? {
+            return a.matmul(&b);
+        }
         let y = self.value().matmul(other.value())?;
         let (vector_a, vector_b) = (self.rank() == 1, other.rank() == 1);
         Op::new("matmul")
@@ -74,6 +78,10 @@ impl Var {
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
         if weight.rank() == 1 && bias.is_none() {
             return self.matmul(weight).map_err(|e| e.in_op("linear"));
+        }
+        if let Some([x, w]) = lower([self, weight])? {
+            let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
+            return x.linear(&w, bias.as_ref());
         }
         let y = self.value().linear(weight.value(), bias.map(Var::value))?;
         let mut inputs = vec![self, weight];

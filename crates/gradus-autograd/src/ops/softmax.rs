@@ -2,6 +2,7 @@
 
 use gradus_tensor::Result;
 
+use crate::autocast::{is_low, raise};
 use crate::op::Op;
 use crate::var::Var;
 
@@ -11,6 +12,9 @@ impl Var {
     /// Gradient: `y (dy − Σ dy y)` along the dimension. Shapes, dtypes and errors are those of
     /// [`Tensor::softmax`](gradus_tensor::Tensor::softmax).
     pub fn softmax(&self, dim: isize) -> Result<Var> {
+        if is_low(self) {
+            return raise(self)?.softmax(dim);
+        }
         let y = self.value().softmax(dim)?;
         Op::new("softmax")
             .inputs(&[self])
@@ -30,6 +34,9 @@ impl Var {
     /// Gradient: `dy − e^y Σ dy` along the dimension. Shapes, dtypes and errors are those of
     /// [`Tensor::log_softmax`](gradus_tensor::Tensor::log_softmax).
     pub fn log_softmax(&self, dim: isize) -> Result<Var> {
+        if is_low(self) {
+            return raise(self)?.log_softmax(dim);
+        }
         let y = self.value().log_softmax(dim)?;
         Op::new("log_softmax")
             .inputs(&[self])

@@ -164,6 +164,42 @@ fn layers() -> Vec<Case> {
                 f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
             },
         ),
+        case(
+            "scaled_dot_product_attention",
+            &[&[2, 4, 3, 2], &[2, 2, 3, 2], &[2, 2, 3, 3]],
+            |v| {
+                let options = Attention {
+                    is_causal: true,
+                    enable_gqa: true,
+                    ..Attention::default()
+                };
+                f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
+            },
+        ),
+        case(
+            "scaled_dot_product_attention",
+            &[&[2, 2, 3, 2], &[2, 2, 4, 2], &[2, 2, 4, 3]],
+            |v| {
+                // One mask for all heads; the first query of the second batch sees nothing.
+                let open = [
+                    1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 0,
+                ];
+                let mask = i(&open, &[2, 1, 3, 4])?.ne_scalar(0)?;
+                let options = Attention {
+                    mask: Some(mask),
+                    ..Attention::default()
+                };
+                f::scaled_dot_product_attention(&v[0], &v[1], &v[2], &options)
+            },
+        ),
+        case(
+            "lstm_sequence",
+            &[&[3, 2, 8], &[8, 2], &[2, 2], &[2, 2]],
+            |v| f::lstm_sequence(&v[0], &v[1], &v[2], &v[3]),
+        ),
+        case("gru_sequence", &[&[3, 2, 6], &[6, 2], &[6], &[2, 2]], |v| {
+            f::gru_sequence(&v[0], &v[1], &v[2], &v[3])
+        }),
         case("cosine_similarity", &[&[2, 3], &[1, 3]], |v| {
             f::cosine_similarity(&v[0], &v[1], 1, 1e-8)
         }),

@@ -312,11 +312,7 @@ fn the_same_bits_for_any_number_of_threads() {
             numbers::<f32>(ny, 3),
         );
         let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
-            pool.install(|| {
+            crate::parallel::with_threads(threads, || {
                 let isa = current();
                 let (mut y, mut dx, mut dw) = (vec![0.0f32; ny], vec![0.0; nx], vec![0.0; nw]);
                 forward::run(isa, &g, &x, &w, &Epilogue::default(), &mut y);

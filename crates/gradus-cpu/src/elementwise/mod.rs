@@ -13,13 +13,16 @@
 //! # Ok::<(), gradus_cpu::Error>(())
 //! ```
 
+mod chain;
 mod integer;
 mod kernels;
 mod ops;
 pub mod scalar;
 pub mod special;
+mod stream;
 mod vector;
 
+pub use chain::{Step, Value, chain};
 pub use kernels::{Kernels, Real};
 pub use ops::{BinaryOp, CompareOp, PredicateOp, TernaryOp, UnaryOp};
 
@@ -29,20 +32,75 @@ use crate::source::{BLOCK, Source};
 use crate::{Element, Error, Result, View, error::check_len};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Outputs of at least so many bytes are stored past the cache: more than the second-level caches hold.
+const STREAM_FROM: usize = 4 << 20;
+
+/// A loop over one block: operands, output, number of elements. False reports a failure.
+type Block<'a, T, U, const K: usize> = &'a (dyn Fn([*const T; K], *mut U, usize) -> bool + Sync);
+
 /// Runs `kernel(operands, output, n)` over all blocks, in parallel. `None` as an operand is the output itself, which
 /// then must be of type `T`. The kernel returns false to report a failure, and so does this function.
 fn run<T: Element, U: Element, const K: usize>(
     op: &'static str,
     operands: [Option<View<'_, T>>; K],
     y: &mut [U],
-    kernel: &(dyn Fn([*const T; K], *mut U, usize) -> bool + Sync),
+    kernel: Block<'_, T, U, K>,
+) -> Result<bool> {
+    let mut slices: [Option<&[T]>; K] = [None; K];
+    let mut contiguous = true;
+    for (slice, view) in slices.iter_mut().zip(&operands) {
+        match view {
+            Some(view) => {
+                check_len(op, "an operand", view.len(), y.len())?;
+                *slice = view.as_slice();
+                contiguous &= slice.is_some();
+            }
+            None => assert!(T::KIND == U::KIND, "in place, the types are equal"),
+        }
+    }
+    if contiguous {
+        return Ok(run_contiguous(slices, y, kernel));
+    }
+    run_staged(operands, y, kernel)
+}
+
+/// [`run`] for operands that are slices: nothing to stage, and small ones cost no more than their kernel.
+fn run_contiguous<T: Element, U: Element, const K: usize>(
+    operands: [Option<&[T]>; K],
+    y: &mut [U],
+    kernel: Block<'_, T, U, K>,
+) -> bool {
+    let len = y.len();
+    // In place, the output is in the cache already when it is written.
+    let fresh = operands.iter().all(Option::is_some);
+    let stream = fresh && size_of_val(y) >= STREAM_FROM && stream::fits(y);
+    let y = SharedMut::new(y);
+    let ok = AtomicBool::new(true);
+    for_each_chunk(len, GRAIN, |range| {
+        let (start, n) = (range.start, range.len());
+        // SAFETY: the ranges of different chunks do not overlap.
+        let out = unsafe { y.slice(range) }.as_mut_ptr();
+        let at = operands.map(|x| x.map_or(out.cast_const().cast(), |x| x[start..].as_ptr()));
+        let good = if stream {
+            stream::blocks(at, out, n, kernel)
+        } else {
+            kernel(at, out, n)
+        };
+        if !good {
+            ok.store(false, Ordering::Relaxed);
+        }
+    });
+    ok.into_inner()
+}
+
+/// [`run`] for operands of any strides, a block at a time.
+fn run_staged<T: Element, U: Element, const K: usize>(
+    operands: [Option<View<'_, T>>; K],
+    y: &mut [U],
+    kernel: Block<'_, T, U, K>,
 ) -> Result<bool> {
     let mut sources: [Source<'_, T>; K] = [const { Source::Output }; K];
     for (source, view) in sources.iter_mut().zip(operands) {
-        match &view {
-            Some(view) => check_len(op, "an operand", view.len(), y.len())?,
-            None => assert!(T::KIND == U::KIND, "in place, the types are equal"),
-        }
         *source = Source::new(view)?;
     }
     let sources = &sources;

@@ -407,10 +407,6 @@ fn the_same_bits_for_any_number_of_threads() {
     ] {
         let (a, b) = (numbers::<f32>(m * k, 12), numbers::<f32>(k * n, 13));
         let run = |threads, transposed: bool| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
             let mut c = vec![0.0f32; m * n];
             let x = MatRef::row_major(&a, m, k).unwrap();
             let y = if transposed {
@@ -419,8 +415,10 @@ fn the_same_bits_for_any_number_of_threads() {
                 MatRef::row_major(&b, k, n).unwrap()
             };
             let out = MatMut::row_major(&mut c, m, n).unwrap();
-            pool.install(|| gemm(1.0, x, y, 0.0, out, &Epilogue::default()))
-                .unwrap();
+            crate::parallel::with_threads(threads, || {
+                gemm(1.0, x, y, 0.0, out, &Epilogue::default())
+            })
+            .unwrap();
             c.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };
         for transposed in [false, true] {

@@ -157,11 +157,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let dy: Vec<f32> = numbers(ys.iter().product(), 3);
     let params = GridSampleParams::default();
     let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
+        parallel::with_threads(threads, || {
             let (mut y, mut dx, mut dg) = (
                 vec![0.0; dy.len()],
                 vec![0.0; x.len()],

@@ -254,10 +254,6 @@ fn the_same_bits_for_any_number_of_threads() {
     let shape = [40, 3, 50, 51];
     let x = numbers::<f32>(shape.iter().product(), 1);
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
         let view = View::contiguous(&x, &shape).unwrap();
         let params = AvgPool2dParams {
             stride: [2, 2],
@@ -266,7 +262,7 @@ fn the_same_bits_for_any_number_of_threads() {
         };
         let mut y = vec![0.0; 40 * 3 * 25 * 26];
         let mut dx = vec![0.0; x.len()];
-        pool.install(|| {
+        crate::parallel::with_threads(threads, || {
             avg_pool(view, &params, &mut y).unwrap();
             avg_pool_backward(
                 View::contiguous(&y, &[40, 3, 25, 26]).unwrap(),

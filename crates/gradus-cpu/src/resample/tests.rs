@@ -115,13 +115,9 @@ fn any_number_of_threads_gives_the_same_bits() {
         AxisMap::new(Filter::CubicAntialias, 150, 61, false, None).unwrap(),
     ];
     let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
         let mut y = vec![0.0f32; 3 * 333 * 61];
         let x = View::contiguous(&x, &[3, 200, 150]).unwrap();
-        pool.install(|| resample(x, &maps, &mut y)).unwrap();
+        parallel::with_threads(threads, || resample(x, &maps, &mut y)).unwrap();
         y.iter().map(|y| y.to_bits()).collect::<Vec<_>>()
     };
     assert_eq!(run(1), run(4));

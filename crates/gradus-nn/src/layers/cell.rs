@@ -97,8 +97,50 @@ impl CellWeights {
         self.of_input(x)?.add(&self.of_state(h)?)?.relu()
     }
 
+    /// The sum of both biases, where there are any.
+    fn bias(&self) -> Result<Option<Var>> {
+        match (&self.bias_ih, &self.bias_hh) {
+            (Some(a), Some(b)) => a.var().add(b.var()).map(Some),
+            (a, b) => Ok(a.as_ref().or(b.as_ref()).map(|bias| bias.var().clone())),
+        }
+    }
+
+    /// An LSTM over a whole sequence (T, B, C), as one operation: the outputs (T, B, H) and the last state. Not with a projection.
+    pub(super) fn lstm_sequence(&self, x: &Var, (h, c): &(Var, Var)) -> Result<(Var, (Var, Var))> {
+        let gates =
+            F::linear(x, self.weight_ih.var(), self.bias()?.as_ref()).in_layer("weight_ih")?; // (T, B, 4H)
+        let states = F::lstm_sequence(&gates, self.weight_hh.var(), h, c).in_layer("weight_hh")?; // (T, 2, B, H)
+        let last = states.select(0, -1)?; // (2, B, H)
+        Ok((
+            states.select(1, 0)?,
+            (last.select(0, 0)?, last.select(0, 1)?),
+        ))
+    }
+
+    /// Gated recurrent units over a whole sequence (T, B, C), as one operation: the outputs (T, B, H) and the last state.
+    pub(super) fn gru_sequence(&self, x: &Var, h: &Var) -> Result<(Var, Var)> {
+        let gates = self.of_input(x)?; // (T, B, 3H)
+        let bias = match &self.bias_hh {
+            Some(bias) => bias.var().clone(),
+            None => Var::from(Tensor::zeros([self.weight_hh.shape()[0]], x.dtype())?),
+        };
+        let y = F::gru_sequence(&gates, self.weight_hh.var(), &bias, h).in_layer("weight_hh")?;
+        let last = y.select(0, -1)?;
+        Ok((y, last))
+    }
+
     /// `(h', c')`, gates in the order i f g o.
-    pub(super) fn lstm(&self, x: &Var, (h, c): &(Var, Var)) -> Result<(Var, Var)> {
+    pub(super) fn lstm(&self, x: &Var, state: &(Var, Var)) -> Result<(Var, Var)> {
+        if self.weight_hr.is_none() && x.rank() == 2 {
+            let gates = F::linear(x, self.weight_ih.var(), self.bias()?.as_ref())
+                .in_layer("weight_ih")?
+                .unsqueeze(0)?; // (1, B, 4H)
+            let states = F::lstm_sequence(&gates, self.weight_hh.var(), &state.0, &state.1)
+                .in_layer("weight_hh")?
+                .squeeze(0)?; // (2, B, H)
+            return Ok((states.select(0, 0)?, states.select(0, 1)?));
+        }
+        let (h, c) = state;
         let gates = self.of_input(x)?.add(&self.of_state(h)?)?.chunk(4, -1)?; // 4 of (B, H)
         let [i, f, g, o] = gates.as_slice() else {
             return Err(Error::shape("LSTM", "the gates do not divide by 4"));

@@ -1,15 +1,15 @@
 //! Recurrent layers: [`RNN`], [`LSTM`], [`GRU`], in one or both directions, one above the other. Names
 //! (`weight_ih_l0_reverse`), layouts (gates i f g o; r z n) and defaults are `torch.nn`'s.
 //!
-//! They are written with ordinary operations, step by step: T steps are a graph of T cells (`cell.rs`), so gradients of any order
-//! exist. It is not one fused kernel for the whole sequence.
+//! LSTM and GRU layers over padded sequences are one operation each (`functional::lstm_sequence`); plain layers, packed sequences and
+//! projections go step by step: T steps are a graph of T cells (`cell.rs`). Gradients of any order exist either way.
 
 use gradus_autograd::Var;
 use gradus_tensor::Result;
 
 use super::cell::CellWeights;
 use super::packed::PackedSequence;
-use super::stack::{RecurrentOptions, Stack, Step};
+use super::stack::{RecurrentOptions, Stack, Step, Whole};
 use crate::module::Module;
 
 /// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`, or ReLU in place of tanh.
@@ -49,9 +49,15 @@ pub struct LSTM {
 }
 
 /// The way through a layer whose state is one vector.
-fn of_padded(stack: &Stack, x: &Var, h: Option<&Var>, step: Step<Var>) -> Result<(Var, Var)> {
+fn of_padded(
+    stack: &Stack,
+    x: &Var,
+    h: Option<&Var>,
+    step: Step<Var>,
+    whole: Option<Whole<Var>>,
+) -> Result<(Var, Var)> {
     let states = stack.start(h, stack.batch(x), stack.out, x)?;
-    let (y, states) = stack.padded(x, states, step)?;
+    let (y, states) = stack.padded(x, states, step, whole)?;
     Ok((y, Stack::join(&states, x.rank() == 3)?))
 }
 
@@ -125,7 +131,7 @@ impl RNN {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, h: Option<&Var>) -> Result<(Var, Var)> {
-        of_padded(&self.stack, x, h, self.step())
+        of_padded(&self.stack, x, h, self.step(), None)
     }
 
     /// The same for packed sequences: the last state of each is that of its own last step.
@@ -165,7 +171,13 @@ impl GRU {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Var, h: Option<&Var>) -> Result<(Var, Var)> {
-        of_padded(&self.stack, x, h, CellWeights::gru)
+        of_padded(
+            &self.stack,
+            x,
+            h,
+            CellWeights::gru,
+            Some(CellWeights::gru_sequence),
+        )
     }
 
     /// The same for packed sequences: the last state of each is that of its own last step.
@@ -210,7 +222,9 @@ impl LSTM {
         let h = stack.start(state.map(|s| s.0), batch, stack.out, x)?;
         let c = stack.start(state.map(|s| s.1), batch, stack.hidden, x)?;
         let states = h.into_iter().zip(c).collect();
-        let (y, states) = stack.padded(x, states, CellWeights::lstm)?;
+        let whole: Option<Whole<(Var, Var)>> =
+            (stack.out == stack.hidden).then_some(CellWeights::lstm_sequence);
+        let (y, states) = stack.padded(x, states, CellWeights::lstm, whole)?;
         let (h, c): (Vec<Var>, Vec<Var>) = states.into_iter().unzip();
         let batched = x.rank() == 3;
         Ok((y, (Stack::join(&h, batched)?, Stack::join(&c, batched)?)))

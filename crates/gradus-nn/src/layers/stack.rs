@@ -86,6 +86,9 @@ impl State for (Var, Var) {
 /// A cell's formula: parameters, input (b, C) and state to the next state.
 pub(super) type Step<S> = fn(&CellWeights, &Var, &S) -> Result<S>;
 
+/// A cell's formula over a whole sequence: parameters, input (T, B, C) and state to the outputs (T, B, H) and the last state.
+pub(super) type Whole<S> = fn(&CellWeights, &Var, &S) -> Result<(Var, S)>;
+
 /// Layers and directions of cells.
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
@@ -201,6 +204,7 @@ impl Stack {
         x: &Var,
         states: Vec<S>,
         step: Step<S>,
+        whole: Option<Whole<S>>,
     ) -> Result<(Var, Vec<S>)> {
         let batched = x.rank() == 3;
         let input = self.weights[0].weight_ih.shape()[1];
@@ -223,13 +227,27 @@ impl Stack {
             return fail("has another width");
         }
         let time = isize::from(batched && self.batch_first);
+        if x.dims()[time as usize] == 0 {
+            return fail("has no steps");
+        }
+        if let Some(whole) = whole {
+            let sequence = match (batched, time) {
+                (false, _) => x.unsqueeze(1)?,
+                (true, 1) => x.transpose(0, 1)?,
+                _ => x.clone(),
+            };
+            let (y, states) = self.run_whole(sequence, states, whole)?; // (T, B, H)
+            let y = match (batched, time) {
+                (false, _) => y.squeeze(1)?,
+                (true, 1) => y.transpose(0, 1)?,
+                _ => y,
+            };
+            return Ok((y, states));
+        }
         let mut steps = x.unbind(time)?; // T of (B, C)
         if !batched {
             let row = |x: &Var| x.unsqueeze(0);
             steps = steps.iter().map(row).collect::<Result<_>>()?;
-        }
-        if steps.is_empty() {
-            return fail("has no steps");
         }
         let (steps, states) = self.run(steps, states, step)?;
         let y = Var::stack(&steps.iter().collect::<Vec<_>>(), time)?;
@@ -254,7 +272,41 @@ impl Stack {
         Ok((x.with_data(y), states))
     }
 
-    /// All layers, each over the whole sequence.
+    /// All layers, each one operation over the whole sequence (T, B, C).
+    fn run_whole<S: State>(
+        &self,
+        mut x: Var,
+        mut states: Vec<S>,
+        whole: Whole<S>,
+    ) -> Result<(Var, Vec<S>)> {
+        for layer in 0..self.weights.len() / self.directions {
+            if layer > 0 && self.dropout > 0.0 {
+                x = drop(&x, x.dims(), self.dropout, self.mode)?;
+            }
+            let mut outputs = Vec::new();
+            for direction in 0..self.directions {
+                let at = layer * self.directions + direction;
+                let run = |x: &Var| {
+                    whole(&self.weights[at], x, &states[at]).in_layer(format!("l{layer}"))
+                };
+                let (y, last) = if direction == 1 {
+                    let (y, last) = run(&x.flip(0)?)?;
+                    (y.flip(0)?, last)
+                } else {
+                    run(&x)?
+                };
+                states[at] = last;
+                outputs.push(y);
+            }
+            x = match outputs.as_slice() {
+                [forward, backward] => Var::cat(&[forward, backward], -1)?, // (T, B, 2H)
+                _ => outputs.swap_remove(0),
+            };
+        }
+        Ok((x, states))
+    }
+
+    /// All layers, each over the whole sequence, step by step.
     fn run<S: State>(
         &self,
         mut steps: Vec<Var>,

@@ -48,6 +48,39 @@ impl Isa for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn transpose_tile(
+        self,
+        src: *const f32,
+        src_step: usize,
+        dst: *mut f32,
+        dst_step: usize,
+        _stream: bool,
+    ) {
+        // As for AVX-512, with two lanes of four: half a line is no use to store past the cache.
+        // SAFETY (all blocks): the token proves AVX2; the addresses are the caller's promise.
+        let row = |j: usize| unsafe { _mm256_loadu_ps(src.add(j * src_step)) };
+        let mut u = [unsafe { _mm256_setzero_ps() }; 8];
+        for k in [0, 4] {
+            let (r0, r1, r2, r3) = (row(k), row(k + 1), row(k + 2), row(k + 3));
+            unsafe {
+                let (low01, high01) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+                let (low23, high23) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+                u[k] = _mm256_shuffle_ps::<0x44>(low01, low23);
+                u[k + 1] = _mm256_shuffle_ps::<0xee>(low01, low23);
+                u[k + 2] = _mm256_shuffle_ps::<0x44>(high01, high23);
+                u[k + 3] = _mm256_shuffle_ps::<0xee>(high01, high23);
+            }
+        }
+        for c in 0..4 {
+            unsafe {
+                let low = _mm256_permute2f128_ps::<0x20>(u[c], u[4 + c]);
+                let high = _mm256_permute2f128_ps::<0x31>(u[c], u[4 + c]);
+                _mm256_storeu_ps(dst.add(c * dst_step), low);
+                _mm256_storeu_ps(dst.add((4 + c) * dst_step), high);
+            }
+        }
+    }
+    #[inline(always)]
     fn fence(self) {
         // SAFETY: SSE is part of x86-64.
         unsafe { _mm_sfence() }

@@ -57,6 +57,60 @@ impl Isa for Avx512 {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
+    const TILE: usize = 16;
+    #[inline(always)]
+    unsafe fn transpose_tile(
+        self,
+        src: *const f32,
+        src_step: usize,
+        dst: *mut f32,
+        dst_step: usize,
+        stream: bool,
+    ) {
+        // Within lanes of four, 4x4 blocks are turned over by unpacking singles, then pairs; then the 4x4 lanes themselves.
+        // SAFETY (all blocks): the token proves AVX-512; the addresses are the caller's promise.
+        let row = |j: usize| unsafe { _mm512_loadu_ps(src.add(j * src_step)) };
+        let pair = |x| unsafe { _mm512_castps_pd(x) };
+        let mut u = [unsafe { _mm512_setzero_ps() }; 16];
+        for k in (0..16).step_by(4) {
+            let (r0, r1, r2, r3) = (row(k), row(k + 1), row(k + 2), row(k + 3));
+            unsafe {
+                let (low01, high01) = (_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1));
+                let (low23, high23) = (_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3));
+                u[k] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(low01), pair(low23)));
+                u[k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(low01), pair(low23)));
+                u[k + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(high01), pair(high23)));
+                u[k + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(high01), pair(high23)));
+            }
+        }
+        for c in 0..4 {
+            unsafe {
+                let (a, b) = (u[c], u[4 + c]);
+                let (d, e) = (u[8 + c], u[12 + c]);
+                let (even0, odd0) = (
+                    _mm512_shuffle_f32x4::<0x88>(a, b),
+                    _mm512_shuffle_f32x4::<0xdd>(a, b),
+                );
+                let (even1, odd1) = (
+                    _mm512_shuffle_f32x4::<0x88>(d, e),
+                    _mm512_shuffle_f32x4::<0xdd>(d, e),
+                );
+                for (i, y) in [
+                    (c, _mm512_shuffle_f32x4::<0x88>(even0, even1)),
+                    (4 + c, _mm512_shuffle_f32x4::<0x88>(odd0, odd1)),
+                    (8 + c, _mm512_shuffle_f32x4::<0xdd>(even0, even1)),
+                    (12 + c, _mm512_shuffle_f32x4::<0xdd>(odd0, odd1)),
+                ] {
+                    let to = dst.add(i * dst_step);
+                    if stream {
+                        _mm512_stream_ps(to, y);
+                    } else {
+                        _mm512_storeu_ps(to, y);
+                    }
+                }
+            }
+        }
+    }
     #[inline(always)]
     fn fence(self) {
         // SAFETY: SSE is part of x86-64.

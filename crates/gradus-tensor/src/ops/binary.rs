@@ -20,7 +20,10 @@ type Rule = fn(DType) -> DType;
 /// `op(a, b)` in the dtype that `rule` makes of the operands' common one.
 fn apply(op: BinaryOp, rule: Rule, a: Operand<'_>, b: Operand<'_>) -> Result<Tensor> {
     let name = op.name();
-    let shape = broadcast_all(name, &[a.shape(), b.shape()])?;
+    let shape = match (&a, &b) {
+        (Operand::Ref(a), Operand::Ref(b)) if a.shape() == b.shape() => a.shape().clone(),
+        _ => broadcast_all(name, &[a.shape(), b.shape()])?,
+    };
     let dtype = rule(result_type_of(&[&a, &b]));
     // f16 and bf16 with a plain number: the number is not rounded to 16 bits first (as PyTorch's opmath).
     if let (DType::F16 | DType::BF16, Operand::Num(s)) = (dtype, &b) {
@@ -47,18 +50,18 @@ fn run<T: Element>(op: BinaryOp, shape: &Shape, a: Operand<'_>, b: Operand<'_>) 
                 .reusable(shape)
                 .map_or_else(|b| b, std::borrow::Cow::Owned);
             let layout = stretched(&b, shape)?;
-            let b = view::<T>(&b, &layout)?;
+            let b = view::<T>(&b, layout.as_ref())?;
             return rewrite::<T>(a, |a| Ok(binary_in_place(op, a, b)?));
         }
         Err(a) => a,
     };
     let a_layout = stretched(&a, shape)?;
-    let a = view::<T>(&a, &a_layout)?;
+    let a = view::<T>(&a, a_layout.as_ref())?;
     match b.reusable(shape) {
         Ok(b) => rewrite::<T>(b, |b| Ok(binary_in_place_right(op, a, b)?)),
         Err(b) => {
             let b_layout = stretched(&b, shape)?;
-            let b = view::<T>(&b, &b_layout)?;
+            let b = view::<T>(&b, b_layout.as_ref())?;
             Tensor::try_build::<T>(op.name(), shape, |y| Ok(binary(op, a, b, y)?))
         }
     }

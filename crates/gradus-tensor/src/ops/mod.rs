@@ -8,6 +8,7 @@ mod compare;
 pub(crate) mod copy;
 pub mod einsum;
 mod extreme;
+mod fused;
 mod gather;
 mod index;
 mod join;
@@ -33,6 +34,7 @@ mod view_add;
 mod views;
 mod windows;
 
+pub use fused::Expr;
 pub use index::{Ellipsis, Index, IntoIndex, NewAxis, RangeItem};
 pub use parts::PadMode;
 pub use promote::{result_type, result_type_scalar};

@@ -81,8 +81,11 @@ pub(crate) fn broadcast_all(op: &'static str, shapes: &[Shape]) -> Result<Shape>
 }
 
 /// The operand's layout stretched to the result's shape.
-pub(crate) fn stretched(x: &Tensor, shape: &Shape) -> Result<Layout> {
-    x.layout.broadcast_to(shape)
+pub(crate) fn stretched<'a>(x: &'a Tensor, shape: &Shape) -> Result<Cow<'a, Layout>> {
+    if x.shape() == shape {
+        return Ok(Cow::Borrowed(&x.layout));
+    }
+    x.layout.broadcast_to(shape).map(Cow::Owned)
 }
 
 /// `x` with its elements rewritten in place by `f`. `x` is exclusive ([`Tensor::is_exclusive`]).

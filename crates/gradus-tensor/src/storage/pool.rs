@@ -1,10 +1,12 @@
 //! The reuse pool: freed blocks wait in lists by size class, so a training step allocates nothing after the first.
 //!
 //! Classes are 1, 1¼, 1½ and 1¾ times each power of two (at most a fifth is wasted). Each class has its own lock,
-//! so threads rarely meet. The pool holds at most [`set_limit`] bytes; what does not fit goes back to the system.
+//! so threads rarely meet; small blocks wait with their thread, without one. The pool holds at most [`set_limit`] bytes; what
+//! does not fit goes back to the system.
 //! Not a general allocator: only tensor buffers come here. The idea is PyTorch's caching allocator.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -15,6 +17,9 @@ use crate::error::{Error, Result};
 const ALIGN: usize = 64;
 /// What `alloc_zeroed` aligns to while still using the system's lazily zeroed pages.
 const SYSTEM_ALIGN: usize = 16;
+/// Blocks of at least so many bytes begin on a huge page and ask for more of them.
+const HUGE_FROM: usize = 4 * HUGE_PAGE;
+const HUGE_PAGE: usize = 2 << 20;
 const CLASSES: usize = 4 * usize::BITS as usize;
 
 static LISTS: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
@@ -47,8 +52,14 @@ impl Block {
             return NonNull::new(std::ptr::without_provenance_mut(ALIGN))
                 .unwrap_or(NonNull::dangling());
         }
-        let skip = self.base.align_offset(ALIGN);
-        // SAFETY: `skip` < ALIGN bytes, and the allocation has ALIGN bytes more than `size`; an exact one is aligned and `skip` 0.
+        let align = if self.exact {
+            ALIGN
+        } else {
+            alignment(self.size)
+        };
+        let skip = self.base.align_offset(align);
+        // SAFETY: `skip` < `align` bytes, and the allocation has so many bytes more than `size`; an exact one is aligned and
+        // `skip` 0.
         unsafe { self.base.add(skip) }
     }
 
@@ -60,7 +71,7 @@ impl Block {
         if exact {
             return Layout::from_size_align(size, ALIGN).ok();
         }
-        Layout::from_size_align(size.checked_add(ALIGN)?, SYSTEM_ALIGN).ok()
+        Layout::from_size_align(size.checked_add(alignment(size))?, SYSTEM_ALIGN).ok()
     }
 
     fn free(self) {
@@ -70,6 +81,28 @@ impl Block {
         }
     }
 }
+
+/// Where a block of a class begins.
+fn alignment(size: usize) -> usize {
+    if size >= HUGE_FROM { HUGE_PAGE } else { ALIGN }
+}
+
+/// Asks the system to back a large block with huge pages, before it is touched: a 2 MiB page is one fault instead of 512
+/// (1.7 µs each), and reading through few of them is a third faster. A refusal changes nothing.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(block: &Block) {
+    unsafe extern "C" {
+        fn madvise(address: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
+    }
+    const MADV_HUGEPAGE: i32 = 14;
+    if block.size >= HUGE_FROM && !block.exact {
+        // SAFETY: the bytes are the block's own, and begin on a page; the advice changes none of them.
+        unsafe { madvise(block.ptr().as_ptr().cast(), block.size, MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages(_: &Block) {}
 
 /// Class number and the class's size for a number of bytes.
 fn class(bytes: usize) -> (usize, usize) {
@@ -153,10 +186,15 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
     if exact {
         size = bytes;
     }
-    let cached = if exact { None } else { lock(class).pop() };
-    if let Some(block) = cached {
+    let near = if exact { None } else { Near::take(class, size) };
+    let far = || {
+        let block = lock(class).pop()?;
         HITS.fetch_add(1, Relaxed);
         CACHED.fetch_sub(block.size, Relaxed);
+        Some(block)
+    };
+    let cached = if exact { None } else { near.or_else(far) };
+    if let Some(block) = cached {
         if zeroed {
             // SAFETY: the block has `size` >= `bytes` bytes from its aligned start.
             unsafe { block.ptr().write_bytes(0, bytes) };
@@ -172,11 +210,13 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
         // SAFETY: as above.
         base = NonNull::new(unsafe { alloc_zeroed(layout) });
     }
-    Ok(Block {
+    let block = Block {
         base: base.ok_or_else(fail)?,
         size,
         exact,
-    })
+    };
+    ask_for_huge_pages(&block);
+    Ok(block)
 }
 
 /// Takes a block back; the pool keeps it if there is room.
@@ -188,6 +228,13 @@ pub(super) fn give(block: Block) {
         block.free();
         return;
     }
+    if let Some(block) = Near::give(block) {
+        give_far(block);
+    }
+}
+
+/// The same, to the lists all threads share.
+fn give_far(block: Block) {
     if CACHED.fetch_add(block.size, Relaxed) + block.size > LIMIT.load(Relaxed) {
         CACHED.fetch_sub(block.size, Relaxed);
         block.free();
@@ -196,13 +243,81 @@ pub(super) fn give(block: Block) {
     lock(class(block.size).0).push(block);
 }
 
+/// Small blocks, a few of each class, that wait with the thread that gave them back: no lock, no count that threads share.
+struct Near {
+    lists: [Vec<Block>; NEAR_CLASSES],
+    bytes: usize,
+    hits: u64,
+}
+
+/// Classes up to 64 KiB.
+const NEAR_CLASSES: usize = 4 * 16 + 1;
+/// Blocks of a class that wait with a thread.
+const NEAR_BLOCKS: usize = 8;
+
+thread_local! {
+    static NEAR: RefCell<Near> = const {
+        RefCell::new(Near { lists: [const { Vec::new() }; NEAR_CLASSES], bytes: 0, hits: 0 })
+    };
+}
+
+impl Near {
+    /// A block of the class, if one waits here.
+    fn take(class: usize, size: usize) -> Option<Block> {
+        if class >= NEAR_CLASSES {
+            return None;
+        }
+        // A thread that ends has none.
+        let take = |near: &RefCell<Near>| {
+            let mut near = near.borrow_mut();
+            let block = near.lists[class].pop()?;
+            near.bytes -= size;
+            near.hits += 1;
+            Some(block)
+        };
+        NEAR.try_with(take).ok().flatten()
+    }
+
+    /// Keeps the block, or gives it back if there is no room.
+    fn give(block: Block) -> Option<Block> {
+        let class = class(block.size).0;
+        if class >= NEAR_CLASSES || LIMIT.load(Relaxed) == 0 {
+            return Some(block);
+        }
+        let mut block = Some(block);
+        let _ = NEAR.try_with(|near| {
+            let mut near = near.borrow_mut();
+            if near.lists[class].len() < NEAR_BLOCKS {
+                near.bytes += block.as_ref().map_or(0, |b| b.size);
+                near.lists[class].extend(block.take());
+            }
+        });
+        block
+    }
+
+    /// Empties the lists into `to`.
+    fn empty(&mut self, to: impl Fn(Block)) {
+        self.bytes = 0;
+        for list in &mut self.lists {
+            list.drain(..).for_each(&to);
+        }
+    }
+}
+
+/// What waits with a thread that ends goes to those that go on.
+impl Drop for Near {
+    fn drop(&mut self) {
+        self.empty(give_far);
+    }
+}
+
 fn lock(class: usize) -> std::sync::MutexGuard<'static, Vec<Block>> {
     LISTS[class]
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What the pool did so far.
+/// What the pool did so far, for all threads; of what waits with a single thread (small blocks), for the one that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStats {
     /// Bytes waiting for reuse.
@@ -216,9 +331,10 @@ pub struct PoolStats {
 /// What the pool holds and how often it helped.
 #[must_use]
 pub fn stats() -> PoolStats {
+    let (bytes, hits) = NEAR.with_borrow(|near| (near.bytes, near.hits));
     PoolStats {
-        cached: CACHED.load(Relaxed),
-        hits: HITS.load(Relaxed),
+        cached: CACHED.load(Relaxed) + bytes,
+        hits: HITS.load(Relaxed) + hits,
         misses: MISSES.load(Relaxed),
     }
 }
@@ -241,13 +357,14 @@ pub fn set_largest(bytes: usize) {
 /// exact size, so that a memory checker sees a step beyond its end.
 pub fn set_limit(bytes: usize) {
     LIMIT.store(bytes, Relaxed);
-    if CACHED.load(Relaxed) > bytes {
+    if stats().cached > bytes {
         clear();
     }
 }
 
-/// Gives every waiting block back to the system.
+/// Gives every waiting block back to the system, but for the small ones that wait with other threads.
 pub fn clear() {
+    NEAR.with_borrow_mut(|near| near.empty(Block::free));
     for class in 0..CLASSES {
         let blocks = std::mem::take(&mut *lock(class));
         for block in blocks {

@@ -17,6 +17,7 @@ mod nn;
 mod optim;
 mod products;
 mod reduce;
+mod sequence;
 mod spatial;
 mod table;
 mod views;
@@ -27,7 +28,7 @@ use table::{Op, run};
 
 type Family = (&'static str, fn() -> Vec<Op>);
 
-const FAMILIES: [Family; 11] = [
+const FAMILIES: [Family; 12] = [
     ("creation", creation::ops),
     ("elementwise", elementwise::ops),
     ("views", views::ops),
@@ -39,6 +40,7 @@ const FAMILIES: [Family; 11] = [
     ("nn", nn::ops),
     ("optim", optim::ops),
     ("spatial", spatial::ops),
+    ("sequence", sequence::ops),
 ];
 
 macro_rules! families {
@@ -49,7 +51,7 @@ macro_rules! families {
         }
     )*};
 }
-families!(creation elementwise views reduce index join products linalg nn optim spatial);
+families!(creation elementwise views reduce index join products linalg nn optim spatial sequence);
 
 #[test]
 fn every_operation_is_in_the_table() {

@@ -27,6 +27,10 @@ fn steps(g: &Draw) -> u64 {
 pub fn ops() -> Vec<Op> {
     vec![
         Op {
+            name: "sum_of_squares",
+            call: |g| look(gradus_tensor::optim::sum_of_squares(&g.x())),
+        },
+        Op {
             name: "sgd",
             call: |g| {
                 let [mut p, dp, mut v, ..] = optimised(g);

@@ -170,10 +170,13 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
             format!("--threads {threads}: give a number from 1 to 1024"),
         ));
     }
+    let fail = |why: String| Error::value("", format!("cannot start {threads} threads: {why}"));
+    gradus_cpu::parallel::set_threads(threads).map_err(fail)?;
+    // The tokenizers' threads are rayon's.
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .map_err(|e| Error::value("", format!("cannot start {threads} threads: {e}")))
+        .map_err(|error| fail(error.to_string()))
 }
 
 /// The checkpoint file meant by a path: the file itself, or the newest state in the folder of a run.

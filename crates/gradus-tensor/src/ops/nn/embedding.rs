@@ -40,6 +40,46 @@ impl Tensor {
         })
     }
 
+    /// This table `(V, C)` with the rows of `rows` `(.., C)` added to those `index` names, in place where nobody else holds it.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let table = Tensor::ones([3, 1], DType::F32)?;
+    /// let rows = Tensor::from_slice(&[1f32, 2.0], [2, 1])?;
+    /// let table = table.add_rows_(&Tensor::from_slice(&[2i64, 2], 2)?, &rows)?;
+    /// assert_eq!(table.to_vec::<f32>()?, [1.0, 1.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Shapes or dtypes do not fit, or an index is not a row.
+    pub fn add_rows_(self, index: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        let op = "add_rows_";
+        let fits = rows.rank() == index.rank() + 1
+            && rows.dims().starts_with(index.dims())
+            && self.rank() == 2
+            && rows.dims().last() == self.dims().last();
+        if !fits || rows.dtype() != self.dtype() {
+            let message = format!(
+                "table {} {}, index {}, rows {} {}: it takes (V, C), (..) and (.., C)",
+                self.dtype(),
+                self.shape(),
+                index.shape(),
+                rows.dtype(),
+                rows.shape()
+            );
+            return Err(Error::shape(op, message));
+        }
+        let (indices, rows) = (index.whole_numbers(op)?, rows.contiguous()?);
+        let (count, width) = (self.dims()[0], self.dims()[1]);
+        let mut table = self;
+        dispatch!(table.dtype(), T => {
+            let rows = rows.data::<T>(op)?;
+            table.with_mut_slice::<T, _>(|table| scatter_add_rows(rows, &indices, count, width, table))??;
+        });
+        Ok(table)
+    }
+
     /// The gradient of a table `(rows, C)` from that of [`Tensor::embedding`]'s output (`self`, `(.., C)`): each row is
     /// added to the one its index names. The row `padding_idx` gets nothing.
     ///

@@ -1,6 +1,7 @@
 //! Kernels of neural networks on tensors, each forward beside its gradients. No parameters and no graph here:
 //! `gradus-autograd` records them, `gradus-nn` owns the weights.
 
+mod attention;
 mod conv;
 mod embedding;
 mod fold;
@@ -10,7 +11,11 @@ pub mod loss;
 pub mod norm;
 pub mod optim;
 mod pool;
+mod recurrent;
 mod roi;
+
+pub use attention::{AttentionOptions, AttentionOutput};
+pub use recurrent::{GruOutput, LstmOutput};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};

@@ -78,6 +78,24 @@ macro_rules! slices {
     }};
 }
 
+/// The sum of the squares of all elements, added up in f64 whatever the dtype.
+///
+/// ```
+/// use gradus_tensor::{Tensor, optim::sum_of_squares};
+/// assert_eq!(sum_of_squares(&Tensor::from_slice(&[3f32, 4.0], 2)?)?, 25.0);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// The elements are not floats.
+pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    let op = "sum_of_squares";
+    let x = x.contiguous()?;
+    dispatch!(float x.dtype(), T => Ok(optim::sum_of_squares(x.data::<T>(op)?)), else {
+        Err(Error::dtype(op, format!("{} is not a float", x.dtype())))
+    })
+}
+
 /// A step of SGD, with the velocity where there is momentum.
 ///
 /// ```

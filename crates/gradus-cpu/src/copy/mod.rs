@@ -3,6 +3,8 @@
 //! A transpose read or written element by element misses the cache once per element; here it is done in tiles whose
 //! lines, of source and destination, stay in L1.
 
+mod turn;
+
 use crate::parallel::{GRAIN, SharedMut, for_each, for_each_chunk, for_each_chunk_mut};
 use crate::view::MAX_RANK;
 use crate::walk::Walk;
@@ -41,7 +43,11 @@ pub fn copy<T: Element>(x: View<'_, T>, y: &mut [T]) -> Result<()> {
             part.copy_from_slice(&data[i * 4 * GRAIN..][..part.len()]);
         });
     } else if let Some(dim) = transposed_dim(&walk) {
-        transpose(data, origin, &walk, dim, y);
+        if walk.strides(0)[dim] == 1 && turn::fits::<T>() {
+            turn::over(data, origin, &walk, dim, y);
+        } else {
+            transpose(data, origin, &walk, dim, y);
+        }
     } else {
         for_each_chunk_mut(y, GRAIN, |i, part| x.stage(&walk, i * GRAIN, part));
     }
@@ -211,6 +217,9 @@ mod tests {
         for (shape, strides, offset) in [
             (vec![100_000], vec![1isize], 0usize),
             (vec![300, 200], vec![1, 300], 7),
+            (vec![1040, 80], vec![1, 1041], 0),
+            (vec![2, 77, 208], vec![3, 1, 290], 9),
+            (vec![95, 65], vec![1, -97], 90_000),
             (vec![3, 30_000], vec![1, 3], 0),
             (vec![200, 300], vec![300, 1], 7),
             (vec![5, 33, 65], vec![2145, 1, 33], 0),
@@ -231,6 +240,24 @@ mod tests {
             copy(x, &mut got).unwrap();
             assert_eq!(got, want, "{shape:?} {strides:?}");
             assert!(copy(x, &mut vec![0; want.len() + 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn large_transposes_equal_the_naive_walk() {
+        // Large enough to be stored past the cache, in a place that begins on a line and in one that does not.
+        let (rows, cols) = (1030usize, 1040usize);
+        let data: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+        let shape = [rows, cols];
+        let strides = [1, rows as isize];
+        let x = View::new(&data, 0, &shape, &strides).unwrap();
+        let want: Vec<f32> = x.iter().collect();
+        let mut room = vec![0.0f32; want.len() + 32];
+        let aligned = room.as_ptr().align_offset(64);
+        for skip in [aligned, aligned + 1] {
+            let y = &mut room[skip..skip + want.len()];
+            copy(x, y).unwrap();
+            assert!(y == want.as_slice());
         }
     }
 

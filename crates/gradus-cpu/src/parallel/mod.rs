@@ -1,8 +1,11 @@
-//! Splitting work over threads: rayon's with the feature `threads`, a plain loop without it.
+//! Splitting work over threads: the team's (`team.rs`) with the feature `threads`, a plain loop without it.
 //!
 //! The split is by sizes alone, never by the number of threads, so what is computed (and in which order it is
-//! combined) is the same with 1, 2 or 64 threads. The bodies are behind `dyn Fn`, so rayon's machinery is compiled
+//! combined) is the same with 1, 2 or 64 threads. The bodies are behind `dyn Fn`, so the machinery is compiled
 //! once and not once per kernel.
+
+#[cfg(feature = "threads")]
+mod team;
 
 use std::ops::Range;
 
@@ -12,9 +15,8 @@ pub const GRAIN: usize = 16 * 1024;
 /// Runs `f(0), f(1), …, f(tasks - 1)`, in any order and possibly at the same time.
 pub fn for_each(tasks: usize, f: &(dyn Fn(usize) + Sync)) {
     #[cfg(feature = "threads")]
-    if tasks > 1 && rayon::current_num_threads() > 1 {
-        use rayon::prelude::*;
-        (0..tasks).into_par_iter().for_each(f);
+    if tasks > 1 {
+        team::run(tasks, f);
         return;
     }
     (0..tasks).for_each(f);
@@ -66,9 +68,44 @@ pub fn map<R: Send + Default + Clone>(tasks: usize, f: impl Fn(usize) -> R + Syn
 /// The number of threads work may be spread over now (1 without the feature `threads`).
 pub fn threads() -> usize {
     #[cfg(feature = "threads")]
-    return rayon::current_num_threads();
+    return team::threads();
     #[cfg(not(feature = "threads"))]
     1
+}
+
+/// Sets how many threads work is spread over, for the whole process; before the first work.
+///
+/// Without it there are as many as `GRADUS_NUM_THREADS` (or `RAYON_NUM_THREADS`) says, else as cores. Results do not depend
+/// on the number.
+///
+/// # Errors
+/// If work has begun with another number.
+pub fn set_threads(threads: usize) -> Result<(), String> {
+    #[cfg(feature = "threads")]
+    return team::set_default(threads);
+    #[cfg(not(feature = "threads"))]
+    if threads == 1 {
+        Ok(())
+    } else {
+        Err("built without the feature `threads`: there is one".into())
+    }
+}
+
+/// Runs `f`, whose work on this thread is spread over at most so many threads: for tests, and for servers that share a
+/// machine.
+///
+/// ```
+/// use gradus_cpu::parallel::{threads, with_threads};
+/// assert_eq!(with_threads(1, threads), 1);
+/// ```
+pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "threads")]
+    return team::with_threads(threads, f);
+    #[cfg(not(feature = "threads"))]
+    {
+        let _ = threads;
+        f()
+    }
 }
 
 /// A slice several threads write to, in parts that do not overlap.

@@ -1,14 +1,14 @@
-//! Tokenizers in bytes of text per second, one thread, beside the crates of the references: `tokenizers/SCHEME/WHO`.
+//! Tokenizers in bytes of text per second, one thread, beside the crates of the references.
 //!
 //! The text is tinyshakespeare of `GRADUS_DATA`, or what stands below again and again. GPT-2's vocabulary is that of the data
 //! folder; BERT's comes from `minilm/tokenizer.json` there or in the data cache; cl100k's ranks are those inside `tiktoken-rs`.
 //! `lines` encodes line by line, `text` all at once.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use gradus_peer::{Bench, Work};
 use gradus_nlp::tokenizers::{Bpe, BpeTrainer, EncodeOptions, Pattern, Tokenizer, Vocab};
 
 const A_SPEECH: &str = "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak.\n\n\
@@ -32,95 +32,75 @@ fn text() -> String {
     file.unwrap_or_else(|| A_SPEECH.repeat(8000))
 }
 
-fn ours(group: &mut BenchmarkGroup<WallTime>, name: &str, tokenizer: &Tokenizer, text: &str) {
-    let lines: Vec<&str> = text.lines().collect();
-    group.bench_function(format!("{name}/gradus/text"), |b| {
-        b.iter(|| tokenizer.encode_ids(black_box(text), EncodeOptions::ordinary()));
-    });
-    group.bench_function(format!("{name}/gradus/lines"), |b| {
-        b.iter(|| {
-            lines
-                .iter()
-                .map(|line| tokenizer.encode(black_box(line)).map_or(0, |e| e.len()))
-                .sum::<usize>()
-        });
-    });
+/// Rows of one peer: `tokenize_SCHEME_text` all at once, `_lines` line by line.
+struct Rows<'a> {
+    bench: Bench,
+    text: &'a str,
 }
 
-fn theirs(
-    group: &mut BenchmarkGroup<WallTime>,
-    name: &str,
-    tokenizer: &tokenizers::Tokenizer,
-    text: &str,
-) {
-    let lines: Vec<&str> = text.lines().collect();
-    group.bench_function(format!("{name}/tokenizers/text"), |b| {
-        b.iter(|| {
-            tokenizer
-                .encode_fast(black_box(text), false)
-                .map_or(0, |e| e.len())
+impl Rows<'_> {
+    fn row(&self, name: &str, mut f: impl FnMut(&str) -> usize) {
+        let text = self.text;
+        let bytes = Work::Bytes(text.len() as f64);
+        self.bench.run(("fw", "tokenizers"), name, bytes, || {
+            Ok(move || -> Result<(), Infallible> {
+                black_box(f(black_box(text)));
+                Ok(())
+            })
         });
-    });
-    group.bench_function(format!("{name}/tokenizers/lines"), |b| {
-        b.iter(|| {
-            lines
-                .iter()
-                .map(|line| {
-                    tokenizer
-                        .encode(black_box(*line), true)
-                        .map_or(0, |e| e.len())
-                })
-                .sum::<usize>()
-        });
-    });
+    }
+
+    fn scheme(&self, name: &str, whole: impl FnMut(&str) -> usize, mut line: impl FnMut(&str) -> usize) {
+        self.row(&format!("tokenize_{name}_text"), whole);
+        self.row(&format!("tokenize_{name}_lines"), |text| text.lines().map(&mut line).sum());
+    }
 }
 
-fn schemes(criterion: &mut Criterion) {
+fn ours(rows: &Rows, name: &str, tokenizer: &Tokenizer) {
+    rows.scheme(
+        name,
+        |text| tokenizer.encode_ids(text, EncodeOptions::ordinary()).map_or(0, |ids| ids.len()),
+        |line| tokenizer.encode(line).map_or(0, |e| e.len()),
+    );
+}
+
+fn theirs(rows: &Rows, name: &str, tokenizer: &tokenizers::Tokenizer) {
+    rows.scheme(
+        name,
+        |text| tokenizer.encode_fast(text, false).map_or(0, |e| e.len()),
+        |line| tokenizer.encode(line, true).map_or(0, |e| e.len()),
+    );
+}
+
+fn main() {
     // One text is encoded on one thread by both; training is told to use no more.
     tokenizers::parallelism::set_parallelism(false);
     let text = text();
-    let mut group = criterion.benchmark_group("tokenizers");
-    group
-        .throughput(Throughput::Bytes(text.len() as u64))
-        .sample_size(20);
+    let rows = |peer| Rows { bench: Bench::new(peer), text: &text };
+    let (us, them) = (rows("gradus"), rows("tokenizers"));
 
     // Without the file of a real vocabulary, one learnt here serves both sides.
     let gpt2 = data("tokenizers/gpt2").and_then(|folder| Tokenizer::from_file(folder).ok());
     let gpt2 = gpt2.unwrap_or_else(|| {
-        let bpe = BpeTrainer::new(5000)
-            .train([&text])
-            .expect("room for the bytes");
+        let bpe = BpeTrainer::new(5000).train([&text]).expect("room for the bytes");
         Tokenizer::byte_level(bpe, Some(Pattern::Gpt2), &[]).expect("no special tokens")
     });
-    ours(&mut group, "gpt2", &gpt2, &text);
-    let peer: tokenizers::Tokenizer = gpt2.to_json().parse().expect("the same tokenizer");
-    theirs(&mut group, "gpt2", &peer, &text);
+    ours(&us, "gpt2", &gpt2);
+    theirs(&them, "gpt2", &gpt2.to_json().parse().expect("the same tokenizer"));
 
     if let Some(file) = data("minilm/tokenizer.json") {
         let mut bert = Tokenizer::from_file(&file).expect("a tokenizer");
         bert.set_truncation(None);
         bert.set_padding(None);
-        ours(&mut group, "bert", &bert, &text);
-        let peer: tokenizers::Tokenizer = bert.to_json().parse().expect("the same tokenizer");
-        theirs(&mut group, "bert", &peer, &text);
+        ours(&us, "bert", &bert);
+        theirs(&them, "bert", &bert.to_json().parse().expect("the same tokenizer"));
     }
 
     let tiktoken = tiktoken_rs::cl100k_base().expect("ranks inside the crate");
-    group.bench_function("cl100k/tiktoken/text", |b| {
-        b.iter(|| tiktoken.encode_ordinary(black_box(&text)).len());
-    });
-    ours(&mut group, "cl100k", &cl100k(&tiktoken), &text);
-    group.finish();
-
-    let mut group = criterion.benchmark_group("tokenizers/train");
-    group
-        .throughput(Throughput::Bytes(text.len() as u64))
-        .sample_size(10);
-    group.bench_function("gradus", |b| {
-        b.iter(|| BpeTrainer::new(2000).train([black_box(&text)]));
-    });
-    group.bench_function("tokenizers", |b| b.iter(|| train_theirs(black_box(&text))));
-    group.finish();
+    ours(&us, "cl100k", &cl100k(&tiktoken));
+    rows("tiktoken").row("tokenize_cl100k_text", |text| tiktoken.encode_ordinary(text).len());
+    us.row("tokenizer_train", |text| BpeTrainer::new(2000).train([text]).is_ok().into());
+    them.row("tokenizer_train", train_theirs);
 }
 
 /// The tokenizer of the ranks inside the crate.
@@ -159,6 +139,3 @@ fn train_theirs(text: &str) -> usize {
     trainer.train(&mut model).expect("merges");
     tokenizers::Model::get_vocab_size(&model)
 }
-
-criterion_group!(benches, schemes);
-criterion_main!(benches);

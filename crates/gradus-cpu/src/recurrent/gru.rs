@@ -1,0 +1,267 @@
+//! Gated recurrent units (Cho et al. 2014) over a sequence, with the reset gate after the matrix:
+//! n = tanh(xn + σ(r) hn), h' = n + σ(z) (h − n).
+
+use super::{Sizes, by_weight, by_weight_back, read, weight_gradient};
+use crate::scratch::buffer;
+use crate::{Result, error::check_len, lanes};
+use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
+
+/// A sequence of steps. `gates` (T, B, 3H) holds what the input gives, with its bias, and then the gates as they opened (σ r, σ z,
+/// tanh n); `bias` (3H) goes with the state, and `kept` (T, B, H) receives what the state gave to n. `h` (T, B, H) is the state
+/// after each step, `h0` (B, H) the one before the first.
+///
+/// # Errors
+/// If lengths do not fit.
+pub fn gru<T: Float>(
+    n: Sizes,
+    gates: &mut [T],
+    (weight, bias): (&[T], &[T]),
+    h0: &[T],
+    h: &mut [T],
+    kept: &mut [T],
+) -> Result<()> {
+    let op = "gru";
+    n.check(
+        op,
+        &[("gates", gates.len(), 3 * n.steps), ("h0", h0.len(), 1)],
+    )?;
+    n.check(
+        op,
+        &[("h", h.len(), n.steps), ("kept", kept.len(), n.steps)],
+    )?;
+    n.check_weight(op, weight.len(), 3)?;
+    check_len(op, "the bias", bias.len(), 3 * n.hidden)?;
+    let (size, hidden) = (n.state(), n.hidden);
+    let mut of_state = buffer::<T>(3 * size); // (B, 3H)
+    for t in 0..n.steps {
+        let (before, now) = h.split_at_mut(t * size);
+        let before = if t == 0 {
+            h0
+        } else {
+            &before[(t - 1) * size..]
+        };
+        for row in of_state.chunks_mut(3 * hidden.max(1)) {
+            row.copy_from_slice(bias);
+        }
+        by_weight(
+            before,
+            weight,
+            (n.batch, 3 * hidden, hidden),
+            T::ONE,
+            &mut of_state,
+        )?;
+        for b in 0..n.batch {
+            let (row, wide) = (
+                b * hidden..(b + 1) * hidden,
+                3 * b * hidden..3 * (b + 1) * hidden,
+            );
+            dispatch(Forward {
+                gates: &mut gates[3 * t * size..][wide.clone()],
+                of_state: &of_state[wide],
+                before: &before[row.clone()],
+                kept: &mut kept[t * size..][row.clone()],
+                h: &mut now[row],
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The gates of one sequence at one step.
+struct Forward<'a, T> {
+    gates: &'a mut [T],
+    of_state: &'a [T],
+    before: &'a [T],
+    kept: &'a mut [T],
+    h: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Forward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let n = self.h.len();
+        let (gates, of_state, before) = (
+            self.gates.as_mut_ptr(),
+            self.of_state.as_ptr(),
+            self.before.as_ptr(),
+        );
+        let (kept, h) = (self.kept.as_mut_ptr(), self.h.as_mut_ptr());
+        lanes::for_each::<S, T>(
+            n,
+            #[inline(always)]
+            // SAFETY: `j + m <= n`, the length of the states; gates and what the state gives are three times as long.
+            |j, m| unsafe {
+                let r = math::sigmoid::<S, T>(
+                    isa,
+                    read::<S, T>(isa, gates, j, m) + read::<S, T>(isa, of_state, j, m),
+                );
+                let z = math::sigmoid::<S, T>(
+                    isa,
+                    read::<S, T>(isa, gates.add(n), j, m)
+                        + read::<S, T>(isa, of_state.add(n), j, m),
+                );
+                let hn = read::<S, T>(isa, of_state.add(2 * n), j, m);
+                let new =
+                    math::tanh::<S, T>(isa, read::<S, T>(isa, gates.add(2 * n), j, m) + r * hn);
+                for (k, v) in [r, z, new].into_iter().enumerate() {
+                    lanes::store::<S, T>(v, gates.add(k * n + j), m);
+                }
+                lanes::store::<S, T>(hn, kept.add(j), m);
+                lanes::store::<S, T>(
+                    new + z * (read::<S, T>(isa, before, j, m) - new),
+                    h.add(j),
+                    m,
+                );
+            },
+        );
+    }
+}
+
+/// Where a GRU's gradients go.
+#[derive(Debug)]
+pub struct GruGradients<'a, T> {
+    /// By what the input gave to the gates, (T, B, 3H).
+    pub gates: &'a mut [T],
+    /// (3H, H)
+    pub weight: &'a mut [T],
+    /// (3H)
+    pub bias: &'a mut [T],
+    /// (B, H)
+    pub h0: &'a mut [T],
+}
+
+/// The gradients of [`gru`], from that of all states: `dh` (T, B, H). `gates`, `kept` and `h` are what it left.
+///
+/// # Errors
+/// If lengths do not fit.
+pub fn gru_backward<T: Float>(
+    n: Sizes,
+    dh: &[T],
+    (gates, kept, h): (&[T], &[T], &[T]),
+    weight: &[T],
+    h0: &[T],
+    out: GruGradients<'_, T>,
+) -> Result<()> {
+    let op = "gru_backward";
+    n.check(
+        op,
+        &[
+            ("dh", dh.len(), n.steps),
+            ("gates", gates.len(), 3 * n.steps),
+            ("kept", kept.len(), n.steps),
+        ],
+    )?;
+    n.check(
+        op,
+        &[
+            ("h", h.len(), n.steps),
+            ("h0", h0.len(), 1),
+            ("dgates", out.gates.len(), 3 * n.steps),
+            ("dh0", out.h0.len(), 1),
+        ],
+    )?;
+    n.check_weight(op, weight.len(), 3)?;
+    n.check_weight(op, out.weight.len(), 3)?;
+    check_len(op, "the bias", out.bias.len(), 3 * n.hidden)?;
+    let (size, hidden) = (n.state(), n.hidden);
+    // The gradient by what the state gave: that of the gates, but for n, where the reset gate stands between.
+    let mut of_state = buffer::<T>(3 * n.steps * size); // (T, B, 3H)
+    out.h0.fill(T::ZERO);
+    for t in (0..n.steps).rev() {
+        for (later, &own) in out.h0.iter_mut().zip(&dh[t * size..(t + 1) * size]) {
+            *later = *later + own;
+        }
+        let before = if t == 0 {
+            h0
+        } else {
+            &h[(t - 1) * size..t * size]
+        };
+        for b in 0..n.batch {
+            let (row, wide) = (
+                b * hidden..(b + 1) * hidden,
+                3 * b * hidden..3 * (b + 1) * hidden,
+            );
+            dispatch(Backward {
+                gates: &gates[3 * t * size..][wide.clone()],
+                kept: &kept[t * size..][row.clone()],
+                before: &before[row.clone()],
+                dh: &mut out.h0[row],
+                dgates: &mut out.gates[3 * t * size..][wide.clone()],
+                of_state: &mut of_state[3 * t * size..][wide],
+            });
+        }
+        let of_state = &of_state[3 * t * size..3 * (t + 1) * size];
+        by_weight_back(of_state, weight, (n.batch, 3 * hidden, hidden), out.h0)?;
+    }
+    let mut before = buffer::<T>(n.steps * size);
+    if n.steps > 0 {
+        before[..size].copy_from_slice(h0);
+        before[size..].copy_from_slice(&h[..(n.steps - 1) * size]);
+    }
+    out.weight.fill(T::ZERO);
+    weight_gradient(
+        &of_state,
+        &before,
+        (n.steps * n.batch, 3 * hidden, hidden),
+        out.weight,
+    )?;
+    out.bias.fill(T::ZERO);
+    for row in of_state.chunks(3 * hidden.max(1)) {
+        for (sum, &d) in out.bias.iter_mut().zip(row) {
+            *sum = *sum + d;
+        }
+    }
+    Ok(())
+}
+
+/// One sequence at one step: `dh` comes in as the gradient by the new state and leaves as what goes past the gates to the old one.
+struct Backward<'a, T> {
+    gates: &'a [T],
+    kept: &'a [T],
+    before: &'a [T],
+    dh: &'a mut [T],
+    dgates: &'a mut [T],
+    of_state: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Backward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let n = self.dh.len();
+        let (gates, kept, before) = (
+            self.gates.as_ptr(),
+            self.kept.as_ptr(),
+            self.before.as_ptr(),
+        );
+        let (dh, dgates, of_state) = (
+            self.dh.as_mut_ptr(),
+            self.dgates.as_mut_ptr(),
+            self.of_state.as_mut_ptr(),
+        );
+        let one = T::V::<S>::splat(isa, T::ONE);
+        lanes::for_each::<S, T>(
+            n,
+            #[inline(always)]
+            // SAFETY: `j + m <= n`, the length of the states; gates and their gradients are three times as long.
+            |j, m| unsafe {
+                let (r, z, new) = (
+                    read::<S, T>(isa, gates, j, m),
+                    read::<S, T>(isa, gates.add(n), j, m),
+                    read::<S, T>(isa, gates.add(2 * n), j, m),
+                );
+                let d = read::<S, T>(isa, dh, j, m);
+                let dn = d * (one - z) * (one - new * new);
+                let dz = d * (read::<S, T>(isa, before, j, m) - new) * (z * (one - z));
+                let dr = dn * read::<S, T>(isa, kept, j, m) * (r * (one - r));
+                for (to, of) in [(dgates, dn), (of_state, dn * r)] {
+                    lanes::store::<S, T>(dr, to.add(j), m);
+                    lanes::store::<S, T>(dz, to.add(n + j), m);
+                    lanes::store::<S, T>(of, to.add(2 * n + j), m);
+                }
+                lanes::store::<S, T>(d * z, dh.add(j), m);
+            },
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence: c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c').
+
+use super::{Sizes, by_weight, by_weight_back, read, weight_gradient};
+use crate::scratch::buffer;
+use crate::{Result, lanes};
+use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
+
+/// A sequence of steps. `gates` (T, B, 4H) holds what the input gives, biases included, and then the gates as they opened (σ i, σ f,
+/// tanh g, σ o); `h` and `c` (T, B, H) are the states after each step, `h0` and `c0` (B, H) those before the first.
+///
+/// # Errors
+/// If lengths do not fit.
+pub fn lstm<T: Float>(
+    n: Sizes,
+    gates: &mut [T],
+    weight: &[T],
+    (h0, c0): (&[T], &[T]),
+    (h, c): (&mut [T], &mut [T]),
+) -> Result<()> {
+    let op = "lstm";
+    n.check(
+        op,
+        &[
+            ("gates", gates.len(), 4 * n.steps),
+            ("h0", h0.len(), 1),
+            ("c0", c0.len(), 1),
+        ],
+    )?;
+    n.check(op, &[("h", h.len(), n.steps), ("c", c.len(), n.steps)])?;
+    n.check_weight(op, weight.len(), 4)?;
+    let (size, hidden) = (n.state(), n.hidden);
+    for t in 0..n.steps {
+        let (h_before, h_now) = h.split_at_mut(t * size);
+        let (c_before, c_now) = c.split_at_mut(t * size);
+        let (h_before, c_before) = match t {
+            0 => (h0, c0),
+            _ => (&h_before[(t - 1) * size..], &c_before[(t - 1) * size..]),
+        };
+        let gates = &mut gates[4 * t * size..4 * (t + 1) * size];
+        by_weight(
+            h_before,
+            weight,
+            (n.batch, 4 * hidden, hidden),
+            T::ONE,
+            gates,
+        )?;
+        for b in 0..n.batch {
+            dispatch(Forward {
+                gates: &mut gates[4 * b * hidden..4 * (b + 1) * hidden],
+                before: &c_before[b * hidden..(b + 1) * hidden],
+                c: &mut c_now[b * hidden..(b + 1) * hidden],
+                h: &mut h_now[b * hidden..(b + 1) * hidden],
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The gates of one sequence at one step.
+struct Forward<'a, T> {
+    gates: &'a mut [T],
+    before: &'a [T],
+    c: &'a mut [T],
+    h: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Forward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let n = self.h.len();
+        let gates = self.gates.as_mut_ptr();
+        let (before, c, h) = (
+            self.before.as_ptr(),
+            self.c.as_mut_ptr(),
+            self.h.as_mut_ptr(),
+        );
+        lanes::for_each::<S, T>(
+            n,
+            #[inline(always)]
+            // SAFETY: `j + m <= n`, the length of the states; the gates are four times as long.
+            |j, m| unsafe {
+                let i = math::sigmoid::<S, T>(isa, read::<S, T>(isa, gates, j, m));
+                let f = math::sigmoid::<S, T>(isa, read::<S, T>(isa, gates.add(n), j, m));
+                let g = math::tanh::<S, T>(isa, read::<S, T>(isa, gates.add(2 * n), j, m));
+                let o = math::sigmoid::<S, T>(isa, read::<S, T>(isa, gates.add(3 * n), j, m));
+                let now = f * read::<S, T>(isa, before, j, m) + i * g;
+                for (k, v) in [i, f, g, o].into_iter().enumerate() {
+                    lanes::store::<S, T>(v, gates.add(k * n + j), m);
+                }
+                lanes::store::<S, T>(now, c.add(j), m);
+                lanes::store::<S, T>(o * math::tanh::<S, T>(isa, now), h.add(j), m);
+            },
+        );
+    }
+}
+
+/// Where an LSTM's gradients go.
+#[derive(Debug)]
+pub struct LstmGradients<'a, T> {
+    /// By what the input gave to the gates, (T, B, 4H).
+    pub gates: &'a mut [T],
+    /// (4H, H)
+    pub weight: &'a mut [T],
+    /// (B, H)
+    pub h0: &'a mut [T],
+    /// (B, H)
+    pub c0: &'a mut [T],
+}
+
+/// The gradients of [`lstm`], from those of all states: `dh` and `dc` (T, B, H). `gates`, `h` and `c` are what it left.
+///
+/// # Errors
+/// If lengths do not fit.
+pub fn lstm_backward<T: Float>(
+    n: Sizes,
+    (dh, dc): (&[T], &[T]),
+    (gates, h, c): (&[T], &[T], &[T]),
+    weight: &[T],
+    (h0, c0): (&[T], &[T]),
+    out: LstmGradients<'_, T>,
+) -> Result<()> {
+    let op = "lstm_backward";
+    n.check(
+        op,
+        &[
+            ("dh", dh.len(), n.steps),
+            ("dc", dc.len(), n.steps),
+            ("gates", gates.len(), 4 * n.steps),
+        ],
+    )?;
+    n.check(
+        op,
+        &[
+            ("h", h.len(), n.steps),
+            ("c", c.len(), n.steps),
+            ("h0", h0.len(), 1),
+            ("c0", c0.len(), 1),
+        ],
+    )?;
+    n.check(
+        op,
+        &[
+            ("dgates", out.gates.len(), 4 * n.steps),
+            ("dh0", out.h0.len(), 1),
+            ("dc0", out.c0.len(), 1),
+        ],
+    )?;
+    n.check_weight(op, weight.len(), 4)?;
+    n.check_weight(op, out.weight.len(), 4)?;
+    let (size, hidden) = (n.state(), n.hidden);
+    // What the step after gives to this one's state; at the end, the gradients by h0 and c0.
+    out.h0.fill(T::ZERO);
+    out.c0.fill(T::ZERO);
+    for t in (0..n.steps).rev() {
+        let at = t * size..(t + 1) * size;
+        for (later, &own) in out.h0.iter_mut().zip(&dh[at.clone()]) {
+            *later = *later + own;
+        }
+        let c_before = if t == 0 {
+            c0
+        } else {
+            &c[(t - 1) * size..t * size]
+        };
+        let dgates = &mut out.gates[4 * t * size..4 * (t + 1) * size];
+        for b in 0..n.batch {
+            let row = b * hidden..(b + 1) * hidden;
+            dispatch(Backward {
+                gates: &gates[4 * (t * size + row.start)..4 * (t * size + row.end)],
+                before: &c_before[row.clone()],
+                c: &c[t * size..][row.clone()],
+                dh: &out.h0[row.clone()],
+                own: &dc[t * size..][row.clone()],
+                dc: &mut out.c0[row.clone()],
+                dgates: &mut dgates[4 * row.start..4 * row.end],
+            });
+        }
+        out.h0.fill(T::ZERO);
+        by_weight_back(dgates, weight, (n.batch, 4 * hidden, hidden), out.h0)?;
+    }
+    // The states before each step: h0, then all but the last.
+    let mut before = buffer::<T>(n.steps * size);
+    if n.steps > 0 {
+        before[..size].copy_from_slice(h0);
+        before[size..].copy_from_slice(&h[..(n.steps - 1) * size]);
+    }
+    out.weight.fill(T::ZERO);
+    weight_gradient(
+        out.gates,
+        &before,
+        (n.steps * n.batch, 4 * hidden, hidden),
+        out.weight,
+    )
+}
+
+/// One sequence at one step: `dc` comes in as what later steps give and leaves as what this one gives to the one before.
+struct Backward<'a, T> {
+    gates: &'a [T],
+    before: &'a [T],
+    c: &'a [T],
+    dh: &'a [T],
+    own: &'a [T],
+    dc: &'a mut [T],
+    dgates: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Backward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let n = self.dc.len();
+        let (gates, dgates, dc) = (
+            self.gates.as_ptr(),
+            self.dgates.as_mut_ptr(),
+            self.dc.as_mut_ptr(),
+        );
+        let (before, c, dh, own) = (
+            self.before.as_ptr(),
+            self.c.as_ptr(),
+            self.dh.as_ptr(),
+            self.own.as_ptr(),
+        );
+        let one = T::V::<S>::splat(isa, T::ONE);
+        lanes::for_each::<S, T>(
+            n,
+            #[inline(always)]
+            // SAFETY: `j + m <= n`, the length of the states; the gates are four times as long.
+            |j, m| unsafe {
+                let (i, f) = (
+                    read::<S, T>(isa, gates, j, m),
+                    read::<S, T>(isa, gates.add(n), j, m),
+                );
+                let (g, o) = (
+                    read::<S, T>(isa, gates.add(2 * n), j, m),
+                    read::<S, T>(isa, gates.add(3 * n), j, m),
+                );
+                let (dh, t) = (
+                    read::<S, T>(isa, dh, j, m),
+                    math::tanh::<S, T>(isa, read::<S, T>(isa, c, j, m)),
+                );
+                let d = read::<S, T>(isa, dc, j, m)
+                    + read::<S, T>(isa, own, j, m)
+                    + dh * o * (one - t * t);
+                let out = [
+                    d * g * (i * (one - i)),
+                    d * read::<S, T>(isa, before, j, m) * (f * (one - f)),
+                    d * i * (one - g * g),
+                    dh * t * (o * (one - o)),
+                ];
+                for (k, v) in out.into_iter().enumerate() {
+                    lanes::store::<S, T>(v, dgates.add(k * n + j), m);
+                }
+                lanes::store::<S, T>(d * f, dc.add(j), m);
+            },
+        );
+    }
+}
