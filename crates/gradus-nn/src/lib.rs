@@ -44,6 +44,7 @@ pub mod layers;
 pub mod loss;
 mod module;
 pub mod optim;
+mod record;
 pub mod schedule;
 
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
@@ -55,3 +56,4 @@ pub use module::{
     Buffer, LoadReport, Mode, Module, Param, Part, PartMut, Path, PathGuard, StateDict, Summary,
     Tied, Visit, is_under,
 };
+pub use record::{named, record};

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::safetensors::Metadata;
 use crate::tensor::Tensor;
 
 const OP: &str = "weights";
@@ -45,14 +46,53 @@ pub fn load(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
             Error::value(OP, text)
         })?);
     }
+    match kind(path)? {
+        Kind::Index => load_sharded(path),
+        Kind::PyTorch => pytorch(path),
+        Kind::SafeTensors => crate::safetensors::load(path),
+    }
+}
+
+/// [`load`], with the strings that a safetensors file carries beside its tensors; other files carry none.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_metadata(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Tensor>, Metadata)> {
+    let path = path.as_ref();
+    if path.is_file() && matches!(kind(path)?, Kind::SafeTensors) {
+        return crate::safetensors::load_with_metadata(path);
+    }
+    Ok((load(path)?, Metadata::new()))
+}
+
+/// What a file is, by its first bytes.
+enum Kind {
+    Index,
+    PyTorch,
+    SafeTensors,
+}
+
+fn kind(path: &Path) -> Result<Kind> {
     let mut first = [0; 9];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut first));
     read.map_err(|e| Error::io(OP, format!("cannot read {}: {e}", path.display()), e))?;
-    match first {
-        [b'{', ..] => load_sharded(path),
-        [b'P', b'K', ..] | [0x80, 2, 0x8a, ..] => pytorch(path),
-        _ => crate::safetensors::load(path),
+    Ok(match first {
+        // The length of a header, below 2^32 and perhaps the same bytes as below, and the header's first byte.
+        [_, _, _, _, 0, 0, 0, 0, b'{'] => Kind::SafeTensors,
+        [b'{', ..] => Kind::Index,
+        [b'P', b'K', ..] | [0x80, 2, 0x8a, ..] => Kind::PyTorch,
+        _ => Kind::SafeTensors,
+    })
+}
+
+/// `weights` with `prefix` taken off their names, if all have it: `module.` is what `DataParallel` puts before them.
+#[must_use]
+pub fn without_prefix(weights: BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
+    if !weights.keys().all(|name| name.starts_with(prefix)) {
+        return weights;
     }
+    let cut = |(name, tensor): (String, Tensor)| (name[prefix.len()..].to_owned(), tensor);
+    weights.into_iter().map(cut).collect()
 }
 
 #[cfg(feature = "pytorch")]
@@ -97,10 +137,16 @@ fn load_sharded(index: &Path) -> Result<BTreeMap<String, Tensor>> {
         if !part.is_file() {
             return Err(wrong(format!("{file} is missing beside it")));
         }
-        tensors.extend(load(&part)?);
-    }
-    if let Some(name) = map.keys().find(|&name| !tensors.contains_key(name)) {
-        return Err(wrong(format!("no file has the tensor {name:?}")));
+        if matches!(kind(&part)?, Kind::Index) {
+            return Err(wrong(format!("{file} is an index itself")));
+        }
+        let mut held = load(&part)?;
+        // Each tensor from the file the index names, whatever else the others hold.
+        for (name, _) in map.iter().filter(|(_, at)| at.as_str() == Some(file)) {
+            let tensor = held.remove(name);
+            let missing = || wrong(format!("{file} does not have the tensor {name:?}"));
+            tensors.insert(name.clone(), tensor.ok_or_else(missing)?);
+        }
     }
     Ok(tensors)
 }
@@ -128,7 +174,9 @@ mod tests {
         for (map, why) in [
             (r#"{"x": "../a.safetensors"}"#, "no file name"),
             (r#"{"x": "c.safetensors"}"#, "missing"),
-            (r#"{"z": "a.safetensors"}"#, "no file has"),
+            (r#"{"z": "a.safetensors"}"#, "does not have"),
+            (r#"{"x": "b.safetensors"}"#, "does not have"),
+            (r#"{"x": "model.safetensors.index.json"}"#, "index itself"),
             ("3", "no weight_map"),
         ] {
             write(map);
@@ -148,5 +196,21 @@ mod tests {
                 .to_string()
                 .contains("cannot read")
         );
+    }
+
+    /// A header of 19,280 bytes begins with the bytes `PK`, one of 123 with `{`: they are safetensors all the same.
+    #[test]
+    fn a_headers_length_is_not_mistaken_for_another_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        for (length, first) in [(19_280usize, b'P'), (123, b'{')] {
+            let header = r#"{"x":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#;
+            let mut bytes = (length as u64).to_le_bytes().to_vec();
+            bytes.extend(format!("{header:length$}").bytes());
+            bytes.extend(2f32.to_le_bytes());
+            assert_eq!(bytes[0], first);
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(load(&file).unwrap()["x"].item::<f32>().unwrap(), 2.0);
+        }
     }
 }

@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gradus_tensor::pytorch::{Value, load, without_prefix};
+use gradus_tensor::pytorch::{Value, load};
+use gradus_tensor::weights::without_prefix;
 use gradus_tensor::{DType, Tensor, safetensors};
 
 fn file(name: &str) -> PathBuf {
@@ -119,6 +120,97 @@ fn pickles_that_unfold_without_end_are_errors() {
         let error = Value::from_bytes(legacy(&pickle)).unwrap_err().to_string();
         assert!(error.contains("unfolds"), "{error}");
     }
+}
+
+/// One long text or list, asked for again and again: small files that would fill the memory.
+#[test]
+fn pickles_that_copy_without_end_are_errors() {
+    let many = |head: &[u8], each: &[u8], times: usize| {
+        let repeated = each.repeat(times);
+        [b"\x80\x02", head, &repeated, b"e."].concat()
+    };
+    // A text of 1 MB, and a list that has it 200,000 times.
+    let length = 1u32 << 20;
+    let text = [
+        &b"X"[..],
+        &length.to_le_bytes(),
+        &vec![b'a'; length as usize],
+        b"q\x000](".as_slice(),
+    ]
+    .concat();
+    // A list of 100,000 numbers, and 100,000 calls that copy it.
+    let list = [
+        &b"]("[..],
+        &b"K\x07".repeat(100_000),
+        b"e\x85q\x00cbuiltins\nlist\nq\x0100](",
+    ]
+    .concat();
+    for pickle in [
+        many(&text, b"h\x00", 200_000),
+        many(&list, b"h\x01h\x00R", 100_000),
+    ] {
+        let error = Value::from_bytes(legacy(&pickle)).unwrap_err().to_string();
+        assert!(error.contains("unfolds"), "{error}");
+    }
+}
+
+/// Sizes, strides, offsets and counts that are not those of the numbers in the file.
+#[test]
+fn lying_files_are_errors() {
+    let bytes = std::fs::read(file("legacy.pt")).unwrap();
+    let find = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).position(|w| w == part);
+    // The first storage is of 12 floats; its count stands in the pickle and before the numbers.
+    let numbers: Vec<u8> = (0..12u8).flat_map(|x| f32::from(x).to_le_bytes()).collect();
+    let at = find(&bytes, &numbers).unwrap();
+    for count in [11u64, 13, 1 << 40, u64::MAX] {
+        let mut bytes = bytes.clone();
+        bytes[at - 8..at].copy_from_slice(&count.to_le_bytes());
+        let error = Value::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.contains("storage"), "{error}");
+    }
+    // The transposed weight is [4, 3] with strides 1 and 4: K\x04 K\x03 in a tuple.
+    let shape = find(&bytes, b"K\x04K\x03\x86").unwrap();
+    for (from, to) in [(1, 5u8), (3, 200)] {
+        let mut bytes = bytes.clone();
+        bytes[shape + from] = to;
+        let error = Value::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.contains("as_strided"), "{error}");
+    }
+}
+
+/// What is said of a file is short, however long what it holds.
+#[test]
+fn messages_are_short() {
+    let text = [
+        &b"\x80\x02X"[..],
+        &(1u32 << 20).to_le_bytes(),
+        &vec![b'a'; 1 << 20],
+        b".",
+    ]
+    .concat();
+    let value = Value::from_bytes(legacy(&text)).unwrap();
+    let error = value.into_state_dict().unwrap_err().to_string();
+    assert!(
+        error.contains("aaa") && error.len() < 200,
+        "{} bytes",
+        error.len()
+    );
+}
+
+/// EfficientNet-Lite0 as published: a legacy file in which 50 tensors are not contiguous.
+#[test]
+fn strides_are_honoured() {
+    let cache = std::env::var_os("GRADUS_DATA_CACHE").map(PathBuf::from);
+    let cache =
+        cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/gradus-data")));
+    let path = cache.map(|c| c.join("efficientnet-lite0/efficientnet-lite0-57934424.pth"));
+    let Some(path) = path.filter(|path| path.is_file()) else {
+        println!("skipped: no efficientnet-lite0 in GRADUS_DATA_CACHE");
+        return;
+    };
+    let weights = load(path).unwrap();
+    let odd = weights.values().filter(|x| !x.is_contiguous()).count();
+    assert_eq!((weights.len(), odd), (296, 50));
 }
 
 /// A legacy file around a pickle, with no storages.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use gradus_nn::StateDict;
 use gradus_tensor::random::RngState;
-use gradus_tensor::{Tensor, safetensors};
+use gradus_tensor::{Tensor, safetensors, weights};
 use serde_json::{Value, json};
 
 use crate::error::{Result, bad_file};
@@ -192,9 +192,10 @@ impl Checkpoint {
     }
 }
 
-/// The weights of a file (a checkpoint or any safetensors file) and its metadata, without the trainer's own entries.
+/// The weights of a file and its metadata, without the trainer's own entries. The file is a checkpoint, or whatever
+/// [`gradus_tensor::weights`] reads: safetensors, in one file or several, and PyTorch's own format, which has no metadata.
 pub fn load_weights(path: impl AsRef<Path>) -> Result<(StateDict, BTreeMap<String, String>)> {
-    let (mut tensors, mut metadata) = safetensors::load_with_metadata(path)?;
+    let (mut tensors, mut metadata) = weights::load_with_metadata(path)?;
     tensors.retain(|name, _| !name.starts_with('@'));
     metadata.remove(KEY);
     Ok((tensors, metadata))

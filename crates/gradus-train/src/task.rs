@@ -34,7 +34,8 @@ impl<M: ?Sized, B, F: Fn(&M, &B) -> Result<Outcome>> Task<M, B> for F {
     }
 }
 
-/// Choosing one class for each sample: cross-entropy on logits (B, classes) and labels i64 (B).
+/// Choosing one class for each sample: cross-entropy on logits (B, classes) and labels i64 (B), or probabilities of the logits'
+/// shape, of which the likeliest counts as the right answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Classification {
     /// How much probability the target gives to the other classes.
@@ -44,7 +45,11 @@ pub struct Classification {
 impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
     fn run(&self, model: &M, (inputs, labels): &(Tensor, Tensor)) -> Result<Outcome> {
         let logits = model.forward(&Var::from(inputs.clone()))?; // (B, classes)
-        let correct = count_equal(&logits.value().argmax(Some(-1), false)?, labels)?;
+        let truth = match labels.dtype().is_float() {
+            true => labels.argmax(Some(-1), false)?,
+            false => labels.clone(),
+        };
+        let correct = count_equal(&logits.value().argmax(Some(-1), false)?, &truth)?; // of (B)
         let options = CrossEntropy {
             label_smoothing: self.label_smoothing,
             ..CrossEntropy::default()
@@ -53,7 +58,7 @@ impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
         Ok(Outcome {
             loss,
             correct: Some(correct),
-            samples: labels.numel() as u64,
+            samples: truth.numel() as u64,
         })
     }
 }

@@ -302,7 +302,7 @@ mod tests {
             (WHITE, [255, 255, 255, 0]),
         ] {
             let got = like_mnist(&seven(90, 120, 9, ink, ground)).unwrap();
-            for (a, b) in got.pixels().iter().zip(want.pixels()) {
+            for (a, b) in got.pixels().iter().zip(want.pixels().iter()) {
                 assert!((a - b).abs() < 1e-3);
             }
         }

@@ -17,17 +17,21 @@
 //! # }
 //! ```
 //!
-//! Where to read: [`datasets`] (with [`idx`], the file format of MNIST), [`transforms`] on [`Image`]s, [`models`], [`ops`] (boxes, regions,
-//! losses of detectors), [`decode`] (PNG and JPEG), and [`digit`], which makes of any picture of a digit what MNIST would have made of it.
+//! Where to read: [`datasets`] (with [`idx`], the file format of MNIST), [`transforms`] on [`Image`]s, [`models`] with [`presets`] (how each wants its pictures), [`ops`] (boxes, regions,
+//! losses of detectors), [`explain`] (what an answer hangs on), [`decode`] and [`encode`] (PNG and JPEG), and [`digit`], which makes of any picture of a digit what MNIST would have made of it.
 #![forbid(unsafe_code)]
 
+pub mod classes;
 pub mod datasets;
 pub mod decode;
 pub mod digit;
+pub mod encode;
+pub mod explain;
 pub mod idx;
 mod image;
 pub mod models;
 pub mod ops;
+pub mod presets;
 pub mod transforms;
 
 pub use image::Image;

@@ -37,6 +37,9 @@ pub use gradus_vision as vision;
 
 pub use gradus_tensor::{Error, Result};
 
+#[cfg(feature = "hub")]
+pub mod hub;
+
 /// The programs of the README are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

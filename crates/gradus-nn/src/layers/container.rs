@@ -5,10 +5,11 @@
 use std::ops::{Index, IndexMut};
 
 use gradus_autograd::Var;
-use gradus_tensor::{Result, ResultExt};
+use gradus_tensor::Result;
 
 use crate::layer::Layer;
 use crate::module::{Module, Param, Part, PartMut, Path, Visit};
+use crate::record::named;
 
 /// Layers one after the other.
 ///
@@ -92,9 +93,9 @@ impl Layer for Sequential {
         let Some((name, first)) = layers.next() else {
             return Ok(x.clone());
         };
-        let mut x = first.forward(x).in_layer(name.as_str())?;
+        let mut x = named(name, || first.forward(x))?;
         for (name, layer) in layers {
-            x = layer.forward(&x).in_layer(name.as_str())?;
+            x = named(name, || layer.forward(&x))?;
         }
         Ok(x)
     }

@@ -120,7 +120,24 @@ pub trait Module: Visit {
     /// [`Tied`] parameter one is enough; where `state` has several, the second name counts, as in PyTorch.
     ///
     /// With `strict`, nothing is changed unless every name and every shape agrees. Without it whatever fits is loaded,
-    /// and the report says what did not.
+    /// and the report says what did not. If every name of `state` begins with `module.` (`DataParallel` saves them so) or `_orig_mod.`
+    /// (`torch.compile`) and no name here does, it is taken off.
+    /// Batch norm's `num_batches_tracked` may be missing, as in files older than it.
+    ///
+    /// ```
+    /// use gradus_nn::{Linear, Module, StateDict};
+    /// use gradus_tensor::{DType, Tensor};
+    /// # fn main() -> gradus_tensor::Result<()> {
+    /// let mut model = Linear::new(3, 2)?;
+    /// let state = StateDict::from([("module.weight".to_owned(), Tensor::ones([2, 3], DType::F32)?)]);
+    /// let error = model.load_state_dict(&state, true).unwrap_err().to_string();
+    /// assert!(error.contains("1 missing: bias"), "{error}");
+    /// let report = model.load_state_dict(&state, false)?;
+    /// assert_eq!((report.loaded, report.missing), (vec!["weight".to_owned()], vec!["bias".to_owned()]));
+    /// assert_eq!(report.prefix, "module.");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// With `strict`, when a name is missing, unexpected, or of another shape; the message lists them.

@@ -1,11 +1,13 @@
 //! State dicts: a model's parameters and persistent buffers by name, and loading them back with a report of every name
 //! that did not fit. It is not a file format; `gradus_tensor::safetensors` reads and writes such maps.
-//! The idea and the rules are PyTorch's `state_dict` and `load_state_dict`; the report is in words.
+//! The idea and the rules are PyTorch's `state_dict` and `load_state_dict`; the report is in words, and the names that PyTorch's wrappers
+//! put before all others (`module.`) are understood.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use gradus_tensor::{Error, Result, Tensor};
+use gradus_tensor::{Error, Result, Tensor, weights};
 
 use super::{Part, PartMut, Path};
 
@@ -23,6 +25,9 @@ pub struct LoadReport {
     pub unexpected: Vec<String>,
     /// Names of both, with the shape in the model and the shape in the state: left as they were.
     pub mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// What was taken off the front of the state's names: `module.` of `DataParallel`, `_orig_mod.` of `torch.compile`; mostly nothing.
+    /// The names above are those without.
+    pub prefix: String,
 }
 
 impl LoadReport {
@@ -32,22 +37,32 @@ impl LoadReport {
     }
 }
 
-/// One line: `loaded 10; 2 missing: fc.weight, fc.bias; 1 of another shape: conv1.weight is [64,3,7,7] here, [64,1,7,7] there`.
+/// One line, with the first few names: `loaded 10; 2 missing: fc.weight, fc.bias; 1 of another shape: conv1.weight is [64, 3, 7, 7] here,
+/// [64, 1, 7, 7] there`. As `{:#}` a paragraph of each kind, with every name on a line.
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "loaded {}", self.loaded.len())?;
-        for (what, names) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
-            if !names.is_empty() {
-                write!(f, "; {} {what}: {}", names.len(), some(names))?;
-            }
+        if !self.prefix.is_empty() {
+            write!(f, " (names without {:?})", self.prefix)?;
         }
-        if !self.mismatched.is_empty() {
-            let lines: Vec<String> = self
-                .mismatched
-                .iter()
-                .map(|(name, here, there)| format!("{name} is {here:?} here, {there:?} there"))
-                .collect();
-            write!(f, "; {} of another shape: {}", lines.len(), some(&lines))?;
+        let shapes: Vec<String> = self
+            .mismatched
+            .iter()
+            .map(|(name, here, there)| format!("{name} is {here:?} here, {there:?} there"))
+            .collect();
+        for (what, lines) in [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("of another shape", &shapes),
+        ] {
+            if lines.is_empty() {
+                continue;
+            }
+            if f.alternate() {
+                write!(f, "\n{} {what}:\n  {}", lines.len(), lines.join("\n  "))?;
+            } else {
+                write!(f, "; {} {what}: {}", lines.len(), some(lines))?;
+            }
         }
         Ok(())
     }
@@ -93,9 +108,37 @@ fn ties(parts: &[(Path, Part<'_>)]) -> Vec<(String, String)> {
     parts.iter().filter_map(names).collect()
 }
 
+/// What wrappers of PyTorch put before every name.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// The state without the names of wrappers, if all of it has them and the model does not; and what was taken off.
+fn unwrapped<'a>(state: &'a StateDict, own: &StateDict) -> (Cow<'a, StateDict>, String) {
+    let (mut state, mut taken) = (Cow::Borrowed(state), String::new());
+    while let Some(wrapper) = WRAPPERS
+        .into_iter()
+        .find(|wrapper| all_begin(&state, wrapper) && !own.keys().any(|n| n.starts_with(wrapper)))
+    {
+        state = Cow::Owned(weights::without_prefix(state.into_owned(), wrapper));
+        taken.push_str(wrapper);
+    }
+    (state, taken)
+}
+
+fn all_begin(state: &StateDict, prefix: &str) -> bool {
+    !state.is_empty() && state.keys().all(|name| name.starts_with(prefix))
+}
+
+/// The first part of all names of the state, if the model has them without it.
+fn common_prefix(state: &StateDict, own: &StateDict) -> Option<String> {
+    let (first, _) = state.keys().next()?.split_once('.')?;
+    let prefix = format!("{first}.");
+    let fits = |name: &String| own.contains_key(&name[prefix.len()..]);
+    (all_begin(state, &prefix) && state.keys().any(fits)).then_some(prefix)
+}
+
 /// What a load will do. First look, then touch: a strict load that fails changes nothing.
 pub(super) struct Plan<'a> {
-    state: &'a StateDict,
+    state: Cow<'a, StateDict>,
     report: LoadReport,
     /// Where a parameter's value is found: under its second name if it has one and the state knows it.
     found_at: BTreeMap<String, String>,
@@ -107,19 +150,26 @@ impl<'a> Plan<'a> {
         state: &'a StateDict,
         strict: bool,
     ) -> Result<Self> {
+        let own = save(parts);
+        let (state, prefix) = unwrapped(state, &own);
         let ties = ties(parts);
         let known = ties.iter().filter(|(name, _)| state.contains_key(name));
+        let found_at = known.map(|(name, of)| (of.clone(), name.clone())).collect();
         let mut plan = Self {
             state,
             report: LoadReport::default(),
-            found_at: known.map(|(name, of)| (of.clone(), name.clone())).collect(),
+            found_at,
         };
-        let mut report = LoadReport::default();
-        let mut here = BTreeSet::new();
+        let mut report = LoadReport {
+            prefix,
+            ..LoadReport::default()
+        };
         let second = |name: &String| ties.iter().any(|(second, _)| second == name);
-        for (name, tensor) in save(parts) {
-            match plan.value_of(&name) {
-                None if second(&name) => {} // its own name is missing, or is enough
+        for (name, tensor) in &own {
+            match plan.value_of(name) {
+                None if second(name) => {} // its own name is missing, or is enough
+                // Files older than this counter of batch norm's do not have it; PyTorch keeps its value.
+                None if name.ends_with("num_batches_tracked") => {}
                 None => report.missing.push(name.clone()),
                 Some(new) if new.dims() != tensor.dims() => {
                     let shapes = (tensor.dims().to_vec(), new.dims().to_vec());
@@ -127,13 +177,17 @@ impl<'a> Plan<'a> {
                 }
                 Some(_) => report.loaded.push(name.clone()),
             }
-            here.insert(name);
         }
-        let unexpected = state.keys().filter(|name| !here.contains(*name));
+        let unexpected = plan.state.keys().filter(|name| !own.contains_key(*name));
         report.unexpected = unexpected.cloned().collect();
         if strict && !report.is_exact() {
             report.loaded.clear();
-            let hint = "load with strict = false to take what fits";
+            let hint = match common_prefix(&plan.state, &own) {
+                Some(prefix) => format!(
+                    "all names there begin with {prefix:?}; weights::without_prefix takes it off"
+                ),
+                None => "load with strict = false to take what fits".into(),
+            };
             return Err(Error::value(
                 "load_state_dict",
                 format!("the names or shapes differ: {report} ({hint})"),
@@ -143,7 +197,7 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn value_of(&self, name: &String) -> Option<&'a Tensor> {
+    fn value_of(&self, name: &String) -> Option<&Tensor> {
         self.state.get(self.found_at.get(name).unwrap_or(name))
     }
 

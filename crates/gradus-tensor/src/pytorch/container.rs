@@ -109,6 +109,8 @@ impl Container {
         let data = (*file).as_ref();
         let archive = ZipArchive::from_slice(data).map_err(broken)?;
         let (mut pickle, mut storages, mut script) = (None, HashMap::new(), false);
+        // What compressed entries may unpack to in all: several may lie in the same place.
+        let mut room = (data.len() as u64).saturating_mul(MOST_INFLATED);
         let mut entries = archive.entries();
         while let Some(header) = entries.next_entry().map_err(broken)? {
             let name = String::from_utf8_lossy(header.file_path().as_ref()).into_owned();
@@ -121,10 +123,10 @@ impl Container {
             let entry = archive.get_entry(header.wayfinder()).map_err(broken)?;
             let method = header.compression_method();
             if let Some(key) = key {
-                storages.insert(key.to_owned(), place(data, &name, method, &entry)?);
+                storages.insert(key.to_owned(), place(data, &name, method, &entry, &mut room)?);
             } else if inner == "data.pkl" {
-                pickle = Some(place(data, &name, method, &entry)?);
-            } else if (*unpack(&name, method, &entry)?).as_ref() != b"little" {
+                pickle = Some(place(data, &name, method, &entry, &mut room)?);
+            } else if (*unpack(&name, method, &entry, &mut room)?).as_ref() != b"little" {
                 return Err(Error::unsupported(OP, "a file of a big-endian machine"));
             }
         }
@@ -214,9 +216,10 @@ fn place(
     name: &str,
     method: CompressionMethod,
     entry: &ZipSliceEntry<'_>,
+    room: &mut u64,
 ) -> Result<Place> {
     if method != CompressionMethod::STORE {
-        return Ok(Place::Own(unpack(name, method, entry)?));
+        return Ok(Place::Own(unpack(name, method, entry, room)?));
     }
     let bytes = entry.data();
     let start = bytes.as_ptr().addr().checked_sub(file.as_ptr().addr());
@@ -226,15 +229,24 @@ fn place(
     Ok(Place::File(range))
 }
 
-/// An entry's bytes, decompressed, at most as many as the archive says and a thousand times what it takes.
-fn unpack(name: &str, method: CompressionMethod, entry: &ZipSliceEntry<'_>) -> Result<Shared> {
+/// How many bytes one byte of a deflated stream makes at most.
+const MOST_INFLATED: u64 = 1032;
+
+/// An entry's bytes, decompressed: at most as many as can come of what it takes, and as there is room for.
+fn unpack(
+    name: &str,
+    method: CompressionMethod,
+    entry: &ZipSliceEntry<'_>,
+    room: &mut u64,
+) -> Result<Shared> {
     let packed = entry.data();
-    let limit = (packed.len() as u64).saturating_mul(1032) + 64;
+    let limit = (packed.len() as u64).saturating_mul(MOST_INFLATED) + 64;
+    let too_much = || refuse(format!("{name:?} unpacks to more than can be in the file"));
     let mut bytes = Vec::new();
     let read = match method {
         CompressionMethod::STORE => entry.verifying_reader(packed).read_to_end(&mut bytes),
         CompressionMethod::DEFLATE => {
-            let inflater = flate2::bufread::DeflateDecoder::new(packed).take(limit);
+            let inflater = flate2::bufread::DeflateDecoder::new(packed).take(limit.min(*room + 1));
             entry.verifying_reader(inflater).read_to_end(&mut bytes)
         }
         other => {
@@ -245,5 +257,6 @@ fn unpack(name: &str, method: CompressionMethod, entry: &ZipSliceEntry<'_>) -> R
         }
     };
     read.map_err(|e| Error::io(OP, format!("cannot unpack {name:?}: {e}"), e))?;
+    *room = room.checked_sub(bytes.len() as u64).ok_or_else(too_much)?;
     Ok(Arc::new(bytes))
 }

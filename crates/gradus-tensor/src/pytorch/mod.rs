@@ -13,6 +13,7 @@ mod container;
 mod pickle;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 
 use crate::dtype::DType;
@@ -58,7 +59,7 @@ pub enum Value {
 /// Every tensor of the state dict in a file, by name.
 ///
 /// The state dict is the file's value itself, or what lies under `state_dict`, `model_state_dict`, `model`, `net`, `weights` or `ema`
-/// in it. Entries that are not tensors are left out. Names are as in the file; see [`without_prefix`] for those of `DataParallel`.
+/// in it. Entries that are not tensors are left out. Names are as in the file; see [`without_prefix`](crate::weights::without_prefix) for those of `DataParallel`.
 ///
 /// ```no_run
 /// let weights = gradus_tensor::pytorch::load("resnet20.th")?;
@@ -75,14 +76,24 @@ pub fn load(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
     value.into_state_dict().map_err(|e| in_file(e, path))
 }
 
-/// `weights` with `prefix` taken off their names, if all have it: `module.` is what `DataParallel` puts before them.
-#[must_use]
-pub fn without_prefix(weights: BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
-    if !weights.keys().all(|name| name.starts_with(prefix)) {
-        return weights;
+/// The beginning of how a value prints: a file's content is as long as its writer likes, a message is not.
+fn short(value: &dyn fmt::Debug) -> String {
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for c in text.chars() {
+                if self.0.len() >= 80 {
+                    self.0.push('…');
+                    return Err(fmt::Error);
+                }
+                self.0.push(c);
+            }
+            Ok(())
+        }
     }
-    let cut = |(name, tensor): (String, Tensor)| (name[prefix.len()..].to_owned(), tensor);
-    weights.into_iter().map(cut).collect()
+    let mut text = Beginning(String::new());
+    let _ = fmt::write(&mut text, format_args!("{value:?}"));
+    text.0
 }
 
 fn in_file(error: Error, path: &Path) -> Error {
@@ -147,7 +158,8 @@ impl Value {
             "ema",
         ];
         let Self::Dict(pairs) = self else {
-            return Err(refuse(format!("it holds {self:?} and no state dict")));
+            let text = format!("it holds {} and no state dict", short(&self));
+            return Err(refuse(text));
         };
         let (tensors, others): (Vec<_>, Vec<_>) = pairs
             .into_iter()
@@ -164,9 +176,10 @@ impl Value {
             if PLACES.iter().any(|place| key.is(place)) && matches!(value, Self::Dict(_)) {
                 return value.into_state_dict();
             }
-            keys.push(format!("{key:?}"));
+            if keys.len() < 20 {
+                keys.push(short(&key));
+            }
         }
-        keys.truncate(20);
         Err(refuse(format!(
             "no state dict: the file has {} and a state dict is looked for under {PLACES:?}",
             keys.join(", ")
@@ -178,20 +191,25 @@ impl Value {
 struct Unfold<'a> {
     machine: Machine<'a>,
     container: &'a Container,
-    /// Flat tensors, by key.
-    storages: HashMap<String, Tensor>,
+    /// Flat tensors by key; one key may be seen as several dtypes.
+    storages: HashMap<(String, DType), Tensor>,
     left: usize,
 }
 
 impl Unfold<'_> {
     fn value(&mut self, id: Id, depth: usize) -> Result<Value> {
-        if depth > MAX_DEPTH || self.left == 0 {
-            return Err(refuse(format!(
-                "it unfolds to more than {MAX_VALUES} values or deeper than {MAX_DEPTH}"
-            )));
-        }
-        self.left -= 1;
         let node = self.machine.node(id).clone();
+        let size = match &node {
+            Node::Str(text) => 1 + text.len() / 16,
+            Node::Bytes(bytes) => 1 + bytes.len() / 16,
+            _ => 1,
+        };
+        let left = self.left.checked_sub(size).filter(|_| depth <= MAX_DEPTH);
+        self.left = left.ok_or_else(|| {
+            refuse(format!(
+                "it unfolds to more than {MAX_VALUES} values or deeper than {MAX_DEPTH}"
+            ))
+        })?;
         Ok(match node {
             Node::None => Value::None,
             Node::Bool(x) => Value::Bool(x),
@@ -232,14 +250,23 @@ impl Unfold<'_> {
 
     /// The whole of a storage, flat.
     fn storage(&mut self, storage: &StorageRef) -> Result<Tensor> {
-        if let Some(flat) = self.storages.get(&storage.key) {
-            return Ok(flat.clone());
-        }
         let dtype = storage.dtype.unwrap_or(DType::U8);
+        let key = (storage.key.clone(), dtype);
         let numel = usize::try_from(storage.numel)
             .map_err(|_| refuse(format!("a storage of {} elements", storage.numel)))?;
+        if let Some(flat) = self.storages.get(&key) {
+            if flat.numel() != numel {
+                let text = format!(
+                    "storage {:?} has {numel} elements and {}",
+                    key.0,
+                    flat.numel()
+                );
+                return Err(refuse(text));
+            }
+            return Ok(flat.clone());
+        }
         let flat = self.container.storage(&storage.key, dtype, numel)?;
-        self.storages.insert(storage.key.clone(), flat.clone());
+        self.storages.insert(key, flat.clone());
         Ok(flat)
     }
 }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::error::Result;
 
 use super::class::Class;
-use super::{DType, refuse};
+use super::{DType, MAX_VALUES, refuse, short};
 
 /// The number of a value in the arena.
 pub(super) type Id = usize;
@@ -59,6 +59,8 @@ pub(super) struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     pub arena: Vec<Node>,
+    /// How much more may be copied: a file can ask for the same long list again and again.
+    left: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -71,6 +73,7 @@ impl<'a> Machine<'a> {
             marks: Vec::new(),
             memo: HashMap::new(),
             arena: Vec::new(),
+            left: MAX_VALUES,
         };
         loop {
             let at = machine.at;
@@ -192,11 +195,12 @@ impl<'a> Machine<'a> {
             b'R' | 0x81 => {
                 let (arguments, callee) = (self.pop()?, self.pop()?); // REDUCE, NEWOBJ
                 let made = self.call(callee, arguments)?;
+                self.spend(&made)?;
                 self.push(made);
             }
             b'b' => {
                 let (state, object) = (self.pop()?, self.pop()?);
-                self.build(object, state);
+                self.build(object, state)?;
                 self.stack.push(object);
             }
             b'Q' => {
@@ -269,13 +273,32 @@ impl<'a> Machine<'a> {
     }
 
     /// The state of an object: the fields of plain ones; what PyTorch hangs on dictionaries and tensors says nothing here.
-    fn build(&mut self, object: Id, state: Id) {
+    fn build(&mut self, object: Id, state: Id) -> Result<()> {
         if let (Node::Dict(fields), Node::Dict(state)) = (self.node(object), self.node(state)) {
             let metadata = |id: &Id| matches!(self.node(*id), Node::Str(s) if s == "_metadata");
             if fields.is_empty() && !state.iter().any(|(key, _)| metadata(key)) {
-                self.arena[object] = Node::Dict(state.clone());
+                let fields = Node::Dict(state.clone());
+                self.spend(&fields)?;
+                self.arena[object] = fields;
             }
         }
+        Ok(())
+    }
+
+    /// Counts a copy; an error when there were too many.
+    fn spend(&mut self, copy: &Node) -> Result<()> {
+        let size = match copy {
+            Node::List(items) => items.len(),
+            Node::Dict(pairs) => pairs.len(),
+            Node::View { size, stride, .. } => size.len() + stride.len(),
+            Node::Str(text) => text.len() / 16,
+            Node::Bytes(bytes) => bytes.len() / 16,
+            _ => 0,
+        };
+        let left = self.left.checked_sub(size + 1);
+        self.left =
+            left.ok_or_else(|| refuse(format!("it unfolds to more than {MAX_VALUES} values")))?;
+        Ok(())
     }
 
     /// `('storage', class, key, place, elements)`, with a sixth for views of storages, which must be none.
@@ -310,14 +333,14 @@ impl<'a> Machine<'a> {
     fn int(&self, id: Id) -> Result<i64> {
         match self.node(id) {
             Node::Int(x) => Ok(*x),
-            other => Err(refuse(format!("{other:?} where a number is needed"))),
+            other => Err(refuse(format!("{} where a number is needed", short(other)))),
         }
     }
 
     fn ints(&self, id: Id) -> Result<Vec<i64>> {
         match self.node(id) {
             Node::List(items) => items.iter().map(|&id| self.int(id)).collect(),
-            other => Err(refuse(format!("{other:?} where numbers are needed"))),
+            other => Err(refuse(format!("{} where numbers are needed", short(other)))),
         }
     }
 
@@ -422,7 +445,7 @@ impl<'a> Machine<'a> {
         let id = self.pop()?;
         match self.node(id) {
             Node::Str(text) => Ok(text.clone()),
-            other => Err(refuse(format!("{other:?} where a name is needed"))),
+            other => Err(refuse(format!("{} where a name is needed", short(other)))),
         }
     }
 }

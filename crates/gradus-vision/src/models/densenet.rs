@@ -5,7 +5,7 @@ use gradus_autograd::Var;
 use gradus_nn::init::Fan;
 use gradus_nn::{
     AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d,
-    Module, ReLU, Sequential,
+    Module, ReLU, Sequential, named,
 };
 use gradus_tensor::{Result, ResultExt};
 
@@ -65,7 +65,7 @@ impl Layer for DenseBlock {
     fn forward(&self, x: &Var) -> Result<Var> {
         let mut maps = x.clone();
         for (name, layer) in self.layers.iter() {
-            let new = layer.forward(&maps).in_layer(name)?;
+            let new = named(name, || layer.forward(&maps))?;
             maps = Var::cat(&[&maps, &new], 1)?;
         }
         Ok(maps)

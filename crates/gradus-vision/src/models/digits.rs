@@ -1,7 +1,7 @@
 //! Two small networks for 28 x 28 digits: the one every introduction builds, and a modern one of about the same cost.
 
 use gradus_autograd::Var;
-use gradus_nn::{BatchNorm2d, Conv2d, Dropout, Layer, Linear, MaxPool2d, Module};
+use gradus_nn::{BatchNorm2d, Conv2d, Dropout, Layer, Linear, MaxPool2d, Module, named};
 use gradus_tensor::{Result, ResultExt};
 use gradus_train::error::invalid;
 
@@ -35,9 +35,9 @@ impl Article {
 
 impl Layer for Article {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let h = self.conv.forward(x).in_layer("conv")?.relu()?; // (B, 32, 26, 26)
-        let h = self.pool.forward(&h).in_layer("pool")?; // (B, 32, 13, 13)
-        self.fc.forward(&h.flatten(1, -1)?).in_layer("fc") // (B, 5408) to (B, 10)
+        let h = named("conv", || self.conv.forward(x)?.relu())?; // (B, 32, 26, 26)
+        let h = named("pool", || self.pool.forward(&h))?; // (B, 32, 13, 13)
+        named("fc", || self.fc.forward(&h.flatten(1, -1)?)) // (B, 5408) to (B, 10)
     }
 }
 
@@ -74,15 +74,15 @@ impl Small {
 
 impl Layer for Small {
     fn forward(&self, x: &Var) -> Result<Var> {
-        let h = self.conv1.forward(x).in_layer("conv1")?; // (B, 24, 28, 28)
+        let h = named("conv1", || self.conv1.forward(x))?; // (B, 24, 28, 28)
         let h = self.pool.forward(&h).in_layer("pool")?; // (B, 24, 14, 14)
-        let h = self.bn1.forward(&h).in_layer("bn1")?.relu()?;
-        let h = self.conv2.forward(&h).in_layer("conv2")?; // (B, 48, 14, 14)
+        let h = named("bn1", || self.bn1.forward(&h)?.relu())?;
+        let h = named("conv2", || self.conv2.forward(&h))?; // (B, 48, 14, 14)
         let h = self.pool.forward(&h).in_layer("pool")?; // (B, 48, 7, 7)
-        let h = self.bn2.forward(&h).in_layer("bn2")?.relu()?;
+        let h = named("bn2", || self.bn2.forward(&h)?.relu())?;
         let h = self.drop.forward(&h.flatten(1, -1)?)?; // (B, 2352)
-        let h = self.fc1.forward(&h).in_layer("fc1")?.relu()?; // (B, 128)
-        self.fc2.forward(&self.drop.forward(&h)?).in_layer("fc2") // (B, 10)
+        let h = named("fc1", || self.fc1.forward(&h)?.relu())?; // (B, 128)
+        named("fc2", || self.fc2.forward(&self.drop.forward(&h)?)) // (B, 10)
     }
 }
 

@@ -2,6 +2,9 @@
 //! Sources: He, Zhang, Ren and Sun 2015 (arXiv:1512.03385); with grouped convolutions, Xie et al. 2016 (ResNeXt, arXiv:1611.05431);
 //! with wide ones, Zagoruyko and Komodakis 2016 (arXiv:1605.07146). Names, defaults and first weights are torchvision's, whose
 //! bottlenecks step in the 3x3 convolution ("v1.5"). The small ones for CIFAR are in `cifar_resnet.rs`.
+//!
+//! Not torchvision's are the arguments `stem_kernel`, `stem_stride` and `stem_pool`: for small images the first convolution may be
+//! smaller, step less, and go without the max-pool. Names stay, so all weights but the first convolution's still fit.
 
 use gradus_autograd::Var;
 use gradus_nn::init::Fan;
@@ -192,18 +195,26 @@ fn resnet(
         ));
     }
 
+    // torchvision's stem leaves an image of 32 x 32 with 8 x 8 pixels; a smaller one lets small images be seen.
+    let kernel = a.size("stem_kernel", 7)?;
+    let stride = a.size("stem_stride", 2)?;
+    let pool = a.flag("stem_pool", true)?;
+    if kernel.is_multiple_of(2) || kernel > 15 || stride > kernel {
+        return Err(a.error(format!(
+            "stem_kernel {kernel} must be odd and at most 15, stem_stride {stride} no larger"
+        )));
+    }
+    let conv1 = Conv2d::builder(3, 64, kernel)
+        .stride(stride)
+        .padding(kernel / 2)
+        .bias(false);
     let mut body = Sequential::new()
-        .then_named(
-            "conv1",
-            Conv2d::builder(3, 64, 7)
-                .stride(2)
-                .padding(3)
-                .bias(false)
-                .build()?,
-        )
+        .then_named("conv1", conv1.build()?)
         .then_named("bn1", BatchNorm2d::new(64)?)
-        .then_named("relu", ReLU) // (B, 64, H/2, W/2)
-        .then_named("maxpool", MaxPool2d::new(3).stride(2).padding(1)); // (B, 64, H/4, W/4)
+        .then_named("relu", ReLU); // (B, 64, H/2, W/2)
+    if pool {
+        body = body.then_named("maxpool", MaxPool2d::new(3).stride(2).padding(1)); // (B, 64, H/4, W/4)
+    }
     let (mut inputs, mut dilation) = (64, 1);
     for (i, depth) in layers.into_iter().enumerate() {
         let (planes, mut stride, before) = (64 << i, if i == 0 { 1 } else { 2 }, dilation);

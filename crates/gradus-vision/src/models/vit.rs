@@ -4,7 +4,7 @@
 use gradus_autograd::Var;
 use gradus_nn::{
     AttentionMask, Conv2d, Dropout, GELU, Layer, LayerNorm, Linear, Module, MultiheadAttention,
-    Param, Sequential, Tanh, init,
+    Param, Sequential, Tanh, init, named,
 };
 use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
 
@@ -86,9 +86,8 @@ struct Encoder {
 impl Layer for Encoder {
     fn forward(&self, x: &Var) -> Result<Var> {
         let x = self.dropout.forward(&x.add(self.pos_embedding.var())?)?;
-        self.ln
-            .forward(&self.layers.forward(&x).in_layer("layers")?)
-            .in_layer("ln")
+        let x = named("layers", || self.layers.forward(&x))?;
+        named("ln", || self.ln.forward(&x))
     }
 }
 

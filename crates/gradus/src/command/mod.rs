@@ -1,25 +1,36 @@
 //! The command line: its words, their help, and where each goes.
 
+mod bars;
+mod classify;
 mod devices;
 mod embed;
 mod eval;
+mod explain;
+mod facts;
 mod finetune;
+mod finetune_images;
 mod finetune_text;
+mod images;
 mod info;
+mod network;
 mod predict;
 mod run;
 mod settings;
 mod tokenize;
 mod train;
 mod train_digits;
+mod train_images;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use gradus_tensor::{Error, Result};
 
 pub use embed::EmbedArgs;
+pub use classify::ClassifyArgs;
+pub use eval::EvalArgs;
+pub use explain::ExplainArgs;
 pub use finetune::FinetuneArgs;
 pub use tokenize::TokenizeArgs;
 pub use train::TrainArgs;
@@ -40,7 +51,9 @@ Examples:
   gradus                                   train on the digits inside the program
   gradus train mnist --epochs 20 --seed 7  the same, longer, from another seed
   gradus train mnist --resume              go on where the last run was stopped
+  gradus train resnet18 --data cifar10     photographs, and any network of torchvision's
   gradus predict runs/mnist digit.png      which digit is it?
+  gradus explain runs/mnist digit.png      and why that one?
   gradus info runs/mnist                   what is in the checkpoint?
 
 `gradus help train` explains every option.
@@ -54,15 +67,30 @@ enum Command {
     /// picture of the training are, and the accuracy on test images the network has never seen. Ctrl-C saves and leaves;
     /// --resume goes on from there and ends with the very same bits as a run that was never stopped.
     Train(Box<TrainArgs>),
-    /// Measure a saved model's accuracy.
+    /// Go on training a model from weights there are, on other data.
     ///
-    /// Prints which class was taken for which; the last line is `accuracy: NN.NN %`.
+    /// Everything is shown and saved as by `gradus train`. `gradus finetune bert --help` and `gradus finetune resnet20 --help` explain
+    /// every option.
+    Finetune(FinetuneArgs),
+    /// Measure a network's accuracy on images with labels.
+    ///
+    /// Prints which class was taken for which; the last line is `accuracy: NN.NN %`. Pictures are prepared as the network's were when
+    /// it was published.
     Eval(EvalArgs),
     /// Say which class pictures show.
     ///
     /// For each picture the three likeliest classes and how sure the model is. Pictures are PNG or JPEG, of any size, dark on
     /// light or light on dark; the digit in them is found, scaled and centred.
     Predict(PredictArgs),
+    /// Say what photographs show, by a network with published weights.
+    ///
+    /// For each picture the five likeliest classes and how sure the network is. Pictures are scaled and cut as those that the network
+    /// was trained with.
+    Classify(ClassifyArgs),
+    /// Show what in a picture a network's answer hangs on.
+    ///
+    /// Grad-CAM, integrated gradients and saliency, laid over the picture; what the first layer looks for and what it sees.
+    Explain(ExplainArgs),
     /// List what is in a weights file: tensors, shapes, dtypes, parameters.
     Info(InfoArgs),
     /// Cut texts into tokens, put ids together to text, or learn a vocabulary.
@@ -75,35 +103,8 @@ enum Command {
     /// Without more it prints how near each sentence is to each other; a question puts the lines of a file in order of how near they
     /// are to it.
     Embed(EmbedArgs),
-    /// Let a model that has learnt elsewhere learn from one's own data.
-    Finetune(FinetuneArgs),
     /// Show what the computations run on.
     Devices,
-}
-
-/// The options of `gradus eval`.
-#[derive(Args)]
-#[command(after_help = "\
-Examples:
-  gradus eval --weights runs/mnist/best.safetensors
-  gradus eval --weights runs/mnist/last.safetensors --data ~/mnist --split train
-  gradus eval --model article --weights from_elsewhere.safetensors --data ~/mnist")]
-pub struct EvalArgs {
-    /// The network; a checkpoint made by `gradus train` says it itself.
-    #[arg(long, value_name = "NAME")]
-    model: Option<String>,
-    /// The weights: a checkpoint (or its folder), or any safetensors file with the network's names.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// The folder of the IDX files (t10k-images-idx3-ubyte.gz, …); without it, the 2,000 test digits inside the program.
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
-    /// Which part of the data: `test` or `train`.
-    #[arg(long, value_name = "PART", default_value = "test", value_parser = ["test", "train"])]
-    split: String,
-    /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// The options of `gradus predict`.
@@ -129,9 +130,10 @@ pub struct PredictArgs {
 #[command(after_help = "\
 Examples:
   gradus info runs/mnist
-  gradus info model.safetensors")]
+  gradus info model.safetensors
+  gradus info resnet20.th")]
 pub struct InfoArgs {
-    /// A safetensors file, or the folder of a run.
+    /// A file of weights (safetensors, torch.save), or the folder of a run.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Also list what only the trainer needs (the optimiser's memory, the history).
@@ -149,12 +151,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         None => train::run(&TrainArgs::default()),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Finetune(args)) => finetune::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Classify(args)) => classify::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Embed(args)) => embed::run(&args),
-        Some(Command::Finetune(args)) => finetune::run(&args),
         Some(Command::Devices) => devices::run(),
     }
 }
@@ -179,8 +183,12 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
         .map_err(|error| fail(error.to_string()))
 }
 
-/// The checkpoint file meant by a path: the file itself, or the newest state in the folder of a run.
-fn checkpoint_file(path: &std::path::Path) -> Result<PathBuf> {
+/// The checkpoint meant by a path: the file itself, the newest state in the folder of a run, a folder of weights from elsewhere, or
+/// what `hf:owner/name` names.
+fn checkpoint_file(path: &Path) -> Result<PathBuf> {
+    if let Some(name) = path.to_str().and_then(|text| text.strip_prefix("hf:")) {
+        return from_hub(name);
+    }
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
@@ -190,6 +198,15 @@ fn checkpoint_file(path: &std::path::Path) -> Result<PathBuf> {
             return Ok(file);
         }
     }
+    // The reader of weights knows these names.
+    let elsewhere = [
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ];
+    if elsewhere.iter().any(|name| path.join(name).is_file()) {
+        return Ok(path.to_owned());
+    }
     Err(Error::value(
         "",
         format!(
@@ -197,4 +214,17 @@ fn checkpoint_file(path: &std::path::Path) -> Result<PathBuf> {
             path.display()
         ),
     ))
+}
+
+#[cfg(feature = "hub")]
+fn from_hub(name: &str) -> Result<PathBuf> {
+    gradus::hub::Hub::from_env()?.fetch(&name.parse()?)
+}
+
+#[cfg(not(feature = "hub"))]
+fn from_hub(name: &str) -> Result<PathBuf> {
+    let text = format!(
+        "hf:{name}: this build does not fetch weights; make one that does: cargo build --release --features hub"
+    );
+    Err(Error::unsupported("", text))
 }

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Subcommand};
+use clap::{Args, CommandFactory as _, Parser as _, Subcommand};
 use gradus_tensor::Result;
+use gradus_vision::models;
 
 use super::Cli;
 use super::train_digits::{self, DigitArgs, EXAMPLES};
+use super::train_images::{self, TrainImagesArgs};
 
 /// What to train; the digits where nothing is said.
 #[derive(Args, Default)]
@@ -33,10 +35,15 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         None => train_digits::run("mnist", &args.digits),
         Some(What::Mnist(digits)) => train_digits::run("mnist", digits),
         Some(What::FashionMnist(digits)) => train_digits::run("fashion-mnist", digits),
+        Some(What::Other(words)) if models::names().contains(&words[0].as_str()) => {
+            let words = std::iter::once("gradus train").chain(words.iter().map(String::as_str));
+            train_images::run(&TrainImagesArgs::parse_from(words))
+        }
         Some(What::Other(words)) => {
             let text = format!(
-                "nothing to train is called {:?}; there are mnist and fashion-mnist\n",
-                words[0]
+                "nothing to train is called {:?}; there are mnist, fashion-mnist, and for pictures {}\n",
+                words[0],
+                models::names().join(", ")
             );
             Cli::command()
                 .error(clap::error::ErrorKind::InvalidSubcommand, text)

@@ -63,6 +63,8 @@ Examples:
       go on with the run in runs/mnist
   gradus train mnist --out runs/try --lr 0.01 --seed 1
       an experiment beside it
+  gradus train resnet18 --data cifar10
+      photographs, and any network of torchvision's (gradus train resnet18 --help)
 
 Recipes: small: 12 epochs of batches of 64, AdamW, one cycle of the learning rate up
 to 0.004; article: 10 epochs of batches of 32, Adam at 0.001.
