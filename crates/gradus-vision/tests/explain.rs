@@ -64,11 +64,9 @@ fn shares_add_up_to_the_gain() -> Result<()> {
     let gain = score(&model, &image, 2) - score(&model, &baseline, 2);
     assert!((parts.gain - gain).abs() < 1e-12);
     assert!((parts.sum - values(&parts.shares).iter().sum::<f64>()).abs() < 1e-12);
-    assert!(parts.error() < 1e-4, "{parts:?}");
-    // The midpoint rule: twice the steps, a quarter of the error.
-    let coarse = integrated_gradients(&model, &image, &baseline, 2, 20)?.error();
-    let fine = integrated_gradients(&model, &image, &baseline, 2, 40)?.error();
-    assert!((3.0..5.0).contains(&(coarse / fine)), "{coarse} {fine}");
+    assert!(parts.error() < 2e-3, "{parts:?}");
+    let coarse = integrated_gradients(&model, &image, &baseline, 2, 1)?.error();
+    assert!(parts.error() < coarse / 10.0, "{coarse} {}", parts.error());
 
     // With kinks and norms: the network of the registry, in f32.
     manual_seed(1);
@@ -79,6 +77,38 @@ fn shares_add_up_to_the_gain() -> Result<()> {
     let parts = integrated_gradients(&model, &image, &black, 7, 128)?;
     let gain = score(&model, &image, 7) - score(&model, &black, 7);
     assert!((parts.gain - gain).abs() < 1e-4 * gain.abs().max(1.0));
+    assert!(parts.error() < 0.02, "{} of {}", parts.sum, parts.gain);
+    Ok(())
+}
+
+/// A score that jumps up where the way is an eighth done: steps of one length would miss it, halving finds it.
+#[test]
+fn the_way_is_halved_where_the_score_jumps() -> Result<()> {
+    let mut model = Sequential::new()
+        .then(Flatten::new())
+        .then_named("up", Linear::new(4, 2)?)
+        .then(Tanh)
+        .then_named("sum", Linear::new(2, 1)?);
+    model.to_dtype(DType::F64)?;
+    let mut state = model.state_dict();
+    for (name, tensor) in &mut state {
+        let value = match name.as_str() {
+            "up.weight" => 2000.0,
+            "up.bias" => -1000.0,
+            _ => 1.0,
+        };
+        *tensor = Tensor::full(tensor.dims(), value, DType::F64)?;
+    }
+    model.load_state_dict(&state, true)?;
+    let image = Tensor::ones([1, 2, 2], DType::F64)?;
+    let parts = integrated_gradients(
+        &model,
+        &image,
+        &Tensor::zeros([1, 2, 2], DType::F64)?,
+        0,
+        128,
+    )?;
+    assert!((parts.gain - 4.0).abs() < 1e-9, "{}", parts.gain);
     assert!(parts.error() < 0.02, "{} of {}", parts.sum, parts.gain);
     Ok(())
 }

@@ -184,7 +184,7 @@ pub fn overlay(picture: &Rgba, map: &Tensor, colour: fn(f32) -> Rgb) -> Result<R
     let mixed = picture.pixels.iter().zip(values).map(|(pixel, value)| {
         let [r, g, b, _] = pixel.map(f32::from);
         let grey = 0.299 * r + 0.587 * g + 0.114 * b;
-        let over = 0.35 + 0.5 * value.abs().min(1.0);
+        let over = 0.25 + 0.6 * value.abs().min(1.0);
         let [r, g, b] = colour(value).map(|c| (grey + (f32::from(c) - grey) * over).round() as u8);
         [r, g, b, 255]
     });

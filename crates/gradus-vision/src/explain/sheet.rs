@@ -59,7 +59,7 @@ pub fn filters(weight: &Tensor) -> Result<Rgba> {
     let times = TILE.div_ceil(kw.max(1));
     let weight = weight.to_dtype(DType::F32)?;
     let mut tiles = Vec::new();
-    let mut columns = outputs.isqrt().max(1);
+    let mut columns = wide(outputs.min(MOST));
     if inputs == 3 {
         for o in 0..outputs.min(MOST) {
             let filter = weight.select(0, o as i64)?; // (3, kh, kw)
@@ -101,8 +101,12 @@ pub fn maps(output: &Tensor) -> Result<Rgba> {
         Ok(enlarged(&colours(&map, heat)?, times))
     };
     let tiles = (0..count).map(tile).collect::<Result<Vec<Rgba>>>()?;
-    // Twice as wide as high, for screens.
-    sheet(&tiles, (2 * count).isqrt().max(1))
+    sheet(&tiles, wide(count))
+}
+
+/// Columns with which a sheet of so many tiles is twice as wide as high, as screens are.
+fn wide(count: usize) -> usize {
+    (2 * count).isqrt().max(1)
 }
 
 #[cfg(test)]
