@@ -153,7 +153,7 @@ fn products_of_tiles() {
                 steps,
                 a.ptr(),
                 b.ptr(),
-                c.as_mut_ptr(),
+                (c.as_mut_ptr(), PANEL),
                 (rows, columns),
                 nowhere,
             )
@@ -192,7 +192,7 @@ fn products_of_tiles() {
                 steps,
                 a.ptr(),
                 b.ptr(),
-                ch.as_mut_ptr(),
+                (ch.as_mut_ptr(), PANEL),
                 (rows, columns),
                 nowhere,
             )
