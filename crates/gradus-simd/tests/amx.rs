@@ -153,10 +153,10 @@ fn products_of_tiles() {
                 steps,
                 a.ptr(),
                 b.ptr(),
-                c.as_mut_ptr(),
+                (c.as_mut_ptr(), PANEL),
                 (rows, columns),
                 nowhere,
-            )
+            );
         };
         // The same numbers rounded to bf16, as panels of one part.
         let half = |x: &[f32], panel: &Panel, order, lines: usize| -> (Vec<u16>, Vec<f32>) {
@@ -179,7 +179,7 @@ fn products_of_tiles() {
                     let src = from[16 * tile * ks..].as_ptr();
                     // SAFETY: `count` lines of ks elements; the panel has all steps.
                     unsafe {
-                        amx::copy(order, src, (ks as isize, 1), (count, ks), panel.ptr(), tile)
+                        amx::copy(order, src, (ks as isize, 1), (count, ks), panel.ptr(), tile);
                     };
                 }
             };
@@ -192,10 +192,10 @@ fn products_of_tiles() {
                 steps,
                 a.ptr(),
                 b.ptr(),
-                ch.as_mut_ptr(),
+                (ch.as_mut_ptr(), PANEL),
                 (rows, columns),
                 nowhere,
-            )
+            );
         };
         for i in 0..rows {
             for j in 0..columns {

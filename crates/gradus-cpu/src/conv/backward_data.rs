@@ -34,8 +34,17 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
     if dy.is_empty() || g.depth() == 0 {
         dx.fill(T::ZERO);
     } else if depthwise::suits(g) {
-        depthwise::backward_data(isa, g, dy, w, dx);
-    } else if let Some(turned) = turned(g) {
+        match turned(g) {
+            // One output a channel, stride 1: the plane of dy under the kernel turned around.
+            Some(turned) if g.outputs == 1 && depthwise::suits(&turned) => {
+                let mut v = scratch::buffer::<T>(w.len());
+                let v = &mut *v;
+                turn(g, w, v);
+                depthwise::forward(isa, &turned, dy, v, &Epilogue::default(), dx);
+            }
+            _ => depthwise::backward_data(isa, g, dy, w, dx),
+        }
+    } else if let Some(turned) = turned(g).filter(|_| g.channels >= CHANNELS) {
         let mut v = scratch::buffer::<T>(w.len());
         let v = &mut *v;
         turn(g, w, v);
@@ -48,14 +57,13 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
     }
 }
 
-/// The convolution of `dy` that gives `dx`, if the stride is 1 and there are channels enough
-/// to use what that packs.
+/// The convolution of `dy` that gives `dx`, if the stride is 1.
 fn turned(g: &Geometry) -> Option<Geometry> {
     let mut padding = [0; 3];
     for d in 0..3 {
         padding[d] = (g.dilation[d] * (g.kernel[d] - 1)).checked_sub(g.padding[d])?;
     }
-    (g.stride == [1; 3] && g.channels >= CHANNELS).then_some(Geometry {
+    (g.stride == [1; 3]).then_some(Geometry {
         channels: g.outputs,
         outputs: g.channels,
         input: g.output,

@@ -7,6 +7,7 @@
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
+use super::depthwise;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
 use super::weight_product;
@@ -62,6 +63,9 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     if dy.is_empty() || x.is_empty() {
         return dw.fill(T::ZERO);
+    }
+    if depthwise::suits_weight(g) {
+        return depthwise::backward_weight(isa, g, x, dy, dw);
     }
     let flat = g.flattened();
     let g = &flat;

@@ -8,7 +8,7 @@
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::geometry::Geometry;
-use crate::gemm::{Bias, Epilogue, Out, activate, on};
+use crate::gemm::{Activation, Bias, Epilogue, Out, activate, on};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
@@ -176,34 +176,78 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 } else {
                     T::ZERO
                 };
-                for row in 0..depth * rows {
-                    let from = plane.row(g, row / rows, row % rows);
-                    let y = &mut y[(o * depth * rows + row) * width..][..width];
-                    let mut j = 0;
-                    while j < width {
-                        let mut sum = [T::V::<S>::zero(isa); 2];
-                        for (&w, &at) in w.iter().zip(&at) {
-                            let w = T::V::<S>::splat(isa, w);
-                            let x = &padded[from + at + j..][..2 * lanes];
-                            for v in 0..2 {
-                                // SAFETY: two vectors, checked by the slice.
-                                let x =
-                                    unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(v * lanes)) };
-                                sum[v] = w.mul_add(x, sum[v]);
+                let y = &mut y[o * depth * rows * width..][..depth * rows * width];
+                let after = (bias, self.epilogue.activation);
+                let start = |row: usize| plane.row(g, row / rows, row % rows);
+                let mut row = 0;
+                while row < depth * rows {
+                    // As many sums at once as use each weight four times: of four short rows, or along a long one.
+                    if width <= lanes && row + 4 <= depth * rows {
+                        let from = [start(row), start(row + 1), start(row + 2), start(row + 3)];
+                        let sums = sums::<S, T, 4, 1>(isa, padded, from, w, &at);
+                        for (sum, y) in sums.iter().zip(y[row * width..].chunks_exact_mut(width)) {
+                            finish::<S, T>(isa, sum[0], after, y);
+                        }
+                        row += 4;
+                        continue;
+                    }
+                    let y = &mut y[row * width..][..width];
+                    for (j, y) in y.chunks_mut(4 * lanes).enumerate() {
+                        let from = start(row) + j * 4 * lanes;
+                        if y.len() > 2 * lanes {
+                            let [sums] = sums::<S, T, 1, 4>(isa, padded, [from], w, &at);
+                            for (sum, y) in sums.iter().zip(y.chunks_mut(lanes)) {
+                                finish::<S, T>(isa, *sum, after, y);
+                            }
+                        } else {
+                            let [sums] = sums::<S, T, 1, 2>(isa, padded, [from], w, &at);
+                            for (sum, y) in sums.iter().zip(y.chunks_mut(lanes)) {
+                                finish::<S, T>(isa, *sum, after, y);
                             }
                         }
-                        for v in 0..2 {
-                            let from = (j + v * lanes).min(width);
-                            let r = sum[v] + T::V::<S>::splat(isa, bias);
-                            let r = self.epilogue.activation.relu::<S, T>(isa, r);
-                            r.store_tail(&mut y[from..]);
-                        }
-                        j += 2 * lanes;
                     }
+                    row += 1;
                 }
             }
         }
     }
+}
+
+/// Writes as many sums as `y` has room for, with bias and ReLU.
+#[inline(always)]
+fn finish<S: Isa, T: Float>(
+    isa: S,
+    sum: T::V<S>,
+    (bias, activation): (T, Activation),
+    y: &mut [T],
+) {
+    let r = sum + T::V::<S>::splat(isa, bias);
+    activation.relu::<S, T>(isa, r).store_tail(y);
+}
+
+/// `Σ over taps of w[tap]·x[from + at[tap]]` for R rows of V vectors.
+#[inline(always)]
+fn sums<S: Isa, T: Float, const R: usize, const V: usize>(
+    isa: S,
+    x: &[T],
+    from: [usize; R],
+    w: &[T],
+    at: &[usize],
+) -> [[T::V<S>; V]; R] {
+    let lanes = T::V::<S>::LANES;
+    let mut sums = [[T::V::<S>::zero(isa); V]; R];
+    for (&w, &at) in w.iter().zip(at) {
+        let w = T::V::<S>::splat(isa, w);
+        for (from, sums) in from.iter().zip(&mut sums) {
+            let x = &x[from + at..][..V * lanes];
+            for v in 0..V {
+                // SAFETY: V vectors, checked by the slice.
+                let x = unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(v * lanes)) };
+                sums[v] = w.mul_add(x, sums[v]);
+            }
+        }
+    }
+    sums
 }
 
 /// `to[i] = from[i·stride]`.
@@ -293,4 +337,119 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
             });
         }
     }
+}
+
+/// Groups from which [`backward_weight`] has enough tasks: one is a channel, with the whole batch.
+const GROUPS: usize = 8;
+
+/// Whether [`backward_weight`] applies.
+pub(crate) fn suits_weight(g: &Geometry) -> bool {
+    suits(g) && g.groups >= GROUPS
+}
+
+/// The gradient of the weight: each tap's sum over the batch and the pixels of `dy` times the padded plane, moved by the tap.
+/// Sums run along the vectors, and over the images in order.
+pub(crate) fn backward_weight<T: Float>(
+    isa: IsaName,
+    g: &Geometry,
+    x: &[T],
+    dy: &[T],
+    dw: &mut [T],
+) {
+    let part = g.outputs * g.taps();
+    parallel::for_each_chunk_mut(dw, part, |channel, dw| {
+        on(
+            isa,
+            BackwardWeight {
+                g,
+                x,
+                dy,
+                channel,
+                dw,
+            },
+        );
+    });
+}
+
+struct BackwardWeight<'a, T> {
+    g: &'a Geometry,
+    x: &'a [T],
+    dy: &'a [T],
+    channel: usize,
+    /// Of this channel: outputs × taps.
+    dw: &'a mut [T],
+}
+
+impl<T: Float> Kernel for BackwardWeight<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let g = self.g;
+        let (lanes, taps, plane) = (T::V::<S>::LANES, g.taps(), Plane::new(g));
+        let mut at = Vec::new();
+        offsets(g, &plane, |_, from| at.push(from));
+        let mut padded = scratch::buffer::<T>(plane.len(g));
+        let padded = &mut *padded;
+        padded.fill(T::ZERO);
+        let mut acc = scratch::buffer::<T>(self.dw.len() * lanes);
+        let acc = &mut *acc;
+        acc.fill(T::ZERO);
+        for image in 0..g.batch {
+            let index = image * g.groups + self.channel;
+            let x = &self.x[index * g.plane()..][..g.plane()];
+            plane.for_each_line(g, |to, from, n| {
+                copy_line(&mut padded[to..][..n], &x[from..], g.stride[2]);
+            });
+            for (o, acc) in acc.chunks_exact_mut(taps * lanes).enumerate() {
+                let dy = &self.dy[(index * g.outputs + o) * g.pixels()..][..g.pixels()];
+                let mut t = 0;
+                while t < taps {
+                    let (at, acc) = (&at[t..], &mut acc[t * lanes..]);
+                    t += match taps - t {
+                        9.. => tap_sums::<S, T, 9>(isa, g, &plane, (padded, dy), at, acc),
+                        5.. => tap_sums::<S, T, 5>(isa, g, &plane, (padded, dy), at, acc),
+                        3.. => tap_sums::<S, T, 3>(isa, g, &plane, (padded, dy), at, acc),
+                        _ => tap_sums::<S, T, 1>(isa, g, &plane, (padded, dy), at, acc),
+                    };
+                }
+            }
+        }
+        for (dw, acc) in self.dw.iter_mut().zip(acc.chunks_exact(lanes)) {
+            *dw = T::V::<S>::load(isa, acc).reduce_sum();
+        }
+    }
+}
+
+/// Adds the products of `dy` and the padded plane, moved by each of N taps, to N vectors; returns N.
+#[inline(always)]
+fn tap_sums<S: Isa, T: Float, const N: usize>(
+    isa: S,
+    g: &Geometry,
+    plane: &Plane,
+    (padded, dy): (&[T], &[T]),
+    at: &[usize],
+    acc: &mut [T],
+) -> usize {
+    let lanes = T::V::<S>::LANES;
+    let [_, rows, width] = g.output;
+    let mut sums = [T::V::<S>::zero(isa); N];
+    for t in 0..N {
+        sums[t] = T::V::<S>::load(isa, &acc[t * lanes..]);
+    }
+    for (row, dy) in dy.chunks_exact(width).enumerate() {
+        let from = plane.row(g, row / rows, row % rows);
+        for (j, dy) in dy.chunks(lanes).enumerate() {
+            let n = dy.len();
+            let dy = T::V::<S>::load_tail(isa, dy, T::ZERO);
+            for t in 0..N {
+                let x = &padded[from + at[t] + j * lanes..][..n];
+                sums[t] = dy.mul_add(T::V::<S>::load_tail(isa, x, T::ZERO), sums[t]);
+            }
+        }
+    }
+    for t in 0..N {
+        sums[t].store(&mut acc[t * lanes..]);
+    }
+    N
 }

@@ -210,7 +210,16 @@ mod x86 {
                 for (i, a) in self.a.chunks_exact(size).enumerate() {
                     let ir = i * PANEL;
                     let rows = PANEL.min(self.rows - ir);
-                    let to = tile.0.as_mut_ptr();
+                    let at = (self.row + ir, self.col + jr);
+                    let (index, room) = self.out.locate(at.0, at.1);
+                    let whole = plain && cols == PANEL && room >= PANEL;
+                    // A whole tile that is not added to goes straight to C, if there is little else to do.
+                    let direct = whole && self.parts == 1 && beta == T::ZERO && rows == PANEL;
+                    let (to, stride) = if direct {
+                        (self.out.at(index), self.out.row_stride())
+                    } else {
+                        (tile.0.as_mut_ptr(), PANEL)
+                    };
                     // SAFETY: the panels were packed for k steps; the tile is 32 × 32; this part of C is inside (asserted) and
                     // given to no other thread.
                     unsafe {
@@ -219,15 +228,16 @@ mod x86 {
                         let soon = b
                             .cast::<u8>()
                             .wrapping_add(size * 4 + i * steps * 256 * self.parts);
-                        let size = (rows, cols);
+                        let (a, b, c) = (a.cast(), b.cast(), (to.cast(), stride));
                         if self.parts == 3 {
-                            tiles.split_product(steps, a.cast(), b.cast(), to.cast(), size, soon);
+                            tiles.split_product(steps, a, b, c, (rows, cols), soon);
                         } else {
-                            tiles.product(steps, a.cast(), b.cast(), to.cast(), size, soon);
+                            tiles.product(steps, a, b, c, (rows, cols), soon);
                         }
-                        let at = (self.row + ir, self.col + jr);
-                        let (index, room) = self.out.locate(at.0, at.1);
-                        if plain && cols == PANEL && room >= cols {
+                        if direct {
+                            continue;
+                        }
+                        if whole {
                             for r in 0..rows {
                                 let c = self.out.at(index + r * self.out.row_stride());
                                 for v in (0..PANEL).step_by(lanes) {

@@ -263,6 +263,7 @@ fn what_does_not_suit_the_split_is_left_to_vectors() {
 #[cfg(feature = "threads")]
 #[test]
 fn the_same_bits_for_any_number_of_threads() {
+    use crate::parallel::with_threads;
     if no_tiles() {
         return;
     }
@@ -276,13 +277,11 @@ fn the_same_bits_for_any_number_of_threads() {
         let a = MatRef::row_major(&x, m, k).unwrap();
         let b = MatRef::row_major(&y, k, n).unwrap();
         let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
             let mut c = vec![0.0f32; m * n];
             let none = Epilogue::default();
-            pool.install(|| product(Engine::Tiles, (a, b), (1.0, 0.0), &mut c, &none));
+            with_threads(threads, || {
+                product(Engine::Tiles, (a, b), (1.0, 0.0), &mut c, &none);
+            });
             c.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };
         let want = run(1);

@@ -122,29 +122,29 @@ impl Tiles {
         Some(Self(PhantomData))
     }
 
-    /// `c (32 × 32, row-major) = A·B` over `steps` steps of 32, A and B being panels of one part: bf16 as they are. Of C only the
+    /// `c (32 × 32, rows `stride` elements apart) = A·B` over `steps` steps of 32, A and B being panels of one part: bf16 as they are. Of C only the
     /// tiles that `rows` and `columns` touch are computed and written. Meanwhile an eighth as many bytes as a panel has are fetched
     /// from `soon` to L2.
     ///
     /// # Safety
-    /// `a` and `b` are readable for `steps ·` [`PART`] bytes, `c` is writable for 32 · 32 elements. `soon` may be any address.
+    /// `a` and `b` are readable for `steps ·` [`PART`] bytes, those tiles of `c` are writable, 16 × 16 each. `soon` may be any address.
     #[inline(always)]
     pub unsafe fn product(
         &self,
         steps: usize,
         a: *const u8,
         b: *const u8,
-        c: *mut f32,
+        (c, stride): (*mut f32, usize),
         (rows, columns): (usize, usize),
         soon: *const u8,
     ) {
         // SAFETY: the caller's promise; self is the proof that the registers are configured.
         unsafe {
             match (rows > 16, columns > 16) {
-                (true, true) => whole::plain(steps, a, b, c, soon),
-                (true, false) => tall::plain(steps, a, b, c, soon),
-                (false, true) => wide::plain(steps, a, b, c, soon),
-                (false, false) => single::plain(steps, a, b, c, soon),
+                (true, true) => whole::plain(steps, a, b, (c, stride), soon),
+                (true, false) => tall::plain(steps, a, b, (c, stride), soon),
+                (false, true) => wide::plain(steps, a, b, (c, stride), soon),
+                (false, false) => single::plain(steps, a, b, (c, stride), soon),
             }
         }
     }
@@ -159,17 +159,17 @@ impl Tiles {
         steps: usize,
         a: *const u8,
         b: *const u8,
-        c: *mut f32,
+        (c, stride): (*mut f32, usize),
         (rows, columns): (usize, usize),
         soon: *const u8,
     ) {
         // SAFETY: the caller's promise; self is the proof that the registers are configured.
         unsafe {
             match (rows > 16, columns > 16) {
-                (true, true) => whole::split(steps, a, b, c, soon),
-                (true, false) => tall::split(steps, a, b, c, soon),
-                (false, true) => wide::split(steps, a, b, c, soon),
-                (false, false) => single::split(steps, a, b, c, soon),
+                (true, true) => whole::split(steps, a, b, (c, stride), soon),
+                (true, false) => tall::split(steps, a, b, (c, stride), soon),
+                (false, true) => wide::split(steps, a, b, (c, stride), soon),
+                (false, false) => single::split(steps, a, b, (c, stride), soon),
             }
         }
     }
@@ -272,17 +272,17 @@ macro_rules! clear {
     };
 }
 
-/// Stores the tiles of C, whose rows are 128 bytes apart.
+/// Stores the tiles of C: the upper ones at `c`, the lower ones at `lower`, rows `stride` bytes apart.
 macro_rules! store {
     ($rows:ident, $columns:ident) => {
         concat!(
-            "add {row}, 64\n",
-            "tilestored [{c} + {row}*1], tmm0\n",
-            only!($columns, "tilestored [{c} + {row}*1 + 64], tmm1\n"),
-            only!($rows, "tilestored [{c} + {row}*1 + 2048], tmm2\n"),
+            "/* the lower ones: {lower} */\n",
+            "tilestored [{c} + {stride}*1], tmm0\n",
+            only!($columns, "tilestored [{c} + {stride}*1 + 64], tmm1\n"),
+            only!($rows, "tilestored [{lower} + {stride}*1], tmm2\n"),
             only!(
                 $rows,
-                only!($columns, "tilestored [{c} + {row}*1 + 2112], tmm3\n")
+                only!($columns, "tilestored [{lower} + {stride}*1 + 64], tmm3\n")
             )
         )
     };
@@ -299,7 +299,7 @@ macro_rules! kernels {
                 steps: usize,
                 a: *const u8,
                 b: *const u8,
-                c: *mut f32,
+                (c, stride): (*mut f32, usize),
                 soon: *const u8,
             ) {
                 // SAFETY: the panels and the tile of C are as `Tiles::product` asks.
@@ -326,9 +326,11 @@ macro_rules! kernels {
                         a = inout(reg) a => _,
                         b = inout(reg) b => _,
                         c = in(reg) c,
+                        lower = in(reg) c.wrapping_add(16 * stride),
+                        stride = in(reg) stride * 4,
                         soon = inout(reg) soon => _,
                         n = inout(reg) steps => _,
-                        row = inout(reg) 64usize => _,
+                        row = in(reg) 64usize,
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                         out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                         options(nostack),
@@ -342,7 +344,7 @@ macro_rules! kernels {
                 steps: usize,
                 a: *const u8,
                 b: *const u8,
-                c: *mut f32,
+                (c, stride): (*mut f32, usize),
                 soon: *const u8,
             ) {
                 // SAFETY: the panels and the tile of C are as `Tiles::split_product` asks.
@@ -388,10 +390,12 @@ macro_rules! kernels {
                         a = inout(reg) a => _,
                         b = inout(reg) b => _,
                         c = in(reg) c,
+                        lower = in(reg) c.wrapping_add(16 * stride),
+                        stride = in(reg) stride * 4,
                         first = in(reg) a,
                         soon = inout(reg) soon => _,
                         n = inout(reg) steps => _,
-                        row = inout(reg) 64usize => _,
+                        row = in(reg) 64usize,
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                         out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                         options(nostack),

@@ -240,8 +240,9 @@ mod tests {
                 let s = (x[0] / x[1]).sigmoid();
                 -(s * x[0]) + s.square() - x[1].sqrt()
             })?;
-            let s = a.div(&b)?.sigmoid()?;
-            let want = s.mul(&a)?.neg()?.add(&s.square()?)?.sub(&b.sqrt()?)?;
+            let s = Tensor::div(&a, &b)?.sigmoid()?;
+            let left = Tensor::add(&Tensor::mul(&s, &a)?.neg()?, &s.square()?)?;
+            let want = Tensor::sub(&left, &b.sqrt()?)?;
             assert!(fused.equal(&want)?, "{dtype}: {fused} {want}");
         }
         assert!(Tensor::fused(&[&a, &b], |x| x[1])?.equal(&b.broadcast_to([4, 6])?)?);

@@ -19,7 +19,7 @@ use gradus_tensor::{Error, Result, safetensors};
 use gradus_train::dataset::hold_out;
 use gradus_train::metrics::ConfusionMatrix;
 use gradus_train::progress::{say, thousands};
-use gradus_train::{DataLoader, Dataset as _, Outcome};
+use gradus_train::{DataLoader, Outcome};
 
 use super::run::{Run, RunArgs, Show};
 use super::settings::Settings;
