@@ -1,15 +1,16 @@
 //! Language for Gradus.
 //!
-//! [`tokenizers`] turn text into ids and back, as the references do; [`models`] are Hugging Face's, by its names. Beside them stands the smallest language model there is: a
-//! bigram of characters, learnt from names by counting ([`CountBigram`]) and by gradient descent ([`NeuralBigram`]).
+//! [`tokenizers`] turn text into ids and back, as the references do. [`models`] are Hugging Face's, by its names; [`characters`] are the
+//! small ones of the lectures, from the bigram up. With any that guess the next token [`generate`] writes text.
 #![forbid(unsafe_code)]
 
-mod bigram;
+pub mod characters;
+pub mod generate;
 mod labelled;
 pub mod models;
-mod names;
 pub mod tokenizers;
+mod windows;
 
-pub use bigram::{CountBigram, NeuralBigram};
+pub use characters::{BOUNDARY, CountBigram, Names, NeuralBigram};
 pub use labelled::{EncodedTexts, LabelledTexts, TextBatch, part_in};
-pub use names::{BOUNDARY, Names};
+pub use windows::{TextWindows, next_token_loss};

@@ -7,10 +7,10 @@ use gradus_autograd::Var;
 use gradus_nlp::models::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, BertModel, Config, DistilBertForMaskedLM,
-    DistilBertForSequenceClassification, DistilBertModel, MarianMTModel, MarianModel, Pretrained,
-    RobertaForMaskedLM, RobertaForSequenceClassification, RobertaForTokenClassification,
-    RobertaModel, T5EncoderModel, T5ForConditionalGeneration, T5Model, TextInput,
-    ViTForImageClassification, ViTModel,
+    DistilBertForSequenceClassification, DistilBertModel, GPT2LMHeadModel, GPT2Model,
+    LlamaForCausalLM, LlamaModel, MarianMTModel, MarianModel, Pretrained, RobertaForMaskedLM,
+    RobertaForSequenceClassification, RobertaForTokenClassification, RobertaModel, T5EncoderModel,
+    T5ForConditionalGeneration, T5Model, TextInput, ViTForImageClassification, ViTModel,
 };
 use gradus_nn::init;
 use gradus_tensor::{Result as TensorResult, Tensor};
@@ -56,6 +56,26 @@ const CLASSES: &[(&str, &str, Check)] = &[
         text(a, t, RobertaForTokenClassification::forward)
     }),
     ("roberta", "", |a, t| text(a, t, RobertaModel::forward)),
+    ("gpt2", "lm_head.weight", |a, t| {
+        ids(a, t, GPT2LMHeadModel::forward)
+    }),
+    ("gpt2", "", |a, t| ids(a, t, GPT2Model::forward)),
+    ("llama", "lm_head.weight", |a, t| {
+        ids(a, t, LlamaForCausalLM::forward)
+    }),
+    ("llama", "", |a, t| ids(a, t, LlamaModel::forward)),
+    ("mistral", "lm_head.weight", |a, t| {
+        ids(a, t, LlamaForCausalLM::forward)
+    }),
+    ("mistral", "", |a, t| ids(a, t, LlamaModel::forward)),
+    ("qwen2", "lm_head.weight", |a, t| {
+        ids(a, t, LlamaForCausalLM::forward)
+    }),
+    ("qwen2", "", |a, t| ids(a, t, LlamaModel::forward)),
+    ("qwen3", "lm_head.weight", |a, t| {
+        ids(a, t, LlamaForCausalLM::forward)
+    }),
+    ("qwen3", "", |a, t| ids(a, t, LlamaModel::forward)),
     ("t5", "lm_head.weight", |a, t| {
         pair(a, t, T5ForConditionalGeneration::forward)
     }),
@@ -128,6 +148,20 @@ fn text<M: Pretrained>(
     let expected = tensor(tensors, &architecture.out)?;
     agrees(architecture, expected, &mut model, |model, _| {
         forward(model, &input)
+    })
+}
+
+/// A decoder, which reads ids alone.
+fn ids<M: Pretrained>(
+    architecture: &Architecture,
+    tensors: &Tensors,
+    forward: fn(&M, &Tensor) -> TensorResult<Var>,
+) -> Result<(), String> {
+    let mut model: M = build(architecture)?;
+    let ids = beside(architecture, tensors, "ids").ok_or("the vectors lack its ids")?;
+    let expected = tensor(tensors, &architecture.out)?;
+    agrees(architecture, expected, &mut model, |model, _| {
+        forward(model, ids)
     })
 }
 

@@ -14,6 +14,7 @@
 mod added;
 mod bpe;
 mod byte_chars;
+mod characters;
 mod decoder;
 mod encoding;
 mod file;

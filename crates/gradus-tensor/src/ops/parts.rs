@@ -46,6 +46,32 @@ impl Tensor {
         })
     }
 
+    /// The same with the memory of this tensor when nobody else holds it: only the slice is written.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let rows = Tensor::zeros([3, 2], DType::F32)?;
+    /// let rows = rows.slice_scatter_(&Tensor::ones([1, 2], DType::F32)?, 0, 1, 2, 1)?;
+    /// assert_eq!(rows.to_vec::<f32>()?, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `src` has not the shape of that slice.
+    pub fn slice_scatter_(
+        self,
+        src: &Tensor,
+        dim: isize,
+        start: impl Into<Option<i64>>,
+        end: impl Into<Option<i64>>,
+        step: i64,
+    ) -> Result<Tensor> {
+        let (start, end) = (start.into(), end.into());
+        replaced("slice_scatter", self, src, |l| {
+            l.slice(dim, start, end, step)
+        })
+    }
+
     /// This tensor with one index along `dim` replaced by `src`.
     ///
     /// ```

@@ -123,7 +123,10 @@ impl Container {
             let entry = archive.get_entry(header.wayfinder()).map_err(broken)?;
             let method = header.compression_method();
             if let Some(key) = key {
-                storages.insert(key.to_owned(), place(data, &name, method, &entry, &mut room)?);
+                storages.insert(
+                    key.to_owned(),
+                    place(data, &name, method, &entry, &mut room)?,
+                );
             } else if inner == "data.pkl" {
                 pickle = Some(place(data, &name, method, &entry, &mut room)?);
             } else if (*unpack(&name, method, &entry, &mut room)?).as_ref() != b"little" {

@@ -2,6 +2,7 @@
 //!
 //! - [`Rng`]: Philox4x32-10. Explicit, seedable, its state is two integers; parallel fills that do not depend on the threads.
 //! - [`TorchRng`]: `torch.manual_seed` and the numbers that follow it on the CPU, bit for bit.
+//! - [`PythonRng`]: `random.seed` and `random.shuffle`.
 //! - [`manual_seed`], [`with_default`]: the generator that layers use to initialise themselves and for dropout. One per
 //!   thread, so that tests that run side by side do not disturb each other.
 
@@ -9,11 +10,13 @@ mod cephes;
 mod fill;
 mod mt19937;
 mod philox;
+mod python;
 mod tensor;
 mod torch_rng;
 mod torch_tensor;
 
 pub use philox::{Rng, RngState, philox4x32};
+pub use python::PythonRng;
 pub use torch_rng::{TorchFloat, TorchRng};
 
 use std::cell::Cell;

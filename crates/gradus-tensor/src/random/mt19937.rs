@@ -33,6 +33,32 @@ impl Mt19937 {
         }
     }
 
+    /// From several words, as Python seeds it (`init_by_array`).
+    pub fn from_key(key: &[u32]) -> Self {
+        let mut engine = Self::new(19_650_218);
+        let mt = &mut engine.state;
+        let mixed = |last: u32| last ^ (last >> 30);
+        let (mut i, mut j) = (1, 0);
+        for _ in 0..N.max(key.len()) {
+            mt[i] = (mt[i] ^ mixed(mt[i - 1]).wrapping_mul(1_664_525))
+                .wrapping_add(key[j])
+                .wrapping_add(j as u32);
+            (i, j) = (i + 1, (j + 1) % key.len());
+            if i == N {
+                (mt[0], i) = (mt[N - 1], 1);
+            }
+        }
+        for _ in 1..N {
+            mt[i] = (mt[i] ^ mixed(mt[i - 1]).wrapping_mul(1_566_083_941)).wrapping_sub(i as u32);
+            i += 1;
+            if i == N {
+                (mt[0], i) = (mt[N - 1], 1);
+            }
+        }
+        mt[0] = 0x8000_0000;
+        engine
+    }
+
     /// 32 uniform bits.
     pub fn next_u32(&mut self) -> u32 {
         self.left -= 1;

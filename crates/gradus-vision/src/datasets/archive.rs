@@ -9,7 +9,9 @@ use std::path::Path;
 use flate2::read::{DeflateDecoder, GzDecoder};
 use gradus_train::Result;
 use gradus_train::error::{bad_file, file_error};
-use rawzip::{CompressionMethod, FileReader, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder};
+use rawzip::{
+    CompressionMethod, FileReader, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder,
+};
 
 /// Bytes beyond which a file in an archive is refused.
 pub(super) const MOST_FILE_BYTES: u64 = 256 << 20;
@@ -49,7 +51,9 @@ impl Zip {
             CompressionMethod::DEFLATE => {
                 unpack(entry.verifying_reader(DeflateDecoder::new(entry.reader())))
             }
-            other => Err(format!("packed by method {other}; stored and deflated files are read")),
+            other => Err(format!(
+                "packed by method {other}; stored and deflated files are read"
+            )),
         }
     }
 }

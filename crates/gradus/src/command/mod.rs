@@ -10,6 +10,7 @@ mod facts;
 mod finetune;
 mod finetune_images;
 mod finetune_text;
+mod generate;
 mod images;
 mod info;
 mod network;
@@ -18,8 +19,11 @@ mod run;
 mod settings;
 mod tokenize;
 mod train;
+mod train_char_rnn;
 mod train_digits;
+mod train_gpt;
 mod train_images;
+mod train_text;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,11 +31,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use gradus_tensor::{Error, Result};
 
-pub use embed::EmbedArgs;
 pub use classify::ClassifyArgs;
+pub use embed::EmbedArgs;
 pub use eval::EvalArgs;
 pub use explain::ExplainArgs;
 pub use finetune::FinetuneArgs;
+pub use generate::GenerateArgs;
 pub use tokenize::TokenizeArgs;
 pub use train::TrainArgs;
 
@@ -103,6 +108,11 @@ enum Command {
     /// Without more it prints how near each sentence is to each other; a question puts the lines of a file in order of how near they
     /// are to it.
     Embed(EmbedArgs),
+    /// Go on with a text.
+    ///
+    /// A language model writes, token by token; the text is shown as it comes. Tokens are drawn at random unless --greedy or
+    /// --beams says otherwise.
+    Generate(Box<GenerateArgs>),
     /// Show what the computations run on.
     Devices,
 }
@@ -159,6 +169,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Tokenize(args)) => tokenize::run(&args),
         Some(Command::Embed(args)) => embed::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Devices) => devices::run(),
     }
 }

@@ -7,7 +7,9 @@ use gradus_tensor::Result;
 use gradus_vision::models;
 
 use super::Cli;
+use super::train_char_rnn::{self, CharRnnArgs};
 use super::train_digits::{self, DigitArgs, EXAMPLES};
+use super::train_gpt::{self, GptArgs};
 use super::train_images::{self, TrainImagesArgs};
 
 /// What to train; the digits where nothing is said.
@@ -26,6 +28,10 @@ enum What {
     Mnist(DigitArgs),
     /// Clothes, as large and as many as the digits; needs --data or GRADUS_DATA.
     FashionMnist(DigitArgs),
+    /// A small GPT, on any text.
+    Gpt(GptArgs),
+    /// A recurrent network, on any text, character by character.
+    CharRnn(CharRnnArgs),
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
@@ -35,13 +41,15 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         None => train_digits::run("mnist", &args.digits),
         Some(What::Mnist(digits)) => train_digits::run("mnist", digits),
         Some(What::FashionMnist(digits)) => train_digits::run("fashion-mnist", digits),
+        Some(What::Gpt(gpt)) => train_gpt::run(gpt),
+        Some(What::CharRnn(rnn)) => train_char_rnn::run(rnn),
         Some(What::Other(words)) if models::names().contains(&words[0].as_str()) => {
             let words = std::iter::once("gradus train").chain(words.iter().map(String::as_str));
             train_images::run(&TrainImagesArgs::parse_from(words))
         }
         Some(What::Other(words)) => {
             let text = format!(
-                "nothing to train is called {:?}; there are mnist, fashion-mnist, and for pictures {}\n",
+                "nothing to train is called {:?}; there are mnist, fashion-mnist, gpt, char-rnn, and for pictures {}\n",
                 words[0],
                 models::names().join(", ")
             );

@@ -2,8 +2,10 @@
 //!
 //! The vocabulary is the sorted characters that occur, with `.` at number 0 for "here a name begins or ends".
 
+use std::ops::Range;
 use std::path::Path;
 
+use gradus_tensor::random::PythonRng;
 use gradus_tensor::{Error, Result, Tensor};
 
 /// The character that stands for the beginning and the end of a name; number 0 in every vocabulary.
@@ -94,6 +96,69 @@ impl Names {
     /// Numbers as text; `None` when a number is not in the vocabulary.
     pub fn decode(&self, indices: &[usize]) -> Option<String> {
         indices.iter().map(|&i| self.characters.get(i)).collect()
+    }
+
+    /// The names in the order Python's `random.seed(seed); random.shuffle(names)` gives them.
+    pub fn shuffled(&self, seed: u64) -> Self {
+        let mut shuffled = self.clone();
+        PythonRng::seed(seed).shuffle(&mut shuffled.names);
+        shuffled
+    }
+
+    /// Some of the names, with the vocabulary of all.
+    ///
+    /// ```
+    /// let names = gradus_nlp::Names::from_text("emma\nolivia\nava\n")?;
+    /// let last = names.range(2..3)?;
+    /// assert_eq!((last.names(), last.vocabulary()), (&["ava".to_owned()][..], 8));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there are not so many.
+    pub fn range(&self, range: Range<usize>) -> Result<Self> {
+        match self.names.get(range.clone()) {
+            Some(names) if !names.is_empty() => Ok(Self {
+                names: names.to_vec(),
+                characters: self.characters.clone(),
+            }),
+            _ => Err(Error::index(
+                "Names::range",
+                format!("no names {range:?} among {}", self.len()),
+            )),
+        }
+    }
+
+    /// For every character the `block` before it, with boundaries where there are none: i64 (N, T), and i64 (N) the characters.
+    ///
+    /// ```
+    /// let names = gradus_nlp::Names::from_text("ab\n")?; // . a b
+    /// let (before, next) = names.contexts(2)?;
+    /// assert_eq!(before.to_vec::<i64>()?, [0, 0, 0, 1, 1, 2]);
+    /// assert_eq!(next.to_vec::<i64>()?, [1, 2, 0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the memory cannot be had.
+    pub fn contexts(&self, block: usize) -> Result<(Tensor, Tensor)> {
+        let (mut before, mut next) = (Vec::new(), Vec::new());
+        for name in &self.names {
+            let mut context = vec![0; block];
+            for c in name.chars().chain([BOUNDARY]) {
+                // Every character of a name is in the vocabulary made from the names.
+                let index = self.index(c).unwrap_or(0) as i64;
+                before.extend_from_slice(&context);
+                next.push(index);
+                context.push(index);
+                context.remove(0);
+            }
+        }
+        let n = next.len();
+        Ok((
+            Tensor::from_vec(before, [n, block])?,
+            Tensor::from_vec(next, [n])?,
+        ))
     }
 
     /// Every pair of neighbouring characters, boundaries included, as two tensors i64 (N): what stands first, what follows.

@@ -8,7 +8,7 @@ use gradus_autograd::functional::{CrossEntropy, cross_entropy};
 use gradus_tensor::random::TorchRng;
 use gradus_tensor::{DType, Error, Result, Tensor};
 
-use crate::names::Names;
+use super::names::Names;
 
 /// How many characters a sampled name may have: a model may be so bad that it never ends one.
 const LONGEST_SAMPLE: usize = 1000;
