@@ -69,7 +69,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     let flat = g.flattened();
     let g = &flat;
-    if weight_product::suits::<T>(isa, g) {
+    if weight_product::suits(g) {
         return weight_product::run(isa, g, x, dy, dw);
     }
     let cut = Cut::new(g);

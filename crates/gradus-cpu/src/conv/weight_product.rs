@@ -15,13 +15,12 @@ use crate::gemm::{Columns, Epilogue, Job, MatMut, MatRef, Out, blocked, on, tile
 use crate::parallel;
 use crate::scratch;
 
-/// Output channels from which this path wins, on vectors and on tiles.
-const OUTPUTS: (usize, usize) = (128, 64);
+/// Output channels from which this path wins.
+const OUTPUTS: usize = 128;
 
 /// Whether this path is the better one.
-pub(crate) fn suits<T: Float>(isa: IsaName, g: &Geometry) -> bool {
-    let tiles = tiles::pay::<T>(isa, g.outputs, g.depth(), g.batch * g.pixels());
-    g.outputs >= if tiles { OUTPUTS.1 } else { OUTPUTS.0 } && g.depth() >= 32
+pub(crate) fn suits(g: &Geometry) -> bool {
+    g.outputs >= OUTPUTS && g.depth() >= 32
 }
 
 /// `dw` of checked, contiguous, non-empty arguments.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gradus_autograd::{Var, no_grad};
-use gradus_nn::Layer;
+use gradus_nn::{Layer, Module as _};
 use gradus_tensor::{Error, Result};
 use gradus_train::metrics::{Accuracy, ConfusionMatrix};
 use gradus_train::progress::{Progress, say, thousands};
@@ -53,6 +53,13 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         Split::Test
     };
     let images = images(&network, args.data.as_deref(), split)?;
+    let [samples, parameters] = [images.len(), network.model.num_params()];
+    say(&format!("data    {} images", thousands(samples as u64)));
+    say(&format!(
+        "model   {}: {} parameters",
+        network.name,
+        thousands(parameters as u64)
+    ));
     let classes = network.classes.clone();
     let meaning = meaning(images.classes(), &classes)?;
     let (model, transform, batch) = network.transform()?;
