@@ -104,6 +104,7 @@ fn all_write() -> Result<()> {
     let rng = &mut TorchRng::manual_seed(1);
     let mlp = CharMlp::new(
         CharMlpOptions {
+            norm: false,
             n_hidden: 8,
             ..CharMlpOptions::new(5)
         },

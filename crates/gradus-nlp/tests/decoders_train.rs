@@ -175,7 +175,8 @@ fn character_models_learn() {
             &y,
         );
     }
-    let names = Names::from_text("emma\nolivia\nava\n").unwrap();
+    // One name: what follows each window of three is certain.
+    let names = Names::from_text("olivia\n").unwrap();
     let rng = &mut TorchRng::manual_seed(1);
     let v = names.vocabulary();
     let (x, y) = names.contexts(3).unwrap();

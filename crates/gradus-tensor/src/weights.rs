@@ -75,7 +75,7 @@ enum Kind {
 fn kind(path: &Path) -> Result<Kind> {
     let mut first = [0; 9];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut first));
-    read.map_err(|e| Error::io(OP, format!("cannot read {}: {e}", path.display()), e))?;
+    read.map_err(|e| Error::io(OP, format!("cannot read {}", path.display()), e))?;
     Ok(match first {
         // The length of a header, below 2^32 and perhaps the same bytes as below, and the header's first byte.
         [_, _, _, _, 0, 0, 0, 0, b'{'] => Kind::SafeTensors,
@@ -113,7 +113,7 @@ fn pytorch(path: &Path) -> Result<BTreeMap<String, Tensor>> {
 fn load_sharded(index: &Path) -> Result<BTreeMap<String, Tensor>> {
     let wrong = |why: String| Error::format(OP, format!("{}: {why}", index.display()));
     let text = std::fs::read(index)
-        .map_err(|e| Error::io(OP, format!("cannot read {}: {e}", index.display()), e))?;
+        .map_err(|e| Error::io(OP, format!("cannot read {}", index.display()), e))?;
     let json: serde_json::Value =
         serde_json::from_slice(&text).map_err(|e| wrong(format!("not JSON: {e}")))?;
     let Some(map) = json.get("weight_map").and_then(|map| map.as_object()) else {

@@ -136,7 +136,7 @@ fn a_gpt_learns_a_song_and_sings_it() {
         "{\"model_type\": \"gpt2\", \"n_embd\": 48}",
     )
     .unwrap();
-    assert!(said(&["--prompt", "row"]).contains("wte.weight"));
+    assert!(said(&["--prompt", "row"]).contains("in the checkpoint"));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn texts_and_models_that_cannot_be_used() {
     );
 
     let generate = |weights: &str| error(&["generate", "--weights", weights, "--ids", "1"]);
-    assert!(generate(&path("nowhere")).contains("config.json"));
+    assert!(generate(&path("nowhere")).contains("cannot read"));
     std::fs::write(path("short.bin"), [0; 20]).unwrap();
     assert!(generate(&path("short.bin")).contains("too few for its header"));
     std::fs::write(path("lying.bin"), [7; 2000]).unwrap();

@@ -151,11 +151,11 @@ fn hide<T: Float>(
             let step = mask.stride(3);
             if step == 1 {
                 for (s, &m) in row.iter_mut().zip(&data[start as usize..][..keys]) {
-                    *s = *s + m;
+                    *s += m;
                 }
             } else {
                 for (j, s) in row.iter_mut().enumerate() {
-                    *s = *s + data[(start + j as isize * step) as usize];
+                    *s += data[(start + j as isize * step) as usize];
                 }
             }
         }

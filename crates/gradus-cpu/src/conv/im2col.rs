@@ -335,7 +335,7 @@ impl<T: Float> Columns<T> for Im2col<'_, T> {
                         for (run, &(low, high, start)) in
                             runs[..count].iter().zip(&views[t * count..])
                         {
-                            let seen = (low, high, start + channel);
+                            let seen = (low, high, start.wrapping_add(channel));
                             self.write_seen(isa, run.len, seen, to.add(j), len - at - j);
                             j += run.len;
                         }

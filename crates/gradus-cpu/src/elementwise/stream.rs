@@ -130,7 +130,7 @@ mod tests {
             assert!(fits(y));
 
             add(&a, &b, y);
-            let mut piece = vec![T::ZERO; 1000];
+            let mut piece = [T::ZERO; 1000];
             for start in (0..n).step_by(1000) {
                 let m = 1000.min(n - start);
                 let part = |x: &[T]| x[start..start + m].to_vec();

@@ -170,7 +170,7 @@ pub fn gru_backward<T: Float>(
     out.h0.fill(T::ZERO);
     for t in (0..n.steps).rev() {
         for (later, &own) in out.h0.iter_mut().zip(&dh[t * size..(t + 1) * size]) {
-            *later = *later + own;
+            *later += own;
         }
         let before = if t == 0 {
             h0
@@ -209,7 +209,7 @@ pub fn gru_backward<T: Float>(
     out.bias.fill(T::ZERO);
     for row in of_state.chunks(3 * hidden.max(1)) {
         for (sum, &d) in out.bias.iter_mut().zip(row) {
-            *sum = *sum + d;
+            *sum += d;
         }
     }
     Ok(())

@@ -155,7 +155,7 @@ pub fn lstm_backward<T: Float>(
     for t in (0..n.steps).rev() {
         let at = t * size..(t + 1) * size;
         for (later, &own) in out.h0.iter_mut().zip(&dh[at.clone()]) {
-            *later = *later + own;
+            *later += own;
         }
         let c_before = if t == 0 {
             c0

@@ -202,6 +202,12 @@ impl<T: Float> Kernel for Row<'_, T> {
     }
 }
 
+/// Only NaN is not equal to itself.
+#[allow(clippy::eq_op)]
+pub(super) fn is_nan<T: Element>(x: T) -> bool {
+    x != x
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,10 +245,4 @@ mod tests {
             }
         }
     }
-}
-
-/// Only NaN is not equal to itself.
-#[allow(clippy::eq_op)]
-pub(super) fn is_nan<T: Element>(x: T) -> bool {
-    x != x
 }

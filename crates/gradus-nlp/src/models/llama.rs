@@ -319,7 +319,9 @@ impl CausalLm for LlamaForCausalLM {
     }
 
     fn context(&self) -> Option<usize> {
-        Some(self.config().max_position_embeddings)
+        // Positions that turn slower in longer texts have no end.
+        let config = self.config();
+        (config.rope.rope_type != "dynamic").then_some(config.max_position_embeddings)
     }
 
     fn eos_token_id(&self) -> Vec<u32> {

@@ -328,7 +328,7 @@ impl Stack {
         let seen = Hidden::from(seen);
         for (i, block) in self.layers.iter().enumerate() {
             let drops = self.layerdrop > 0.0 && self.mode.is_training();
-            if drops && random::with_default(|rng| rng.next_f64()) < self.layerdrop {
+            if drops && random::with_default(random::Rng::next_f64) < self.layerdrop {
                 continue;
             }
             let y = block.forward(&x, &own, other.map(|(states, _)| (states, &seen)));

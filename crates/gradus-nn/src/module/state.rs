@@ -14,7 +14,7 @@ use super::{Part, PartMut, Path};
 /// Tensors by dotted name.
 pub type StateDict = BTreeMap<String, Tensor>;
 
-/// What [`Module::load_state_dict`] found.
+/// What [`Module::load_state_dict`](super::Module::load_state_dict) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Names that were loaded.

@@ -40,16 +40,37 @@ impl<'p> Expr<'p> {
     }
 
     /// x·scale + shift.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::arange(0, 3, 1, DType::F32)?;
+    /// assert_eq!(Tensor::fused(&[&x], |x| x[0].affine(2.0, 1.0))?.to_vec::<f32>()?, [1.0, 3.0, 5.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn affine(self, scale: f64, shift: f64) -> Expr<'p> {
         self.unary(UnaryOp::Affine { scale, shift })
     }
 
     /// The larger of both.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::arange(-1, 2, 1, DType::F32)?;
+    /// assert_eq!(Tensor::fused(&[&x], |x| x[0].maximum(-x[0]))?.to_vec::<f32>()?, [1.0, 0.0, 1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn maximum(self, other: Expr<'p>) -> Expr<'p> {
         self.binary(BinaryOp::Maximum, other)
     }
 
     /// The smaller of both.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::arange(-1, 2, 1, DType::F32)?;
+    /// assert_eq!(Tensor::fused(&[&x], |x| x[0].minimum(-x[0]))?.to_vec::<f32>()?, [-1.0, 0.0, -1.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     pub fn minimum(self, other: Expr<'p>) -> Expr<'p> {
         self.binary(BinaryOp::Minimum, other)
     }
@@ -241,7 +262,8 @@ mod tests {
                 -(s * x[0]) + s.square() - x[1].sqrt()
             })?;
             let s = Tensor::div(&a, &b)?.sigmoid()?;
-            let left = Tensor::add(&Tensor::mul(&s, &a)?.neg()?, &s.square()?)?;
+            let left = Tensor::neg(&Tensor::mul(&s, &a)?)?;
+            let left = Tensor::add(&left, &s.square()?)?;
             let want = Tensor::sub(&left, &b.sqrt()?)?;
             assert!(fused.equal(&want)?, "{dtype}: {fused} {want}");
         }

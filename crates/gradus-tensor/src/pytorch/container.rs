@@ -259,7 +259,7 @@ fn unpack(
             ));
         }
     };
-    read.map_err(|e| Error::io(OP, format!("cannot unpack {name:?}: {e}"), e))?;
+    read.map_err(|e| Error::io(OP, format!("cannot unpack {name:?}"), e))?;
     *room = room.checked_sub(bytes.len() as u64).ok_or_else(too_much)?;
     Ok(Arc::new(bytes))
 }

@@ -108,7 +108,7 @@ impl Value {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = crate::file::read(path)
-            .map_err(|e| Error::io(OP, format!("cannot read {}: {e}", path.display()), e))?;
+            .map_err(|e| Error::io(OP, format!("cannot read {}", path.display()), e))?;
         Self::read(bytes).map_err(|e| in_file(e, path))
     }
 

@@ -28,7 +28,7 @@ pub fn ops() -> Vec<Op> {
     vec![
         Op {
             name: "sum_of_squares",
-            call: |g| look(gradus_tensor::optim::sum_of_squares(&g.x())),
+            call: |g| look(optim::sum_of_squares(&g.x())),
         },
         Op {
             name: "sgd",

@@ -175,9 +175,9 @@ pub fn ops() -> Vec<Op> {
                 let a = g.float();
                 let b = if g.flag() { g.like(&a) } else { g.x() };
                 match g.below(3) {
-                    0 => look(Tensor::fused(&[&a, &b], |x| formula(x))),
-                    1 => look(Tensor::fused(&[&a], |x| formula(x))),
-                    _ => look(Tensor::fused(&[&b, &a, &b], |x| formula(x))),
+                    0 => look(Tensor::fused(&[&a, &b], formula)),
+                    1 => look(Tensor::fused(&[&a], formula)),
+                    _ => look(Tensor::fused(&[&b, &a, &b], formula)),
                 }
             },
         },

@@ -71,6 +71,15 @@ pub fn ops() -> Vec<Op> {
         op!(g, x: g.x() => diag(g.int())),
         op!(g, x: g.x() => diag_embed(g.int(), g.dim(), g.dim())),
         op!(g, x: g.x() => slice_scatter(&g.like(&x), g.dim(), g.maybe(|| g.int()), g.maybe(|| g.int()), g.int())),
+        Op {
+            name: "slice_scatter_",
+            call: |g| {
+                let x = g.x();
+                let src = g.like(&x);
+                let (start, end) = (g.maybe(|| g.int()), g.maybe(|| g.int()));
+                look(x.slice_scatter_(&src, g.dim(), start, end, g.int()))
+            },
+        },
         op!(g, x: g.x() => select_scatter(&g.like(&x), g.dim(), g.int())),
         op!(g, x: g.x() => diagonal_scatter(&g.like(&x), g.int(), g.dim(), g.dim())),
         Op {

@@ -150,7 +150,7 @@ pub fn run(args: &FinetuneImagesArgs) -> Result<ExitCode> {
         images.validation.as_ref(),
     )?;
     let Some(checkpoint) = checkpoint else {
-        return Ok(run.interrupted());
+        return Ok(Run::interrupted());
     };
     images.judge(&mut model, &run, &checkpoint)?;
     Ok(ExitCode::SUCCESS)

@@ -223,7 +223,7 @@ pub fn run(args: &FinetuneTextArgs) -> Result<ExitCode> {
         Some(&dev),
     )?;
     let Some(checkpoint) = checkpoint else {
-        return Ok(run.interrupted());
+        return Ok(Run::interrupted());
     };
 
     let table = confusion(&mut model, &test, &classes)?;

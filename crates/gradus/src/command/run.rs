@@ -4,7 +4,7 @@
 //! ```text
 //! let run = Run::begin(&args.run, "mnist", given, |given| recipe(given))?;   // settings, folder, signals
 //! let (model, data, optimizer) = …;                                         // by run.settings
-//! let Some(checkpoint) = run.train(…)? else { return Ok(run.interrupted()) }; // one line an epoch
+//! let Some(checkpoint) = run.train(…)? else { return Ok(Run::interrupted()) }; // one line an epoch
 //! … judge the model …
 //! run.farewell(&checkpoint);                                                 // where everything lies
 //! ```
@@ -223,7 +223,7 @@ impl Run {
     }
 
     /// The exit code of an interrupted run.
-    pub fn interrupted(&self) -> ExitCode {
+    pub fn interrupted() -> ExitCode {
         ExitCode::from(130)
     }
 

@@ -117,7 +117,7 @@ pub fn run(dataset: &'static str, args: &DigitArgs) -> Result<ExitCode> {
         data.validation.as_ref(),
     )?;
     let Some(checkpoint) = checkpoint else {
-        return Ok(run.interrupted());
+        return Ok(Run::interrupted());
     };
 
     let on_train = confusion(&mut model, &data.train_plain, data.classes())?.accuracy();

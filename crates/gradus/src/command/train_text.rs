@@ -199,7 +199,7 @@ pub fn train<M: Module + CausalLm>(
         Some(&quick),
     )?;
     let Some(checkpoint) = checkpoint else {
-        return Ok(run.interrupted());
+        return Ok(Run::interrupted());
     };
     let loss = evaluate(&mut model, &task, &DataLoader::new(whole, EVAL_BATCH)?)?
         .loss

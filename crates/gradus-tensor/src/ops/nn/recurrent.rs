@@ -116,6 +116,18 @@ impl Tensor {
 
     /// The gradients of [`Tensor::lstm_sequence`] by gates, weight, h0 and c0, from those of its states, h's being this tensor.
     ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64);
+    /// let (gates, weight, h0) = (zeros(&[1, 1, 4])?, zeros(&[4, 1])?, zeros(&[1, 1])?);
+    /// let c0 = Tensor::ones([1, 1], DType::F64)?;
+    /// let out = gates.lstm_sequence(&weight, &h0, &c0)?;
+    /// let (dh, dc) = (zeros(&[1, 1, 1])?, Tensor::ones([1, 1, 1], DType::F64)?);
+    /// let gradients = dh.lstm_sequence_backward(&dc, &weight, (&h0, &c0), &out)?;
+    /// assert_eq!(gradients[3].to_vec::<f64>()?, [0.5]); // by c0: f is half open
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Shapes or dtypes do not fit.
     pub fn lstm_sequence_backward(
@@ -209,6 +221,17 @@ impl Tensor {
     }
 
     /// The gradients of [`Tensor::gru_sequence`] by gates, weight, bias and h0, from that of its states, this tensor.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64);
+    /// let (gates, weight, bias) = (zeros(&[1, 1, 3])?, zeros(&[3, 1])?, zeros(&[3])?);
+    /// let h0 = Tensor::ones([1, 1], DType::F64)?;
+    /// let out = gates.gru_sequence(&weight, &bias, &h0)?;
+    /// let gradients = Tensor::ones([1, 1, 1], DType::F64)?.gru_sequence_backward(&weight, &h0, &out)?;
+    /// assert_eq!(gradients[3].to_vec::<f64>()?, [0.5]); // by h0: z is half open
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Shapes or dtypes do not fit.
