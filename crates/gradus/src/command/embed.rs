@@ -124,10 +124,17 @@ fn similarities(vectors: &Tensor, texts: &[String]) -> Result<ExitCode> {
         .matmul(&vectors.t()?)?
         .flatten(0, -1)?
         .to_vec::<f32>()?;
-    let header = (1..=n).map(|i| format!("{i:>7}")).collect::<Vec<_>>().concat();
+    let header = (1..=n)
+        .map(|i| format!("{i:>7}"))
+        .collect::<Vec<_>>()
+        .concat();
     say(&format!("\n   {header}"));
     for (i, row) in near.chunks_exact(n).enumerate() {
-        let cells = row.iter().map(|x| format!("{x:>7.3}")).collect::<Vec<_>>().concat();
+        let cells = row
+            .iter()
+            .map(|x| format!("{x:>7.3}"))
+            .collect::<Vec<_>>()
+            .concat();
         say(&format!("{:>3}{cells}", i + 1));
     }
     Ok(ExitCode::SUCCESS)
