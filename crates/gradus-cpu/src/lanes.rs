@@ -4,7 +4,11 @@
 //! at the end. An instruction set with `L` real lanes keeps `width / L` vectors, which also hides the latency of the
 //! additions. So a sum is the same, bit for bit, on scalar, AVX2, AVX-512 and NEON.
 
+use std::mem::MaybeUninit;
+
 use gradus_simd::{Float, FloatVec, Isa};
+
+use crate::unroll::{Registers, unroll};
 
 /// The most vectors a fold keeps (scalar, f32).
 const MAX_VECTORS: usize = 64;
@@ -27,22 +31,35 @@ pub(crate) fn fold<S: Isa, T: Float>(
 ) -> T {
     let lanes = T::V::<S>::LANES;
     let vectors = width::<T>() / lanes;
-    let mut acc = [T::V::<S>::splat(isa, neutral); MAX_VECTORS];
-    let mut i = 0;
-    while i + width::<T>() <= n {
-        for (j, acc) in acc[..vectors].iter_mut().enumerate() {
-            *acc = combine(*acc, vector(i + j * lanes, lanes));
+    let neutral = T::V::<S>::splat(isa, neutral);
+    let mut acc = [const { MaybeUninit::uninit() }; MAX_VECTORS];
+    let mut i = match vectors {
+        4 => whole::<S, T, 4>(neutral, n, &vector, &combine, &mut acc),
+        8 => whole::<S, T, 8>(neutral, n, &vector, &combine, &mut acc),
+        _ => {
+            let mut i = 0;
+            for acc in &mut acc[..vectors] {
+                *acc = MaybeUninit::new(neutral);
+            }
+            // SAFETY: written above.
+            let acc = unsafe { acc[..vectors].assume_init_mut() };
+            while i + width::<T>() <= n {
+                for (j, acc) in acc.iter_mut().enumerate() {
+                    *acc = combine(*acc, vector(i + j * lanes, lanes));
+                }
+                i += width::<T>();
+            }
+            i
         }
-        i += width::<T>();
-    }
+    };
+    // SAFETY: `vectors` of them were written.
+    let acc = unsafe { acc[..vectors].assume_init_mut() };
     let mut j = 0;
-    while i + lanes <= n {
-        acc[j] = combine(acc[j], vector(i, lanes));
+    while i < n {
+        let m = lanes.min(n - i);
+        acc[j] = combine(acc[j], vector(i, m));
         i += lanes;
         j += 1;
-    }
-    if i < n {
-        acc[j] = combine(acc[j], vector(i, n - i));
     }
     let mut half = vectors / 2;
     while half > 0 {
@@ -52,6 +69,30 @@ pub(crate) fn fold<S: Isa, T: Float>(
         half /= 2;
     }
     acc[0].reduce(element)
+}
+
+/// The part of [`fold`] in whole rounds of N vectors, kept in registers until its end; where it ended.
+#[inline(always)]
+fn whole<S: Isa, T: Float, const N: usize>(
+    neutral: T::V<S>,
+    n: usize,
+    vector: &impl Fn(usize, usize) -> T::V<S>,
+    combine: &impl Fn(T::V<S>, T::V<S>) -> T::V<S>,
+    acc: &mut [MaybeUninit<T::V<S>>; MAX_VECTORS],
+) -> usize {
+    let lanes = T::V::<S>::LANES;
+    let mut sums = Registers::<T::V<S>, 1, N>::new(neutral);
+    let mut i = 0;
+    while i + N * lanes <= n {
+        unroll!(J in 0..N (0 1 2 3 4 5 6 7) {
+            sums.set(0, J, combine(sums.get(0, J), vector(i + J * lanes, lanes)));
+        });
+        i += N * lanes;
+    }
+    unroll!(J in 0..N (0 1 2 3 4 5 6 7) {
+        acc[J] = MaybeUninit::new(sums.get(0, J));
+    });
+    i
 }
 
 /// The lanes at `p`, the first `m` of them valid, the others `fill`.

@@ -60,6 +60,7 @@ mod rows;
 mod scratch;
 pub mod softmax;
 mod source;
+mod unroll;
 mod view;
 mod walk;
 

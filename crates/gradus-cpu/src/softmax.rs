@@ -55,12 +55,16 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 sum
             },
         );
+        // v / scale, correctly rounded but for underflow (Markstein 1990): a division takes as long as an exponential.
+        let inverse = T::V::<S>::splat(isa, T::ONE) / scale;
         lanes::for_each::<S, T>(
             n,
             #[inline(always)]
             |i, m| unsafe {
                 let v = lanes::load::<S, T>(isa, y.add(i), m, T::ZERO);
-                lanes::store::<S, T>(if log { v - scale } else { v / scale }, y.add(i), m);
+                let q = v * inverse;
+                let quotient = q.neg_mul_add(scale, v).mul_add(inverse, q);
+                lanes::store::<S, T>(if log { v - scale } else { quotient }, y.add(i), m);
             },
         );
     }

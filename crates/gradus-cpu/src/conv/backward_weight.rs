@@ -14,6 +14,7 @@ use super::weight_product;
 use crate::gemm::{dot_tile, on};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
+use crate::unroll::{Registers, unroll};
 
 /// Output channels and rows of im2col that one task has, and pixels it takes at a time: the block of dy and that of im2col
 /// together fill half of L2, the four + six rows of a register tile fit L1.
@@ -274,20 +275,20 @@ unsafe fn tile<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     (acc, n): (*mut T, usize),
 ) {
     let lanes = T::V::<S>::LANES;
-    let mut sums = [[T::V::<S>::zero(isa); NJ]; MI];
+    let mut sums = Registers::<T::V<S>, MI, NJ>::new(T::V::<S>::zero(isa));
     // SAFETY: the caller's promise.
     unsafe {
-        for i in 0..MI {
-            for j in 0..NJ {
-                sums[i][j] = T::V::<S>::load_ptr(isa, acc.add((i * n + j) * lanes));
-            }
-        }
-        dot_tile::<S, T, MI, NJ>(isa, k, a, b, &mut sums);
-        for i in 0..MI {
-            for j in 0..NJ {
-                sums[i][j].store_ptr(acc.add((i * n + j) * lanes));
-            }
-        }
+        unroll!(I in 0..MI (0 1 2 3) {
+            unroll!(J in 0..NJ (0 1 2 3 4 5) {
+                sums.set(I, J, T::V::<S>::load_ptr(isa, acc.add((I * n + J) * lanes)));
+            });
+        });
+        sums = dot_tile::<S, T, MI, NJ>(isa, k, a, b, sums);
+        unroll!(I in 0..MI (0 1 2 3) {
+            unroll!(J in 0..NJ (0 1 2 3 4 5) {
+                sums.get(I, J).store_ptr(acc.add((I * n + J) * lanes));
+            });
+        });
     }
 }
 

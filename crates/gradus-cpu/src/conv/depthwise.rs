@@ -11,6 +11,7 @@ use super::geometry::Geometry;
 use crate::gemm::{Activation, Bias, Epilogue, Out, activate, on};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
+use crate::unroll::{Registers, unroll};
 
 /// Padded planes above this many elements take the general path.
 const MAX_PLANE: usize = 1 << 20;
@@ -185,8 +186,9 @@ impl<T: Float> Kernel for Forward<'_, T> {
                     if width <= lanes && row + 4 <= depth * rows {
                         let from = [start(row), start(row + 1), start(row + 2), start(row + 3)];
                         let sums = sums::<S, T, 4, 1>(isa, padded, from, w, &at);
-                        for (sum, y) in sums.iter().zip(y[row * width..].chunks_exact_mut(width)) {
-                            finish::<S, T>(isa, sum[0], after, y);
+                        let lines = y[row * width..].chunks_exact_mut(width).take(4);
+                        for (i, y) in lines.enumerate() {
+                            finish::<S, T>(isa, sums.get(i, 0), after, y);
                         }
                         row += 4;
                         continue;
@@ -195,14 +197,14 @@ impl<T: Float> Kernel for Forward<'_, T> {
                     for (j, y) in y.chunks_mut(4 * lanes).enumerate() {
                         let from = start(row) + j * 4 * lanes;
                         if y.len() > 2 * lanes {
-                            let [sums] = sums::<S, T, 1, 4>(isa, padded, [from], w, &at);
-                            for (sum, y) in sums.iter().zip(y.chunks_mut(lanes)) {
-                                finish::<S, T>(isa, *sum, after, y);
+                            let sums = sums::<S, T, 1, 4>(isa, padded, [from], w, &at);
+                            for (i, y) in y.chunks_mut(lanes).enumerate() {
+                                finish::<S, T>(isa, sums.get(0, i), after, y);
                             }
                         } else {
-                            let [sums] = sums::<S, T, 1, 2>(isa, padded, [from], w, &at);
-                            for (sum, y) in sums.iter().zip(y.chunks_mut(lanes)) {
-                                finish::<S, T>(isa, *sum, after, y);
+                            let sums = sums::<S, T, 1, 2>(isa, padded, [from], w, &at);
+                            for (i, y) in y.chunks_mut(lanes).enumerate() {
+                                finish::<S, T>(isa, sums.get(0, i), after, y);
                             }
                         }
                     }
@@ -233,19 +235,19 @@ fn sums<S: Isa, T: Float, const R: usize, const V: usize>(
     from: [usize; R],
     w: &[T],
     at: &[usize],
-) -> [[T::V<S>; V]; R] {
+) -> Registers<T::V<S>, R, V> {
     let lanes = T::V::<S>::LANES;
-    let mut sums = [[T::V::<S>::zero(isa); V]; R];
+    let mut sums = Registers::new(T::V::<S>::zero(isa));
     for (&w, &at) in w.iter().zip(at) {
         let w = T::V::<S>::splat(isa, w);
-        for (from, sums) in from.iter().zip(&mut sums) {
-            let x = &x[from + at..][..V * lanes];
-            for v in 0..V {
+        unroll!(I in 0..R (0 1 2 3 4 5 6 7) {
+            let x = &x[from[I] + at..][..V * lanes];
+            unroll!(J in 0..V (0 1 2 3 4 5 6 7) {
                 // SAFETY: V vectors, checked by the slice.
-                let x = unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(v * lanes)) };
-                sums[v] = w.mul_add(x, sums[v]);
-            }
-        }
+                let x = unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(J * lanes)) };
+                sums.set(I, J, w.mul_add(x, sums.get(I, J)));
+            });
+        });
     }
     sums
 }
@@ -433,23 +435,23 @@ fn tap_sums<S: Isa, T: Float, const N: usize>(
 ) -> usize {
     let lanes = T::V::<S>::LANES;
     let [_, rows, width] = g.output;
-    let mut sums = [T::V::<S>::zero(isa); N];
-    for t in 0..N {
-        sums[t] = T::V::<S>::load(isa, &acc[t * lanes..]);
-    }
+    let mut sums = Registers::<T::V<S>, N, 1>::new(T::V::<S>::zero(isa));
+    unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+        sums.set(I, 0, T::V::<S>::load(isa, &acc[I * lanes..]));
+    });
     for (row, dy) in dy.chunks_exact(width).enumerate() {
         let from = plane.row(g, row / rows, row % rows);
         for (j, dy) in dy.chunks(lanes).enumerate() {
             let n = dy.len();
             let dy = T::V::<S>::load_tail(isa, dy, T::ZERO);
-            for t in 0..N {
-                let x = &padded[from + at[t] + j * lanes..][..n];
-                sums[t] = dy.mul_add(T::V::<S>::load_tail(isa, x, T::ZERO), sums[t]);
-            }
+            unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+                let x = &padded[from + at[I] + j * lanes..][..n];
+                sums.set(I, 0, dy.mul_add(T::V::<S>::load_tail(isa, x, T::ZERO), sums.get(I, 0)));
+            });
         }
     }
-    for t in 0..N {
-        sums[t].store(&mut acc[t * lanes..]);
-    }
+    unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+        sums.get(I, 0).store(&mut acc[I * lanes..]);
+    });
     N
 }

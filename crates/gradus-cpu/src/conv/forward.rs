@@ -1,4 +1,5 @@
-//! Forward: `W (O × C·taps)` times the im2col matrix `(C·taps) × (B·pixels)`, by the GEMM whose packing of B is im2col.
+//! Forward: `W (O × C·taps)` times the im2col matrix `(C·taps) × (B·pixels)`, by the GEMM whose packing of B is im2col, or
+//! without packing (`direct`), whichever costs less.
 //!
 //! The batch is part of the columns, so small images share the packed weights; the columns of one image are one segment of
 //! the output. Roofline: a packed element costs about a tenth of a cycle where rows are copied, and is used O times at 32 a
@@ -7,9 +8,10 @@
 use gradus_simd::{Float, IsaName};
 
 use super::depthwise;
+use super::direct;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
-use crate::gemm::{Bias, Epilogue, Job, MatRef, Out, blocked};
+use crate::gemm::{Bias, Epilogue, Job, MatRef, Out, blocked, tiles};
 use crate::parallel;
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments. The bias is by rows (output channels), the residual laid out
@@ -30,6 +32,11 @@ pub(crate) fn run<T: Float>(
         return depthwise::forward(isa, g, x, w, epilogue, y);
     }
     let flat = g.flattened();
+    let sizes = (g.outputs, g.batch * pixels, depth);
+    let others = tiles::cost::<T>(isa, sizes.0, sizes.1, sizes.2)
+        .unwrap_or(f64::INFINITY)
+        .min(tiles::vectors_cost(sizes.0, sizes.1, sizes.2));
+    let shifted = direct::cost(g).is_some_and(|cost| cost < others);
     let out = Out::segmented(y, outputs, pixels, (g.batch, pixels, outputs * pixels));
     parallel::for_each(g.groups, &|group| {
         let first = group * g.outputs;
@@ -38,22 +45,26 @@ pub(crate) fn run<T: Float>(
             Bias::Row(bias) => Bias::Row(&bias[first..][..g.outputs]),
             other => other,
         };
-        let residual = epilogue.residual.map(|r| &r[first * pixels..]);
+        let epilogue = Epilogue {
+            bias,
+            residual: epilogue.residual.map(|r| &r[first * pixels..]),
+            ..*epilogue
+        };
+        let (channel, out) = (group * g.channels, out.part(first, g.outputs));
+        if shifted {
+            return direct::run(isa, g, x, channel, rows, &epilogue, &out);
+        }
         blocked(&Job {
             a: MatRef::row_major(rows, g.outputs, depth).expect("the slice was cut to size"),
             b: &Im2col {
                 x,
                 g: &flat,
-                channel: group * g.channels,
+                channel,
             },
             alpha: T::ONE,
             beta: T::ZERO,
-            out: &out.part(first, g.outputs),
-            epilogue: &Epilogue {
-                bias,
-                residual,
-                ..*epilogue
-            },
+            out: &out,
+            epilogue: &epilogue,
             isa,
             done: None,
         });

@@ -11,6 +11,7 @@
 mod backward_data;
 mod backward_weight;
 mod depthwise;
+mod direct;
 mod forward;
 mod geometry;
 mod im2col;

@@ -4,8 +4,41 @@ use gradus_simd::{IsaName, available};
 use proptest::prelude::*;
 
 use super::*;
-use crate::gemm::Activation;
 use crate::gemm::tests::{assert_close, numbers};
+use crate::gemm::{Activation, Out};
+
+/// `direct`, whatever it costs; where it does not serve, `y` is left as it is.
+fn shifted<T: Float>(
+    isa: IsaName,
+    g: &Geometry,
+    x: &[T],
+    w: &[T],
+    epilogue: &Epilogue<'_, T>,
+    y: &mut [T],
+) {
+    if direct::cost(g).is_none() || y.is_empty() {
+        return;
+    }
+    let (pixels, all) = (g.pixels(), g.groups * g.outputs);
+    y.fill(T::NAN);
+    let out = Out::segmented(y, all, pixels, (g.batch, pixels, all * pixels));
+    for group in 0..g.groups {
+        let first = group * g.outputs;
+        let bias = match epilogue.bias {
+            Bias::Row(bias) => Bias::Row(&bias[first..][..g.outputs]),
+            other => other,
+        };
+        let residual = epilogue.residual.map(|r| &r[first * pixels..]);
+        let epilogue = Epilogue {
+            bias,
+            residual,
+            ..*epilogue
+        };
+        let w = &w[first * g.depth()..][..g.outputs * g.depth()];
+        let out = out.part(first, g.outputs);
+        direct::run(isa, g, x, group * g.channels, w, &epilogue, &out);
+    }
+}
 
 /// One convolution: forward, both gradients and that of the bias, contiguous and on a given ISA.
 fn case<T: Float, const D: usize>(
@@ -28,6 +61,8 @@ fn case<T: Float, const D: usize>(
     reference::conv((&x, x_shape), (&w, w_shape), params, &mut want).unwrap();
     forward::run(isa, &g, &x, &w, &Epilogue::default(), &mut got);
     assert_close(&got, &want, g.depth(), &format!("forward {what}"));
+    shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got);
+    assert_close(&got, &want, g.depth(), &format!("direct {what}"));
     for residual in [None, Some(&residual[..])] {
         let epilogue = Epilogue {
             bias: Bias::Row(&bias),
@@ -43,6 +78,8 @@ fn case<T: Float, const D: usize>(
             .map(|i| epilogue.reference(want[i], i / g.pixels().max(1) % w_shape[0].max(1), 0, i))
             .collect();
         assert_close(&got, &want, g.depth(), &format!("epilogue {what}"));
+        shifted(isa, &g, &x, &w, &epilogue, &mut got);
+        assert_close(&got, &want, g.depth(), &format!("direct, epilogue {what}"));
     }
 
     let (mut got, mut want) = (vec![T::NAN; nx], vec![T::NAN; nx]);
@@ -101,6 +138,8 @@ fn every_isa() {
         ([2, 3, 9, 10], [6, 1, 5, 3], p2([2, 2], [2, 1], [1, 2], 3)),
         ([1, 2, 3, 3], [2, 2, 1, 1], p2([3, 3], [4, 4], [1, 1], 1)),
         ([1, 2, 5, 6], [15, 2, 2, 2], p2([1, 1], [3, 3], [1, 1], 1)),
+        ([2, 5, 6, 32], [15, 5, 3, 3], p2([1, 1], [1, 1], [1, 1], 1)),
+        ([1, 40, 7, 64], [9, 40, 3, 3], p2([1, 2], [1, 1], [1, 1], 1)),
     ];
     for &isa in available() {
         for (x, w, params) in cases {
@@ -117,6 +156,12 @@ fn larger_than_a_tile() {
         isa,
         &[2, 24, 28, 28],
         &[70, 24, 3, 3],
+        &p2([1, 1], [1, 1], [1, 1], 1),
+    );
+    case::<f32, 2>(
+        isa,
+        &[2, 70, 40, 32],
+        &[70, 70, 3, 3],
         &p2([1, 1], [1, 1], [1, 1], 1),
     );
     case::<f32, 2>(

@@ -31,7 +31,7 @@ use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
 /// Steps of k between two visits of C: a panel of B (NR columns) fills two thirds of a 48 KiB L1.
-const KC: usize = 256;
+pub(crate) const KC: usize = 256;
 /// Columns of B packed at once when tiles share them, and rows of A.
 const NC: usize = 4096;
 const MC: usize = 4096;

@@ -12,6 +12,7 @@ use super::epilogue::{Bias, Epilogue, Scale, activate, finish};
 use super::matrix::{MatMut, MatRef, Out};
 use crate::parallel;
 use crate::scratch;
+use crate::unroll::{Registers, unroll};
 
 /// The most rows these paths take.
 const MAX_ROWS: usize = 4;
@@ -198,14 +199,14 @@ unsafe fn dots<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     b: (*const T, isize),
     to: &mut [T],
 ) -> usize {
-    let mut acc = [[T::V::<S>::zero(isa); NJ]; MI];
+    let zero = Registers::new(T::V::<S>::zero(isa));
     // SAFETY: the caller's promise.
-    unsafe { dot_tile::<S, T, MI, NJ>(isa, k, (a.as_ptr(), k as isize), b, &mut acc) };
-    for i in 0..MI {
-        for j in 0..NJ {
-            to[i * BATCH + j] = acc[i][j].reduce_sum();
-        }
-    }
+    let sums = unsafe { dot_tile::<S, T, MI, NJ>(isa, k, (a.as_ptr(), k as isize), b, zero) };
+    unroll!(I in 0..MI (0 1 2 3) {
+        unroll!(J in 0..NJ (0 1 2 3 4 5 6 7) {
+            to[I * BATCH + J] = sums.get(I, J).reduce_sum();
+        });
+    });
     NJ
 }
 
@@ -279,20 +280,21 @@ unsafe fn axpys<S: Isa, T: Float, const N: usize>(
     let mut j = 0;
     while j < cols {
         let n = lanes.min(cols - j);
-        let mut rows = [T::V::<S>::zero(isa); N];
+        let mut rows = Registers::<T::V<S>, 1, N>::new(T::V::<S>::zero(isa));
         // SAFETY: n elements from column j of each row, as the caller promises.
         unsafe {
-            for q in 0..N {
-                let from = b.offset(q as isize * ldb).add(j);
+            unroll!(Q in 0..N (0 1 2 3 4 5 6 7) {
+                let from = b.offset(Q as isize * ldb).add(j);
                 isa.prefetch(from.wrapping_add(512 / size_of::<T>()));
-                rows[q] = T::V::<S>::load_tail_ptr(isa, from, n, T::ZERO);
-            }
+                rows.set(0, Q, T::V::<S>::load_tail_ptr(isa, from, n, T::ZERO));
+            });
             for i in 0..m {
                 let to = y.add(i * cols + j);
                 let mut sum = T::V::<S>::load_tail_ptr(isa, to, n, T::ZERO);
-                for q in 0..N {
-                    sum = T::V::<S>::splat(isa, *x.add(i * x_stride + q)).mul_add(rows[q], sum);
-                }
+                unroll!(Q in 0..N (0 1 2 3 4 5 6 7) {
+                    let x = T::V::<S>::splat(isa, *x.add(i * x_stride + Q));
+                    sum = x.mul_add(rows.get(0, Q), sum);
+                });
                 sum.store_tail_ptr(to, n);
             }
         }

@@ -12,6 +12,7 @@ use gradus_simd::{Float, FloatVec, Isa};
 
 use super::epilogue::{Epilogue, Scale, finish};
 use super::matrix::Out;
+use crate::unroll::{Registers, unroll};
 use gradus_simd::Kernel;
 
 /// The tallest and widest register tile of any ISA, in elements: room for one on the stack.
@@ -28,52 +29,85 @@ pub(crate) const fn register_tile<S: Isa, T: Float>() -> (usize, usize) {
     }
 }
 
-/// `tile (MR × NV vectors) = A·B`, or `+=` with `add`. `a` steps by MR a step, `b` by NV vectors.
+/// Where the columns of B lie: a place for each step of k, from which on `width` elements are read.
+pub(crate) trait Steps<T>: Copy {
+    /// # Safety
+    /// Step `p` exists.
+    unsafe fn at(self, p: usize, width: usize) -> *const T;
+}
+
+/// A packed panel: one step after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<T>(*const T);
+
+impl<T: Copy> Steps<T> for Packed<T> {
+    #[inline(always)]
+    unsafe fn at(self, p: usize, width: usize) -> *const T {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(p * width) }
+    }
+}
+
+/// Steps that lie anywhere: `steps[p]` elements after `from`.
+#[derive(Clone, Copy)]
+pub(crate) struct Shifted<T> {
+    pub from: *const T,
+    pub steps: *const usize,
+}
+
+impl<T: Copy> Steps<T> for Shifted<T> {
+    #[inline(always)]
+    unsafe fn at(self, p: usize, _: usize) -> *const T {
+        // SAFETY: the caller's promise.
+        unsafe { self.from.add(*self.steps.add(p)) }
+    }
+}
+
+/// `tile (MR × NV vectors) = A·B`, or `+=` with `add`. `a` steps by MR a step.
 ///
 /// # Safety
-/// `a` holds `k·MR` elements, `b` `k·NV·LANES`, and the tile's rows (`stride` apart) are writable.
+/// `a` holds `k·MR` elements, each of the k steps of `b` `NV·LANES`, and the tile's rows (`stride` apart) are writable.
 #[inline(always)]
-unsafe fn outer_product<S: Isa, T: Float, const MR: usize, const NV: usize>(
+unsafe fn outer_product<S: Isa, T: Float, B: Steps<T>, const MR: usize, const NV: usize>(
     isa: S,
     k: usize,
     mut a: *const T,
-    mut b: *const T,
+    b: B,
     tile: *mut T,
     stride: usize,
     add: bool,
 ) {
     let lanes = T::V::<S>::LANES;
-    let mut acc = [[T::V::<S>::zero(isa); NV]; MR];
+    let mut acc = Registers::<T::V<S>, MR, NV>::new(T::V::<S>::zero(isa));
     // SAFETY: k steps of MR elements of A and NV vectors of B, as the caller promises; the tile is writable.
     unsafe {
-        for _ in 0..k {
-            let mut row = [T::V::<S>::zero(isa); NV];
-            for v in 0..NV {
-                row[v] = T::V::<S>::load_ptr(isa, b.add(v * lanes));
-            }
-            for i in 0..MR {
-                let x = T::V::<S>::splat(isa, *a.add(i));
-                for v in 0..NV {
-                    acc[i][v] = x.mul_add(row[v], acc[i][v]);
-                }
-            }
+        for p in 0..k {
+            let b = b.at(p, NV * lanes);
+            let mut row = Registers::<T::V<S>, 1, NV>::new(T::V::<S>::zero(isa));
+            unroll!(V in 0..NV (0 1 2 3) {
+                row.set(0, V, T::V::<S>::load_ptr(isa, b.add(V * lanes)));
+            });
+            unroll!(I in 0..MR (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+                let x = T::V::<S>::splat(isa, *a.add(I));
+                unroll!(V in 0..NV (0 1 2 3) {
+                    acc.set(I, V, x.mul_add(row.get(0, V), acc.get(I, V)));
+                });
+            });
             a = a.add(MR);
-            b = b.add(NV * lanes);
         }
         if add {
-            for i in 0..MR {
-                for v in 0..NV {
-                    let c = tile.add(i * stride + v * lanes);
-                    (T::V::<S>::load_ptr(isa, c) + acc[i][v]).store_ptr(c);
-                }
-            }
-        } else {
-            for i in 0..MR {
-                for v in 0..NV {
-                    acc[i][v].store_ptr(tile.add(i * stride + v * lanes));
-                }
-            }
+            unroll!(I in 0..MR (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+                unroll!(V in 0..NV (0 1 2 3) {
+                    let c = T::V::<S>::load_ptr(isa, tile.add(I * stride + V * lanes));
+                    acc.set(I, V, c + acc.get(I, V));
+                });
+            });
         }
+        unroll!(I in 0..MR (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
+            unroll!(V in 0..NV (0 1 2 3) {
+                acc.get(I, V).store_ptr(tile.add(I * stride + V * lanes));
+            });
+        });
     }
 }
 
@@ -82,12 +116,12 @@ unsafe fn outer_product<S: Isa, T: Float, const MR: usize, const NV: usize>(
 /// # Safety
 /// As [`outer_product`]; the tile is at most the ISA's [`register_tile`].
 #[inline(always)]
-unsafe fn tile<S: Isa, T: Float>(
+pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
     isa: S,
     (height, width): (usize, usize),
     k: usize,
     a: *const T,
-    b: *const T,
+    b: B,
     out: *mut T,
     stride: usize,
     add: bool,
@@ -97,7 +131,7 @@ unsafe fn tile<S: Isa, T: Float>(
         ($nv:literal: $($h:literal)*) => {
             match height {
                 // Taller than the ISA's tile: never taken, and folded away.
-                $($h if $h <= mr => unsafe { outer_product::<S, T, $h, $nv>(isa, k, a, b, out, stride, add) },)*
+                $($h if $h <= mr => unsafe { outer_product::<S, T, B, $h, $nv>(isa, k, a, b, out, stride, add) },)*
                 _ => debug_assert!(false, "a tile of height {height}"),
             }
         };
@@ -170,7 +204,7 @@ impl<T: Float> Kernel for MacroKernel<'_, T> {
                 // inside C (asserted), and the caller gives no other thread these rows and columns.
                 unsafe {
                     let a = self.a.as_ptr().add(ir * k);
-                    let b = self.b.as_ptr().add(jr * k);
+                    let b = Packed(self.b.as_ptr().add(jr * k));
                     let (index, room) = self.out.locate(at.0, at.1);
                     let c = self.out.at(index);
                     let direct = plain && room >= cols && width * lanes == cols;
@@ -179,7 +213,7 @@ impl<T: Float> Kernel for MacroKernel<'_, T> {
                     } else {
                         (scratch.0.as_mut_ptr(), nr, false, &self.scale)
                     };
-                    tile::<S, T>(isa, (rows, width), k, a, b, to, stride, add);
+                    tile::<S, T, _>(isa, (rows, width), k, a, b, to, stride, add);
                     if !direct || self.epilogue.is_some() {
                         finish(
                             isa,

@@ -34,11 +34,12 @@ pub use half::try_matmul_bf16;
 pub use matrix::{MatMut, MatRef};
 pub use reference::gemm as gemm_reference;
 
-pub(crate) use blocked::{Job, blocked, on};
+pub(crate) use blocked::{Job, KC, blocked, on};
 pub(crate) use dot::dot_tile;
-pub(crate) use epilogue::activate;
+pub(crate) use epilogue::{Scale, activate, finish};
 pub(crate) use matrix::Out;
-pub(crate) use pack::Columns;
+pub(crate) use microkernel::{RegisterTile, Shifted, register_tile, tile};
+pub(crate) use pack::{Columns, PackA};
 
 use crate::{Error, Result};
 

@@ -49,22 +49,32 @@ pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> us
     lines.div_ceil(PANEL) * (ks / kc * panel_len(parts, kc) + tail)
 }
 
-/// Whether tiles compute this product faster than vectors.
-pub(crate) fn pay<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> bool {
+/// Cycles, as a multiply-add of vectors counts them, that a product takes: computing and packing.
+pub(crate) fn vectors_cost(m: usize, n: usize, k: usize) -> f64 {
+    products(m, n, k) / 27.0 + 0.7 * (m + n) as f64 * k as f64
+}
+
+/// Cycles that it takes by tiles; `None` where there are none.
+pub(crate) fn cost<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> Option<f64> {
     if isa != IsaName::Amx || TypeId::of::<T>() != TypeId::of::<f32>() {
-        return false;
+        return None;
     }
-    // Cycles of a multiply-add, times M·N·K: computing whole tiles, and packing.
     let (mp, np, kp) = (
         m.next_multiple_of(16),
         n.next_multiple_of(16),
         k.next_multiple_of(32),
     );
-    let products = |m: usize, n: usize, k: usize| m as f64 * n as f64 * k as f64;
     let packed = (m + n) as f64 * k as f64;
-    let tiles = products(mp, np, kp) / 70.0 + 2.2 * packed + 0.15 * (mp * np) as f64;
-    let vectors = products(m, n, k) / 27.0 + 0.7 * packed;
-    tiles < vectors
+    Some(products(mp, np, kp) / 70.0 + 2.2 * packed + 0.15 * (mp * np) as f64)
+}
+
+fn products(m: usize, n: usize, k: usize) -> f64 {
+    m as f64 * n as f64 * k as f64
+}
+
+/// Whether tiles compute this product faster than vectors.
+pub(crate) fn pay<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> bool {
+    cost::<T>(isa, m, n, k).is_some_and(|cost| cost < vectors_cost(m, n, k))
 }
 
 #[cfg(target_arch = "x86_64")]
