@@ -8,6 +8,8 @@
 //! Output pixels are counted along the padded rows. If whole vectors do not fill a row evenly, tiles run on over the ends of the
 //! rows and what they compute there is dropped: `reach` of every `width + reach` columns.
 //!
+//! What it is not: the way by AMX tiles, which shares its planes (`direct_tiles`).
+//!
 //! Roofline (AVX-512): 14·32 multiply-adds a step for 14 + 32 elements from L1 or L2, as in GEMM. im2col would write and read
 //! each input `taps` times, which for 16 output channels takes as long as the products; the copy here touches it once.
 
@@ -22,67 +24,313 @@ use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
 /// Elements of the input that a task copies, and of the weights that it uses before it comes back to the first: both fit L2.
-const BLOCK: usize = 96 * 1024;
+pub(super) const BLOCK: usize = 96 * 1024;
 const WEIGHTS: usize = 128 * 1024;
 /// Multiply-adds that make a part of an image worth a task.
 const TASK: usize = 1 << 20;
 /// Room for one register tile.
 const MAX_TILE: usize = 14 * 32;
 
-/// The planes a convolution's input is copied into.
+/// The planes a convolution's input is copied into: of each channel and phase, the rows that some output rows see.
 #[derive(Clone, Copy, Debug)]
-struct Planes {
-    /// Phases that some tap reads, of the stride: rows and columns.
-    phases: [usize; 2],
+pub(super) struct Planes {
+    /// Phases of the stride that some tap reads: rows and columns.
+    pub phases: [usize; 2],
     /// Rows and columns that a kernel reaches past the pixel it begins at, in a phase.
-    reach: [usize; 2],
+    pub reach: [usize; 2],
     /// Columns of a plane.
-    width: usize,
+    pub width: usize,
 }
 
 impl Planes {
-    fn new(g: &Geometry) -> Self {
+    /// `None` where shifted loads do not serve.
+    pub(super) fn new(g: &Geometry) -> Option<Self> {
+        let flat = g.kernel[0] == 1 && g.input[0] == 1 && g.padding[0] == 0 && g.stride[0] == 1;
+        if !flat || g.is_pointwise() || g.depth() == 0 || g.taps() > 256 {
+            return None;
+        }
         let last = |d: usize| (g.kernel[d] - 1) * g.dilation[d];
-        let phases = |d: usize| {
-            if g.kernel[d] == 1 {
-                1
-            } else {
-                g.stride[d].min(last(d) + 1)
-            }
-        };
+        let phases = |d: usize| g.stride[d].min(last(d) + 1);
         let reach = [last(1) / g.stride[1], last(2) / g.stride[2]];
-        Self {
+        let planes = Self {
             phases: [phases(1), phases(2)],
             reach,
-            width: g.output[2] + reach[1],
+            width: g.output[2].checked_add(reach[1])?,
+        };
+        // Planes much wider than their pixels, or too large for the caches, make another way the better one.
+        let row = g
+            .channels
+            .checked_mul(planes.count())?
+            .checked_mul((1 + reach[0]).checked_mul(planes.width)?)?;
+        (planes.width <= 2 * g.output[2] && row <= 8 * BLOCK).then_some(planes)
+    }
+
+    /// Planes of a channel.
+    pub(super) fn count(&self) -> usize {
+        self.phases[0] * self.phases[1]
+    }
+
+    /// Elements of a plane for `rows` output rows.
+    pub(super) fn len(&self, rows: usize) -> usize {
+        (rows + self.reach[0]) * self.width
+    }
+
+    /// The plane a tap reads, and from where on.
+    pub(super) fn tap(&self, g: &Geometry, tap: [usize; 2]) -> (usize, usize) {
+        let at = [tap[0] * g.dilation[1], tap[1] * g.dilation[2]];
+        let (sy, sx) = (g.stride[1], g.stride[2]);
+        (
+            at[0] % sy * self.phases[1] + at[1] % sx,
+            at[0] / sy * self.width + at[1] / sx,
+        )
+    }
+
+    /// Copies one plane of a channel, `x`: the rows that output rows `first..` see, zeros where there is padding.
+    #[inline(always)]
+    pub(super) fn copy<T: Float>(
+        &self,
+        g: &Geometry,
+        x: &[T],
+        first: usize,
+        plane: usize,
+        to: &mut [T],
+    ) {
+        let phase = [plane / self.phases[1], plane % self.phases[1]];
+        let [_, height, width] = g.input;
+        let (stride, padding) = (g.stride[2], g.padding[2]);
+        // Columns whose input exists: low..high.
+        let low = padding.saturating_sub(phase[1]).div_ceil(stride).min(self.width);
+        let high = (width + padding)
+            .saturating_sub(phase[1])
+            .div_ceil(stride)
+            .clamp(low, self.width);
+        for (y, line) in to.chunks_exact_mut(self.width).enumerate() {
+            let at = (first + y) * g.stride[1] + phase[0];
+            let row = at.checked_sub(g.padding[1]).filter(|&at| at < height);
+            let (Some(row), true) = (row, low < high) else {
+                line.fill(T::ZERO);
+                continue;
+            };
+            line[..low].fill(T::ZERO);
+            line[high..].fill(T::ZERO);
+            let from = &x[row * width..][..width][low * stride + phase[1] - padding..];
+            let line = &mut line[low..high];
+            if stride == 1 {
+                line.copy_from_slice(&from[..line.len()]);
+            } else {
+                for (to, &x) in line.iter_mut().zip(from.iter().step_by(stride)) {
+                    *to = x;
+                }
+            }
         }
     }
 
-    /// Elements of `rows` output rows: all channels and phases.
-    fn len(&self, g: &Geometry, rows: usize) -> usize {
-        g.channels * self.phases[0] * self.phases[1] * (rows + self.reach[0]) * self.width
+    /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element, and reading `weight`
+    /// bytes an element of the weights anew for each band where L2 does not hold them.
+    pub(super) fn overhead(&self, g: &Geometry, copy: f64, weight: usize) -> f64 {
+        let copied = g.batch * g.channels * self.count() * self.len(g.output[1]);
+        let weights = weight * g.outputs * g.depth();
+        let rows = (BLOCK / (g.channels * self.count() * self.width)).max(1);
+        let bands = g.batch * g.output[1].div_ceil(rows);
+        let anew = if weights > 1 << 20 {
+            weights as f64 / 14.0 * bands as f64
+        } else {
+            0.0
+        };
+        copy * copied as f64 + anew
     }
 }
 
-/// Cycles of a multiply-add that the whole takes, for a choice between this way and others; `None` if it cannot be done so.
+/// How the work is cut, by the sizes alone: output rows and panels of output channels a task.
+pub(super) struct Cut {
+    pub rows: usize,
+    pub panels: usize,
+    pub bands: usize,
+    pub parts: usize,
+}
+
+impl Cut {
+    /// Panels are `mr` channels high; a task copies at most `most` elements if it can.
+    pub(super) fn new(g: &Geometry, planes: &Planes, mr: usize, most: usize) -> Self {
+        let all = g.outputs.div_ceil(mr);
+        let (mut rows, mut panels) = (g.output[1], all);
+        while rows > 1 && g.channels * planes.count() * planes.len(rows) > most {
+            rows = rows.div_ceil(2);
+        }
+        while g.batch * g.output[1].div_ceil(rows) * all.div_ceil(panels) < 16
+            && (rows > 1 || panels > 1)
+            && rows * g.output[2] * panels * mr * g.depth() > TASK
+        {
+            if rows > 4 || panels == 1 {
+                rows = rows.div_ceil(2);
+            } else {
+                panels = panels.div_ceil(2);
+            }
+        }
+        Self {
+            rows,
+            panels,
+            bands: g.output[1].div_ceil(rows),
+            parts: all.div_ceil(panels),
+        }
+    }
+}
+
+/// A few rows of an image's output, in some channels.
+#[derive(Clone, Copy)]
+pub(super) struct Band<'a, T> {
+    pub g: &'a Geometry,
+    pub planes: Planes,
+    pub x: &'a [T],
+    /// The first input channel, counted over the whole batch.
+    pub channel: usize,
+    pub image: usize,
+    /// First output row, and how many.
+    pub rows: (usize, usize),
+    /// First output channel, and how many.
+    pub channels: (usize, usize),
+    pub epilogue: &'a Epilogue<'a, T>,
+    pub out: &'a Out<'a, T>,
+}
+
+impl<'a, T: Float> Band<'a, T> {
+    /// Calls `f` with each band of a convolution, on several threads if it is worth it, and does after it what is left to do.
+    pub(super) fn for_each(
+        isa: IsaName,
+        (g, planes): (&'a Geometry, Planes),
+        (x, channel): (&'a [T], usize),
+        epilogue: &'a Epilogue<'a, T>,
+        out: &'a Out<'a, T>,
+        (mr, most): (usize, usize),
+        f: &(dyn Fn(Self) + Sync),
+    ) {
+        let cut = Cut::new(g, &planes, mr, most);
+        let task = |i: usize| {
+            let (image, band, part) = (
+                i / (cut.bands * cut.parts),
+                i / cut.parts % cut.bands,
+                i % cut.parts,
+            );
+            let (row, first) = (band * cut.rows, part * cut.panels * mr);
+            let rows = cut.rows.min(g.output[1] - row);
+            let channels = (cut.panels * mr).min(g.outputs - first);
+            f(Band {
+                g,
+                planes,
+                x,
+                channel: image * g.groups * g.channels + channel,
+                image,
+                rows: (row, rows),
+                channels: (first, channels),
+                epilogue,
+                out,
+            });
+            let column = image * g.pixels() + row * g.output[2];
+            activate(
+                isa,
+                epilogue.activation,
+                out,
+                (first, column),
+                (channels, rows * g.output[2]),
+            );
+        };
+        let tasks = g.batch * cut.bands * cut.parts;
+        if g.batch * g.pixels() * g.outputs * g.depth() >= TASK {
+            parallel::for_each(tasks, &task);
+        } else {
+            (0..tasks).for_each(task);
+        }
+    }
+
+    /// Column of C of the band's first pixel.
+    fn column(&self) -> usize {
+        self.image * self.g.pixels() + self.rows.0 * self.g.output[2]
+    }
+
+    /// Writes the pixels among `rows × cols` sums (rows `stride` apart), the first of which stands at `q` of a plane and channel `c`.
+    ///
+    /// # Safety
+    /// The sums are readable, the outputs inside `out` and this thread's alone.
+    #[inline(always)]
+    pub(super) unsafe fn write<S: Isa>(
+        &self,
+        isa: S,
+        (sums, stride): (*const T, usize),
+        (rows, cols): (usize, usize),
+        (c, q): (usize, usize),
+    ) {
+        let (width, pixels) = (self.planes.width, self.g.output[2]);
+        let epilogue = (!self.epilogue.is_identity()).then_some(self.epilogue);
+        let scale = Scale {
+            alpha: T::ONE,
+            beta: T::ZERO,
+        };
+        let mut j = 0;
+        while j < cols {
+            let (row, x) = ((q + j) / width, (q + j) % width);
+            if x >= pixels {
+                j += width - x;
+                continue;
+            }
+            let n = (pixels - x).min(cols - j);
+            let at = (c, self.column() + row * pixels + x);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sums = sums.add(j);
+                finish(isa, sums, stride, (rows, n), self.out, at, &scale, epilogue);
+            }
+            j += n;
+        }
+    }
+}
+
+/// Where the tiles of a band stand, `nr` columns each: in rows that they fill evenly, or one after the other along the planes.
+pub(super) struct Places {
+    per_row: Option<usize>,
+    pub count: usize,
+    width: usize,
+    last: usize,
+    nr: usize,
+}
+
+impl Places {
+    pub(super) fn new(g: &Geometry, planes: &Planes, rows: usize, nr: usize) -> Self {
+        let pixels = g.output[2];
+        let per_row = pixels.is_multiple_of(nr).then_some(pixels / nr);
+        let last = (rows - 1) * planes.width + pixels;
+        Self {
+            per_row,
+            count: per_row.map_or(last.div_ceil(nr), |n| rows * n),
+            width: planes.width,
+            last,
+            nr,
+        }
+    }
+
+    /// The first element of tile `i` in a plane, and how many columns count.
+    #[inline(always)]
+    pub(super) fn at(&self, i: usize) -> (usize, usize) {
+        let q = match self.per_row {
+            Some(n) => i / n * self.width + i % n * self.nr,
+            None => i * self.nr,
+        };
+        (q, self.nr.min(self.last - q))
+    }
+}
+
+/// Cycles of a multiply-add that the whole takes; `None` if it cannot be done so.
 pub(crate) fn cost(g: &Geometry) -> Option<f64> {
-    let flat = g.kernel[0] == 1 && g.input[0] == 1 && g.padding[0] == 0 && g.stride[0] == 1;
-    if !flat || g.is_pointwise() || g.depth() == 0 || g.taps() > 256 {
-        return None;
-    }
-    let planes = Planes::new(g);
-    // Phases copied beyond what is used, and rows much longer than their pixels, make another way the better one.
-    if planes.len(g, 1) > 8 * BLOCK || planes.width > 2 * g.output[2] {
-        return None;
-    }
-    let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64;
-    let copied = g.batch as f64 * planes.len(g, g.output[1]) as f64;
+    let planes = Planes::new(g)?;
     let waste = planes.width as f64 / g.output[2] as f64;
-    Some(products * g.pixels() as f64 * waste / 27.0 + 0.5 * copied)
+    let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64 * g.pixels() as f64;
+    Some(products * waste / 27.0 + planes.overhead(g, 0.5, 4))
 }
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments of one group: `w` is (O, C·taps), `out` O × (B·pixels), and
 /// `channel` the group's first in the input.
+///
+/// # Panics
+/// If [`cost`] says `None`.
 pub(crate) fn run<T: Float>(
     isa: IsaName,
     g: &Geometry,
@@ -92,76 +340,26 @@ pub(crate) fn run<T: Float>(
     epilogue: &Epilogue<'_, T>,
     out: &Out<'_, T>,
 ) {
-    let (m, k) = (g.outputs, g.depth());
-    let planes = Planes::new(g);
-    let (max_mr, nr, _) = on(isa, RegisterTile::<T>(std::marker::PhantomData));
-    let mr = m.div_ceil(m.div_ceil(max_mr));
-    let panels = m.div_ceil(mr);
-
-    let mut weights = scratch::buffer::<T>(m * k);
+    let planes = Planes::new(g).expect("shifted loads serve");
+    let mut weights = scratch::buffer::<T>(g.outputs * g.depth());
     let weights = &mut *weights;
-    pack(isa, w, (m, k), mr, weights);
+    let mr = pack(isa, w, (g.outputs, g.depth()), weights);
     let weights = &*weights;
-
-    // Rows and output channels a task, by the sizes alone.
-    let mut rows = g.output[1];
-    while rows > 1 && planes.len(g, rows) > BLOCK {
-        rows = rows.div_ceil(2);
-    }
-    let mut group = panels;
-    while g.batch * g.output[1].div_ceil(rows) * panels.div_ceil(group) < 16
-        && (rows > 1 || group > 1)
-        && rows * g.output[2] * group * mr * k > TASK
-    {
-        if rows > 4 || group == 1 {
-            rows = rows.div_ceil(2);
-        } else {
-            group = group.div_ceil(2);
-        }
-    }
-    let (bands, groups) = (g.output[1].div_ceil(rows), panels.div_ceil(group));
-    let task = |i: usize| {
-        let (image, band, part) = (i / (bands * groups), i / groups % bands, i % groups);
-        let first = band * rows;
-        let panel = part * group;
-        let height = (group * mr).min(m - panel * mr);
-        let count = rows.min(g.output[1] - first);
-        on(
-            isa,
-            Band {
-                g,
-                planes,
-                x,
-                channel: image * g.groups * g.channels + channel,
-                image,
-                rows: (first, count),
-                weights,
-                mr,
-                channels: (panel * mr, height),
-                aligned: g.output[2].is_multiple_of(nr),
-                epilogue,
-                out,
-            },
-        );
-        let column = image * g.pixels() + first * g.output[2];
-        activate(
-            isa,
-            epilogue.activation,
-            out,
-            (panel * mr, column),
-            (height, count * g.output[2]),
-        );
-    };
-    let tasks = g.batch * bands * groups;
-    if tasks * rows * g.output[2] * group * mr * k >= TASK {
-        parallel::for_each(tasks, &task);
-    } else {
-        (0..tasks).for_each(task);
-    }
+    let (x, cut) = ((x, channel), (mr, BLOCK));
+    Band::for_each(isa, (g, planes), x, epilogue, out, cut, &|band| {
+        on(isa, Vectors { band, weights, mr });
+    });
 }
 
-/// The weights as panels of `mr` output channels.
-fn pack<T: Float>(isa: IsaName, w: &[T], (m, k): (usize, usize), mr: usize, dst: &mut [T]) {
+/// The weights as panels of as many output channels as it returns.
+pub(super) fn pack<T: Float>(
+    isa: IsaName,
+    w: &[T],
+    (m, k): (usize, usize),
+    dst: &mut [T],
+) -> usize {
+    let (max_mr, ..) = on(isa, RegisterTile::<T>(std::marker::PhantomData));
+    let mr = m.div_ceil(m.div_ceil(max_mr));
     let a = MatRef::row_major(w, m, k).expect("the slice was cut to size");
     let step = (BLOCK / (mr * k)).max(1) * mr;
     let dst = SharedMut::new(dst);
@@ -178,199 +376,81 @@ fn pack<T: Float>(isa: IsaName, w: &[T], (m, k): (usize, usize), mr: usize, dst:
         };
         on(isa, pack);
     });
+    mr
 }
 
-/// A few rows of an image's output, in some channels.
-struct Band<'a, T> {
-    g: &'a Geometry,
-    planes: Planes,
-    x: &'a [T],
-    /// The first input channel, counted over the whole batch.
-    channel: usize,
-    image: usize,
-    /// First output row, and how many.
-    rows: (usize, usize),
+/// A band by vectors.
+pub(super) struct Vectors<'a, T> {
+    pub band: Band<'a, T>,
     /// All panels.
-    weights: &'a [T],
-    mr: usize,
-    /// First output channel, and how many.
-    channels: (usize, usize),
-    /// Whether tiles begin with the rows and end with them.
-    aligned: bool,
-    epilogue: &'a Epilogue<'a, T>,
-    out: &'a Out<'a, T>,
+    pub weights: &'a [T],
+    pub mr: usize,
 }
 
 #[repr(align(64))]
 struct Tile<T>([T; MAX_TILE]);
 
-impl<T: Float> Kernel for Band<'_, T> {
+impl<T: Float> Kernel for Vectors<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let (g, planes, lanes) = (self.g, self.planes, T::V::<S>::LANES);
-        let nr = register_tile::<S, T>().1 * lanes;
-        let (k, mr, width) = (g.depth(), self.mr, planes.width);
-        let (first_row, rows) = self.rows;
-        let (first_channel, channels) = self.channels;
-        let pixel_width = g.output[2];
-        let len = planes.len(g, rows);
+        let Self { band, weights, mr } = self;
+        let (g, planes, lanes) = (band.g, band.planes, T::V::<S>::LANES);
+        let (max_mr, nv) = register_tile::<S, T>();
+        let (k, nr, (first, channels)) = (g.depth(), nv * lanes, band.channels);
+        let plane = planes.len(band.rows.1);
+        let len = g.channels * planes.count() * plane;
         let mut block = scratch::buffer::<T>(len + nr);
         let block = &mut *block;
+        for (i, to) in block[..len].chunks_exact_mut(plane).enumerate() {
+            let x = &band.x[(band.channel + i / planes.count()) * g.plane()..][..g.plane()];
+            planes.copy(g, x, band.rows.0, i % planes.count(), to);
+        }
         block[len..].fill(T::ZERO);
-        self.copy_rows(block);
-        let steps = self.steps();
-        assert!(steps.len() == k && self.weights.len() >= (first_channel + channels) * k);
-        assert!(mr <= register_tile::<S, T>().0);
-        // Tiles: `per_row` a row if they fit it evenly, else one after the other.
-        let per_row = pixel_width / nr;
-        let last = (rows - 1) * width + pixel_width;
-        let tiles = if self.aligned {
-            rows * per_row
-        } else {
-            last.div_ceil(nr)
-        };
-        let epilogue = (!self.epilogue.is_identity()).then_some(self.epilogue);
-        let scale = Scale {
-            alpha: T::ONE,
-            beta: T::ZERO,
-        };
+        // Where in the block each row of the im2col matrix begins: (channel, tap).
+        let mut steps = Vec::with_capacity(k);
+        for c in 0..g.channels {
+            for tap in 0..g.taps() {
+                let (n, from) = planes.tap(g, [tap / g.kernel[2], tap % g.kernel[2]]);
+                steps.push((c * planes.count() + n) * plane + from);
+            }
+        }
+        assert!(mr <= max_mr && weights.len() >= (first + channels) * k);
+        let places = Places::new(g, &planes, band.rows.1, nr);
+        let straight = places.per_row.is_some() && band.epilogue.is_identity();
         let mut room = Tile([T::ZERO; MAX_TILE]);
         let kc = k.div_ceil(k.div_ceil(KC)); // as GEMM sums
         let at_once = (WEIGHTS / (mr * k)).max(1) * mr;
         for some in (0..channels).step_by(at_once) {
-            for i in 0..tiles {
-                let q = if self.aligned {
-                    i / per_row * width + i % per_row * nr
-                } else {
-                    i * nr
-                };
-                let cols = nr.min(last - q);
+            for i in 0..places.count {
+                let (q, cols) = places.at(i);
                 for c in (some..channels.min(some + at_once)).step_by(mr) {
-                    let c = first_channel + c;
-                    let height = mr.min(first_channel + channels - c);
-                    let mut column = self.image * g.pixels() + first_row * pixel_width;
-                    // SAFETY: steps[k - 1] + last is inside the block, and nr more elements are; the panel of weights is k × height
+                    let c = first + c;
+                    let height = mr.min(first + channels - c);
+                    // SAFETY: steps[k − 1] + q is inside the block, and nr more elements are; the panel of weights is k × height
                     // (asserted); the outputs are inside `out`, and this task's alone.
                     unsafe {
-                        let direct = self.aligned && epilogue.is_none();
-                        let (to, stride) = if direct {
-                            column += i / per_row * pixel_width + i % per_row * nr;
-                            let (index, _) = self.out.locate(c, column);
-                            (self.out.at(index), self.out.row_stride())
+                        let (to, stride) = if straight {
+                            let column =
+                                band.column() + q / planes.width * g.output[2] + q % planes.width;
+                            let (index, _) = band.out.locate(c, column);
+                            (band.out.at(index), band.out.row_stride())
                         } else {
                             (room.0.as_mut_ptr(), nr)
                         };
                         let size = (height, cols.div_ceil(lanes));
-                        let weights = self.weights.as_ptr().add(c * k);
                         for p in (0..k).step_by(kc) {
                             let columns = Shifted {
                                 from: block.as_ptr().add(q),
                                 steps: steps.as_ptr().add(p),
                             };
-                            let (a, k) = (weights.add(p * height), kc.min(k - p));
+                            let a = weights.as_ptr().add(c * k + p * height);
+                            let k = kc.min(k - p);
                             tile::<S, T, _>(isa, size, k, a, columns, to, stride, p > 0);
                         }
-                        if direct {
-                            continue;
-                        }
-                        // The parts of rows that the tile covers.
-                        let mut j = 0;
-                        while j < cols {
-                            let (row, x) = ((q + j) / width, (q + j) % width);
-                            if x >= pixel_width {
-                                j += width - x;
-                                continue;
-                            }
-                            let n = (pixel_width - x).min(cols - j);
-                            let at = (c, column + row * pixel_width + x);
-                            finish(
-                                isa,
-                                to.add(j),
-                                nr,
-                                (height, n),
-                                self.out,
-                                at,
-                                &scale,
-                                epilogue,
-                            );
-                            j += n;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<T: Float> Band<'_, T> {
-    /// Where in the block each row of the im2col matrix begins: (channel, tap), taps of a channel first.
-    fn steps(&self) -> Vec<usize> {
-        let (g, p) = (self.g, &self.planes);
-        let [_, kh, kw] = g.kernel;
-        let plane = (self.rows.1 + p.reach[0]) * p.width;
-        // Phase and place of a tap along an axis.
-        let split = |d: usize, tap: usize| {
-            let at = tap * g.dilation[d];
-            (at % g.stride[d], at / g.stride[d])
-        };
-        let mut steps = Vec::with_capacity(g.depth());
-        for c in 0..g.channels {
-            for dy in 0..kh {
-                let (phase_y, y) = split(1, dy);
-                for dx in 0..kw {
-                    let (phase_x, x) = split(2, dx);
-                    let n = (c * p.phases[0] + phase_y) * p.phases[1] + phase_x;
-                    steps.push(n * plane + y * p.width + x);
-                }
-            }
-        }
-        steps
-    }
-
-    /// Copies the input rows that the band sees, phase by phase, zeros where there is padding.
-    #[inline(always)]
-    fn copy_rows(&self, block: &mut [T]) {
-        let (g, p) = (self.g, &self.planes);
-        let [_, height, width] = g.input;
-        let (stride, padding) = (g.stride[2], g.padding[2]);
-        let mut lines = block.chunks_exact_mut(p.width);
-        for c in 0..g.channels {
-            let plane = &self.x[(self.channel + c) * g.plane()..][..g.plane()];
-            for phase in 0..p.phases[0] {
-                for phase_x in 0..p.phases[1] {
-                    // Columns whose input exists: low..high.
-                    let low = padding
-                        .saturating_sub(phase_x)
-                        .div_ceil(stride)
-                        .min(p.width);
-                    let high = (width + padding)
-                        .saturating_sub(phase_x)
-                        .div_ceil(stride)
-                        .clamp(low, p.width);
-                    for y in 0..self.rows.1 + p.reach[0] {
-                        let line = lines.next().expect("the block has a line for each");
-                        let at = (self.rows.0 + y) * g.stride[1] + phase;
-                        let Some(at) = at.checked_sub(g.padding[1]).filter(|&at| at < height)
-                        else {
-                            line.fill(T::ZERO);
-                            continue;
-                        };
-                        line[..low].fill(T::ZERO);
-                        line[high..].fill(T::ZERO);
-                        if low == high {
-                            continue;
-                        }
-                        let from = &plane[at * width..][..width];
-                        let from = &from[low * stride + phase_x - padding..];
-                        let to = &mut line[low..high];
-                        if stride == 1 {
-                            to.copy_from_slice(&from[..to.len()]);
-                        } else {
-                            for (to, &x) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                                *to = x;
-                            }
+                        if !straight {
+                            band.write(isa, (to, stride), (height, cols), (c, q));
                         }
                     }
                 }

@@ -9,6 +9,7 @@ use gradus_simd::{Float, IsaName};
 
 use super::depthwise;
 use super::direct;
+use super::direct_tiles;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
 use crate::gemm::{Bias, Epilogue, Job, MatRef, Out, blocked, tiles};
@@ -32,11 +33,11 @@ pub(crate) fn run<T: Float>(
         return depthwise::forward(isa, g, x, w, epilogue, y);
     }
     let flat = g.flattened();
-    let sizes = (g.outputs, g.batch * pixels, depth);
-    let others = tiles::cost::<T>(isa, sizes.0, sizes.1, sizes.2)
-        .unwrap_or(f64::INFINITY)
-        .min(tiles::vectors_cost(sizes.0, sizes.1, sizes.2));
-    let shifted = direct::cost(g).is_some_and(|cost| cost < others);
+    let (m, n) = (g.outputs, g.batch * pixels);
+    let vectors = tiles::vectors_cost(m, n, depth);
+    let packed = tiles::cost::<T>(isa, m, n, depth).map_or(vectors, |cost| cost.min(vectors));
+    let shifted = direct::cost(g).unwrap_or(f64::INFINITY);
+    let tiled = direct_tiles::cost::<T>(isa, g).unwrap_or(f64::INFINITY);
     let out = Out::segmented(y, outputs, pixels, (g.batch, pixels, outputs * pixels));
     parallel::for_each(g.groups, &|group| {
         let first = group * g.outputs;
@@ -51,7 +52,10 @@ pub(crate) fn run<T: Float>(
             ..*epilogue
         };
         let (channel, out) = (group * g.channels, out.part(first, g.outputs));
-        if shifted {
+        if tiled < shifted.min(packed) {
+            return direct_tiles::run(isa, g, x, channel, rows, &epilogue, &out);
+        }
+        if shifted < packed {
             return direct::run(isa, g, x, channel, rows, &epilogue, &out);
         }
         blocked(&Job {

@@ -12,6 +12,7 @@ mod backward_data;
 mod backward_weight;
 mod depthwise;
 mod direct;
+mod direct_tiles;
 mod forward;
 mod geometry;
 mod im2col;

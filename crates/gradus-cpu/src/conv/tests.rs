@@ -15,8 +15,14 @@ fn shifted<T: Float>(
     w: &[T],
     epilogue: &Epilogue<'_, T>,
     y: &mut [T],
+    tiled: bool,
 ) {
-    if direct::cost(g).is_none() || y.is_empty() {
+    let cost = if tiled {
+        direct_tiles::cost::<T>(isa, g)
+    } else {
+        direct::cost(g)
+    };
+    if cost.is_none() || y.is_empty() {
         return;
     }
     let (pixels, all) = (g.pixels(), g.groups * g.outputs);
@@ -36,7 +42,8 @@ fn shifted<T: Float>(
         };
         let w = &w[first * g.depth()..][..g.outputs * g.depth()];
         let out = out.part(first, g.outputs);
-        direct::run(isa, g, x, group * g.channels, w, &epilogue, &out);
+        let run = if tiled { direct_tiles::run::<T> } else { direct::run::<T> };
+        run(isa, g, x, group * g.channels, w, &epilogue, &out);
     }
 }
 
@@ -61,8 +68,11 @@ fn case<T: Float, const D: usize>(
     reference::conv((&x, x_shape), (&w, w_shape), params, &mut want).unwrap();
     forward::run(isa, &g, &x, &w, &Epilogue::default(), &mut got);
     assert_close(&got, &want, g.depth(), &format!("forward {what}"));
-    shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got);
-    assert_close(&got, &want, g.depth(), &format!("direct {what}"));
+    for tiled in [false, true] {
+        shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got, tiled);
+        let what = format!("direct, tiles {tiled} {what}");
+        assert_close(&got, &want, g.depth(), &what);
+    }
     for residual in [None, Some(&residual[..])] {
         let epilogue = Epilogue {
             bias: Bias::Row(&bias),
@@ -78,8 +88,11 @@ fn case<T: Float, const D: usize>(
             .map(|i| epilogue.reference(want[i], i / g.pixels().max(1) % w_shape[0].max(1), 0, i))
             .collect();
         assert_close(&got, &want, g.depth(), &format!("epilogue {what}"));
-        shifted(isa, &g, &x, &w, &epilogue, &mut got);
-        assert_close(&got, &want, g.depth(), &format!("direct, epilogue {what}"));
+        for tiled in [false, true] {
+            shifted(isa, &g, &x, &w, &epilogue, &mut got, tiled);
+            let what = format!("direct, tiles {tiled}, epilogue {what}");
+            assert_close(&got, &want, g.depth(), &what);
+        }
     }
 
     let (mut got, mut want) = (vec![T::NAN; nx], vec![T::NAN; nx]);

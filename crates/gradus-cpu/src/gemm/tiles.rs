@@ -32,12 +32,12 @@ pub(crate) const REPACK: usize = 2;
 pub(crate) const TASKS: usize = 8;
 
 /// Elements that a panel of `ks` steps takes: so many halves each, and a line for its exponents.
-pub(super) const fn panel_len(parts: usize, ks: usize) -> usize {
+pub(crate) const fn panel_len(parts: usize, ks: usize) -> usize {
     ks.next_multiple_of(32) / 2 * parts * PANEL + HEAD
 }
 
 /// Elements before a panel that hold its exponents.
-pub(super) const HEAD: usize = 16;
+pub(crate) const HEAD: usize = 16;
 
 /// Elements that `lines` rows or columns of `ks` steps take, in blocks of `kc` steps.
 pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> usize {
@@ -78,7 +78,7 @@ pub(crate) fn pay<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> bool 
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{TileKernel, fit, pack};
+pub(crate) use x86::{TileKernel, as_f32, exponents, fit, of_f32, pack};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -154,24 +154,44 @@ mod x86 {
         }
     }
 
-    fn exponents<T: Float>(panels: &[T], size: usize) -> Exponents {
-        panels
-            .chunks_exact(size)
-            .fold(Exponents::NONE, |all, panel| {
-                let from = panel.as_ptr().cast::<u32>();
-                // SAFETY: a panel has at least HEAD elements of 4 bytes.
-                let of = unsafe { (from.read(), from.add(1).read()) };
-                all.and(Exponents {
-                    smallest: of.0,
-                    largest: of.1,
-                })
-            })
+    /// The exponents of a packed panel.
+    pub(crate) fn exponents<T: Float>(panel: &[T]) -> Exponents {
+        let panel = as_f32(panel);
+        Exponents {
+            smallest: panel[0].to_bits(),
+            largest: panel[1].to_bits(),
+        }
+    }
+
+    fn exponents_of_all<T: Float>(panels: &[T], size: usize) -> Exponents {
+        let all = panels.chunks_exact(size).map(exponents);
+        all.fold(Exponents::NONE, Exponents::and)
+    }
+
+    /// A slice of `T`, which is `f32`, as such.
+    ///
+    /// # Panics
+    /// If it is another type.
+    pub(crate) fn as_f32<T: Float>(x: &[T]) -> &[f32] {
+        assert!(TypeId::of::<T>() == TypeId::of::<f32>());
+        // SAFETY: the same type.
+        unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+    }
+
+    /// And back.
+    ///
+    /// # Panics
+    /// As [`as_f32`].
+    pub(crate) fn of_f32<T: Float>(x: &[f32]) -> &[T] {
+        assert!(TypeId::of::<T>() == TypeId::of::<f32>());
+        // SAFETY: the same type.
+        unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
     }
 
     /// Whether the split product of these packed panels is an `f32` product.
     pub(crate) fn fit<T: Float>(a: &[T], b: &[T], ks: usize) -> bool {
         let size = panel_len(3, ks);
-        exponents(a, size).fit(exponents(b, size))
+        exponents_of_all(a, size).fit(exponents_of_all(b, size))
     }
 
     /// The two inner loops over packed panels: `C[row.., col..] (rows × cols)`, as `microkernel`'s.

@@ -19,7 +19,7 @@ use std::arch::asm;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-pub use split::{Exponents, Order, copy, narrow, split};
+pub use split::{Exponents, Order, copy, narrow, split, split_pairs};
 
 /// Rows and columns of C that one call computes: two tiles each way.
 pub const PANEL: usize = 32;
@@ -173,6 +173,32 @@ impl Tiles {
             }
         }
     }
+
+    /// As [`Tiles::split_product`], with a B that was not packed: step `s` of its part `p` (low, middle, high) is 16 rows of pairs,
+    /// `b.1` bytes apart, from `b.0 + table[s] + p·b.2` on.
+    ///
+    /// # Safety
+    /// As [`Tiles::split_product`]; the table has `steps` entries, and what it leads to is readable, 64 or 128 bytes a row.
+    #[inline(always)]
+    pub unsafe fn split_shifted(
+        &self,
+        steps: usize,
+        a: *const u8,
+        b: (*const u8, usize, usize),
+        table: *const usize,
+        (c, stride): (*mut f32, usize),
+        (rows, columns): (usize, usize),
+    ) {
+        // SAFETY: the caller's promise; self is the proof that the registers are configured.
+        unsafe {
+            match (rows > 16, columns > 16) {
+                (true, true) => whole::shifted(steps, a, b, table, (c, stride)),
+                (true, false) => tall::shifted(steps, a, b, table, (c, stride)),
+                (false, true) => wide::shifted(steps, a, b, table, (c, stride)),
+                (false, false) => single::shifted(steps, a, b, table, (c, stride)),
+            }
+        }
+    }
 }
 
 impl Drop for Tiles {
@@ -218,6 +244,16 @@ macro_rules! load_b {
                 $columns,
                 concat!("tileloadd tmm7, [{b} + {row}*1 + ", $second, "]\n")
             )
+        )
+    };
+}
+
+/// Loads the part of an unpacked B at `t` into tmm6 and tmm7.
+macro_rules! load_shifted {
+    ($columns:ident) => {
+        concat!(
+            "tileloadd tmm6, [{t} + {apart}*1]\n",
+            only!($columns, "tileloadd tmm7, [{t} + {apart}*1 + 64]\n")
         )
     };
 }
@@ -394,6 +430,72 @@ macro_rules! kernels {
                         stride = in(reg) stride * 4,
                         first = in(reg) a,
                         soon = inout(reg) soon => _,
+                        n = inout(reg) steps => _,
+                        row = in(reg) 64usize,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack),
+                    );
+                }
+            }
+
+            /// [`split`] with a table of where B lies.
+            pub(super) unsafe fn shifted(
+                steps: usize,
+                a: *const u8,
+                (b, apart, part): (*const u8, usize, usize),
+                table: *const usize,
+                (c, stride): (*mut f32, usize),
+            ) {
+                // SAFETY: the panel of A, B's rows and the tile of C are as `Tiles::split_shifted` asks.
+                unsafe {
+                    asm!(
+                        clear!(),
+                        "test {n}, {n}",
+                        "jz 4f",
+                        "2:",
+                        "mov {t}, [{table}]",
+                        "add {t}, {b}",
+                        load_a!($rows, "0", "1024"),
+                        load_shifted!($columns),
+                        multiply_ahead!($rows, $columns, "a", "6144"),
+                        "add {t}, {part}",
+                        load_shifted!($columns),
+                        multiply_ahead!($rows, $columns, "a", "8192"),
+                        load_a!($rows, "2048", "3072"),
+                        multiply_ahead!($rows, $columns, "a", "10240"),
+                        "add {t}, {part}",
+                        load_shifted!($columns),
+                        multiply!($rows, $columns),
+                        load_a!($rows, "4096", "5120"),
+                        multiply!($rows, $columns),
+                        "add {table}, 8",
+                        "add {a}, 6144",
+                        "dec {n}",
+                        "jnz 2b",
+                        "3:",
+                        "sub {a}, 6144",
+                        "sub {table}, 8",
+                        "mov {t}, [{table}]",
+                        "add {t}, {b}",
+                        "lea {t}, [{t} + {part}*2]",
+                        load_a!($rows, "0", "1024"),
+                        load_shifted!($columns),
+                        multiply!($rows, $columns),
+                        "cmp {a}, {first}",
+                        "jne 3b",
+                        "4:",
+                        store!($rows, $columns),
+                        a = inout(reg) a => _,
+                        b = in(reg) b,
+                        c = in(reg) c,
+                        t = out(reg) _,
+                        table = inout(reg) table => _,
+                        apart = in(reg) apart,
+                        part = in(reg) part,
+                        lower = in(reg) c.wrapping_add(16 * stride),
+                        stride = in(reg) stride * 4,
+                        first = in(reg) a,
                         n = inout(reg) steps => _,
                         row = in(reg) 64usize,
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,

@@ -39,6 +39,16 @@ impl Exponents {
         largest: 0,
     };
 
+    /// Of lines whose largest elements these are.
+    pub fn of(largest: &[u32]) -> Self {
+        largest.iter().fold(Self::NONE, |all, &largest| {
+            all.and(Self {
+                smallest: largest.wrapping_sub(1),
+                largest,
+            })
+        })
+    }
+
     /// Of two blocks of lines together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -246,6 +256,41 @@ unsafe fn along_lines<const TRANSPOSE: bool>(
     Exponents {
         smallest: _mm512_reduce_min_epu32(smallest),
         largest: _mm512_reduce_max_epu32(largest),
+    }
+}
+
+/// Splits two lines of `n` elements, channels of an image that are neighbours in k, into pairs: `to` are where the low, the middle and
+/// the high parts go, 4 bytes an element. `largest` keeps, for each element, the largest magnitude seen.
+///
+/// # Safety
+/// AMX [is available](super::is_available). The lines are readable, and the parts writable, for `n` elements; so long is `largest`.
+pub unsafe fn split_pairs(even: *const f32, odd: *const f32, n: usize, to: [*mut u8; 3], largest: &mut [u32]) {
+    assert!(largest.len() >= n);
+    // SAFETY: the caller's promise.
+    unsafe { split_pair_lines(even, odd, n, to, largest) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn split_pair_lines(even: *const f32, odd: *const f32, n: usize, to: [*mut u8; 3], largest: &mut [u32]) {
+    let mut i = 0;
+    while i < n {
+        let some = mask(n - i);
+        // SAFETY: the elements from i to n, masked.
+        unsafe {
+            let (even, odd) = (
+                _mm512_maskz_loadu_ps(some, even.add(i)),
+                _mm512_maskz_loadu_ps(some, odd.add(i)),
+            );
+            let kept = largest.as_mut_ptr().add(i).cast::<i32>();
+            let here = _mm512_max_epu32(magnitude(even), magnitude(odd));
+            let here = _mm512_max_epu32(here, _mm512_maskz_loadu_epi32(some, kept));
+            _mm512_mask_storeu_epi32(kept, some, here);
+            let [h, m, l] = pairs(even, odd);
+            for (to, part) in to.into_iter().zip([l, m, h]) {
+                _mm512_mask_storeu_epi32(to.add(4 * i).cast(), some, part);
+            }
+        }
+        i += 16;
     }
 }
 
