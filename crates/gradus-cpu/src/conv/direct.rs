@@ -99,7 +99,10 @@ impl Planes {
         let [_, height, width] = g.input;
         let (stride, padding) = (g.stride[2], g.padding[2]);
         // Columns whose input exists: low..high.
-        let low = padding.saturating_sub(phase[1]).div_ceil(stride).min(self.width);
+        let low = padding
+            .saturating_sub(phase[1])
+            .div_ceil(stride)
+            .min(self.width);
         let high = (width + padding)
             .saturating_sub(phase[1])
             .div_ceil(stride)
@@ -125,11 +128,12 @@ impl Planes {
         }
     }
 
-    /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element, and reading `weight`
-    /// bytes an element of the weights anew for each band where L2 does not hold them.
-    pub(super) fn overhead(&self, g: &Geometry, copy: f64, weight: usize) -> f64 {
+    /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element or more with a stride, packing
+    /// the weights, at `pack`, and reading them anew for each band, `bytes` an element, where L2 does not hold them.
+    pub(super) fn overhead(&self, g: &Geometry, copy: f64, pack: f64, bytes: usize) -> f64 {
         let copied = g.batch * g.channels * self.count() * self.len(g.output[1]);
-        let weights = weight * g.outputs * g.depth();
+        let copy = copy + if g.stride[2] > 1 { 1.5 } else { 0.0 };
+        let weights = bytes * g.outputs * g.depth();
         let rows = (BLOCK / (g.channels * self.count() * self.width)).max(1);
         let bands = g.batch * g.output[1].div_ceil(rows);
         let anew = if weights > 1 << 20 {
@@ -137,7 +141,7 @@ impl Planes {
         } else {
             0.0
         };
-        copy * copied as f64 + anew
+        copy * copied as f64 + pack * (g.outputs * g.depth()) as f64 + anew
     }
 }
 
@@ -323,7 +327,7 @@ pub(crate) fn cost(g: &Geometry) -> Option<f64> {
     let planes = Planes::new(g)?;
     let waste = planes.width as f64 / g.output[2] as f64;
     let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64 * g.pixels() as f64;
-    Some(products * waste / 27.0 + planes.overhead(g, 0.5, 4))
+    Some(products * waste / 27.0 + planes.overhead(g, 0.5, 0.7, 4))
 }
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments of one group: `w` is (O, C·taps), `out` O × (B·pixels), and

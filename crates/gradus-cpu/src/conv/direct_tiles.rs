@@ -21,10 +21,13 @@ pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
     }
     let planes = Planes::new(g)?;
     let waste = planes.width as f64 / g.output[2] as f64;
-    let (m, c) = (g.outputs.next_multiple_of(16), g.channels.next_multiple_of(32));
+    let (m, c) = (
+        g.outputs.next_multiple_of(16),
+        g.channels.next_multiple_of(32),
+    );
     let pixels = (g.batch * g.pixels()) as f64;
     let products = m as f64 * (c * g.taps()) as f64 * pixels * waste;
-    let overhead = planes.overhead(g, 1.5 * c as f64 / g.channels as f64, 6);
+    let overhead = planes.overhead(g, 1.5 * c as f64 / g.channels as f64, 4.0, 6);
     Some(products / 65.0 + overhead + 0.3 * m as f64 * pixels)
 }
 
@@ -120,12 +123,23 @@ mod x86 {
         };
         let (x, cut) = ((x, channel), (PANEL, BLOCK / 2));
         Band::for_each(isa, (g, planes), x, epilogue, out, cut, &|band| {
-            if on(isa, Tiled { band, weights: &weights }) {
+            if on(
+                isa,
+                Tiled {
+                    band,
+                    weights: &weights,
+                },
+            ) {
                 return;
             }
             let mut packed = scratch::buffer::<T>(g.outputs * g.depth());
             let packed = &mut *packed;
-            let mr = direct::pack(isa, tiles::of_f32(weights.raw), (g.outputs, g.depth()), packed);
+            let mr = direct::pack(
+                isa,
+                tiles::of_f32(weights.raw),
+                (g.outputs, g.depth()),
+                packed,
+            );
             let weights = &*packed;
             on(isa, Vectors { band, weights, mr });
         });
@@ -160,7 +174,11 @@ mod x86 {
             let lines = &mut *lines;
             let mut exponents = Exponents::NONE;
             let mut largest = vec![0u32; len];
-            for (i, to) in block.chunks_exact_mut(3 * part).take(groups * count).enumerate() {
+            for (i, to) in block
+                .chunks_exact_mut(3 * part)
+                .take(groups * count)
+                .enumerate()
+            {
                 largest.fill(0);
                 for pair in 0..STEP / 2 {
                     let c = i / count * STEP + 2 * pair;
@@ -172,7 +190,8 @@ mod x86 {
                             line.fill(0.0);
                         }
                     }
-                    let parts = [0, 1, 2].map(|p| to[p * part + pair * plane..][..len].as_mut_ptr().cast());
+                    let parts =
+                        [0, 1, 2].map(|p| to[p * part + pair * plane..][..len].as_mut_ptr().cast());
                     // SAFETY: AMX is there (`cost`); both lines and the three places have `len` elements of 4 bytes.
                     unsafe {
                         let (even, odd) = (lines.as_ptr(), lines.as_ptr().add(len));
@@ -184,7 +203,10 @@ mod x86 {
             let blocks = weights.steps.div_ceil(weights.block);
             let panels = first / PANEL..(first + channels).div_ceil(PANEL);
             for b in 0..blocks {
-                if !panels.clone().all(|p| tiles::exponents(weights.panel(b, p)).fit(exponents)) {
+                if !panels
+                    .clone()
+                    .all(|p| tiles::exponents(weights.panel(b, p)).fit(exponents))
+                {
                     return false;
                 }
             }

@@ -42,7 +42,11 @@ fn shifted<T: Float>(
         };
         let w = &w[first * g.depth()..][..g.outputs * g.depth()];
         let out = out.part(first, g.outputs);
-        let run = if tiled { direct_tiles::run::<T> } else { direct::run::<T> };
+        let run = if tiled {
+            direct_tiles::run::<T>
+        } else {
+            direct::run::<T>
+        };
         run(isa, g, x, group * g.channels, w, &epilogue, &out);
     }
 }
@@ -386,6 +390,35 @@ fn the_same_bits_for_any_number_of_threads() {
         let want = run(1);
         for threads in [2, 3, 8] {
             assert!(run(threads) == want, "{params:?} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_tiles_cannot_split() {
+    // Infinities, huge and tiny numbers: bands of them are computed by vectors, and others as ever.
+    let (x_shape, w_shape) = ([3, 40, 9, 12], [33, 40, 3, 3]);
+    let params = p2([1, 1], [1, 1], [1, 1], 1);
+    let g = Geometry::new("test", &x_shape, &w_shape, &params).unwrap();
+    let (nx, nw, ny) = g.lens();
+    let (mut x, w) = (numbers::<f32>(nx, 1), numbers::<f32>(nw, 2));
+    x[100] = f32::INFINITY;
+    x[nx / 3..nx / 3 * 2].iter_mut().for_each(|x| *x *= 1e-36);
+    let mut want = vec![0.0; ny];
+    reference::conv((&x, &x_shape), (&w, &w_shape), &params, &mut want).unwrap();
+    for &isa in available() {
+        for tiled in [false, true] {
+            let mut got = want.clone();
+            shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got, tiled);
+            for (i, (&got, &want)) in got.iter().zip(&want).enumerate() {
+                let small = i / (ny / 3) == 1;
+                let bound = if small { 1e-40 } else { 1e-5 };
+                let same = got == want || (got - want).abs() <= bound * 40.0;
+                assert!(
+                    same || got.is_nan() && want.is_nan(),
+                    "{isa} {tiled}: {got} {want} at {i}"
+                );
+            }
         }
     }
 }

@@ -264,14 +264,26 @@ unsafe fn along_lines<const TRANSPOSE: bool>(
 ///
 /// # Safety
 /// AMX [is available](super::is_available). The lines are readable, and the parts writable, for `n` elements; so long is `largest`.
-pub unsafe fn split_pairs(even: *const f32, odd: *const f32, n: usize, to: [*mut u8; 3], largest: &mut [u32]) {
+pub unsafe fn split_pairs(
+    even: *const f32,
+    odd: *const f32,
+    n: usize,
+    to: [*mut u8; 3],
+    largest: &mut [u32],
+) {
     assert!(largest.len() >= n);
     // SAFETY: the caller's promise.
     unsafe { split_pair_lines(even, odd, n, to, largest) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn split_pair_lines(even: *const f32, odd: *const f32, n: usize, to: [*mut u8; 3], largest: &mut [u32]) {
+unsafe fn split_pair_lines(
+    even: *const f32,
+    odd: *const f32,
+    n: usize,
+    to: [*mut u8; 3],
+    largest: &mut [u32],
+) {
     let mut i = 0;
     while i < n {
         let some = mask(n - i);
