@@ -207,6 +207,11 @@ pub trait FloatVec<S: Isa, E: Float>:
     fn max(self, o: Self) -> Self;
     /// Between `low` and `high`, which are not NaN; NaN stays NaN.
     fn clamp(self, low: Self, high: Self) -> Self;
+    /// `self · 2^n` for integral n, rounded once, if there is an instruction for it.
+    #[inline(always)]
+    fn times_power_of_two(self, _n: Self) -> Option<Self> {
+        None
+    }
     /// The magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
 

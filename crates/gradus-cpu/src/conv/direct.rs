@@ -46,7 +46,7 @@ impl Planes {
     /// `None` where shifted loads do not serve.
     pub(super) fn new(g: &Geometry) -> Option<Self> {
         let flat = g.kernel[0] == 1 && g.input[0] == 1 && g.padding[0] == 0 && g.stride[0] == 1;
-        if !flat || g.is_pointwise() || g.depth() == 0 || g.taps() > 256 {
+        if !flat || g.depth() == 0 || g.taps() > 256 {
             return None;
         }
         let last = |d: usize| (g.kernel[d] - 1) * g.dilation[d];

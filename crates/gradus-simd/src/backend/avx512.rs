@@ -129,7 +129,7 @@ macro_rules! vectors {
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
         $reg:ident, $bits:ident, set $set1:ident, $iset1:ident;
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $fmadd:ident $fnmadd:ident $fmsub:ident $sqrt:ident;
-        bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident;
+        bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident $scale:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident;
         minmax $min:ident $max:ident;
         casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident;
@@ -283,6 +283,11 @@ macro_rules! vectors {
                 Self(unsafe { $min(high.0, $max(low.0, self.0)) })
             }
             #[inline(always)]
+            fn times_power_of_two(self, n: Self) -> Option<Self> {
+                // SAFETY: see above.
+                Some(Self(unsafe { $scale(self.0, n.0) }))
+            }
+            #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
                 // SAFETY: see above.
                 unsafe {
@@ -354,7 +359,7 @@ vectors! {
     F32x16, I32x16, M32x16: 16 lanes of f32, i32;
     __m512, __mmask16, set _mm512_set1_ps, _mm512_set1_epi32;
     arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_fmsub_ps _mm512_sqrt_ps;
-    bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps;
+    bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps _mm512_scalef_ps;
     memory _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_mask_loadu_ps _mm512_mask_storeu_ps;
     minmax _mm512_min_ps _mm512_max_ps;
     casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps;
@@ -365,7 +370,7 @@ vectors! {
     F64x8, I64x8, M64x8: 8 lanes of f64, i64;
     __m512d, __mmask8, set _mm512_set1_pd, _mm512_set1_epi64;
     arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_fmsub_pd _mm512_sqrt_pd;
-    bits _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_roundscale_pd;
+    bits _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_roundscale_pd _mm512_scalef_pd;
     memory _mm512_loadu_pd _mm512_storeu_pd _mm512_stream_pd _mm512_mask_loadu_pd _mm512_mask_storeu_pd;
     minmax _mm512_min_pd _mm512_max_pd;
     casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd;

@@ -134,9 +134,12 @@ pub(crate) fn power_of_two<S: Isa, T: Float>(isa: S, n: T::V<S>) -> T::V<S> {
     T::V::<S>::from_bits((n.to_int_round() + bias).shl(T::MANTISSA_BITS))
 }
 
-/// x 2^n for integral n, rounded once; in two steps, so that n may be twice what an exponent holds.
+/// x 2^n for integral n, rounded once; without an instruction for it in two steps, so that n may be twice what an exponent holds.
 #[inline(always)]
 pub(crate) fn scale<S: Isa, T: Float>(isa: S, x: T::V<S>, n: T::V<S>) -> T::V<S> {
+    if let Some(y) = x.times_power_of_two(n) {
+        return y;
+    }
     let half = (n * T::V::<S>::splat(isa, T::from_f64(0.5))).floor();
     x * power_of_two::<S, T>(isa, half) * power_of_two::<S, T>(isa, n - half)
 }
