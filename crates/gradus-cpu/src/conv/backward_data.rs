@@ -7,6 +7,7 @@
 
 use gradus_simd::{Float, IsaName};
 
+use super::batch_last::BatchLast;
 use super::depthwise;
 use super::forward;
 use super::geometry::Geometry;
@@ -44,6 +45,8 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
             }
             _ => depthwise::backward_data(isa, g, dy, w, dx),
         }
+    } else if let Some(seen) = BatchLast::new(g) {
+        seen.backward_data(isa, dy, w, dx);
     } else if let Some(turned) = turned(g).filter(|_| g.channels >= CHANNELS) {
         let mut v = scratch::buffer::<T>(w.len());
         let v = &mut *v;

@@ -7,6 +7,7 @@
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
+use super::batch_last::BatchLast;
 use super::depthwise;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
@@ -67,6 +68,9 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     if depthwise::suits_weight(g) {
         return depthwise::backward_weight(isa, g, x, dy, dw);
+    }
+    if let Some(seen) = BatchLast::new(g) {
+        return seen.backward_weight(isa, x, dy, dw);
     }
     let flat = g.flattened();
     let g = &flat;

@@ -7,6 +7,7 @@
 
 use gradus_simd::{Float, IsaName};
 
+use super::batch_last::BatchLast;
 use super::depthwise;
 use super::direct;
 use super::direct_tiles;
@@ -31,6 +32,11 @@ pub(crate) fn run<T: Float>(
     }
     if epilogue.residual.is_none() && depthwise::suits(g) {
         return depthwise::forward(isa, g, x, w, epilogue, y);
+    }
+    if epilogue.residual.is_none()
+        && let Some(seen) = BatchLast::new(g)
+    {
+        return seen.forward(isa, x, w, epilogue, y);
     }
     let flat = g.flattened();
     let (m, n) = (g.outputs, g.batch * pixels);

@@ -1,7 +1,8 @@
 //! Convolutions over one, two and three spatial dimensions, and all their gradients.
 //!
 //! What it is: `f32` and `f64`, PyTorch's layout (B, C, …) and (O, C / groups, …), stride, zero padding, dilation and groups.
-//! Read `im2col` for how a convolution becomes a product without its matrix ever being stored, [`conv`] for the forward pass,
+//! Read `im2col` for how a convolution becomes a product without its matrix ever being stored, `direct` for how it need not even be
+//! packed, `batch_last` for small images, [`conv`] for the forward pass,
 //! `backward_data` (which is the transposed convolution) and `backward_weight` for the gradients, `depthwise` for what is no
 //! product, and `reference` for the loop nest that all must equal.
 //! What it is not: Winograd or FFT; nothing here changes the products that are summed.
@@ -10,6 +11,7 @@
 
 mod backward_data;
 mod backward_weight;
+mod batch_last;
 mod depthwise;
 mod direct;
 mod direct_tiles;
