@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use gradus_nlp::models::{BertConfig, BertModel, Pretrained};
+use gradus_nlp::models::{BertConfig, BertForSequenceClassification, BertModel, Pretrained};
 use gradus_nn::Module;
 use gradus_tensor::{random, safetensors};
 use gradus_train::Checkpoint;
@@ -98,6 +98,12 @@ fn a_tiny_encoder_learns_two_classes_and_goes_on_after_kills() {
     ] {
         assert!(folder.join("whole").join(name).is_file(), "{name}");
     }
+
+    // What it leaves behind is a folder like the one it came from.
+    let (again, report) =
+        BertForSequenceClassification::from_pretrained(folder.join("whole/model")).unwrap();
+    assert!(report.is_exact() && again.num_params() > 0, "{report}");
+    succeed(folder, "embed --weights whole/model --json good");
 
     // Killed again and again, it ends with the same bits.
     for pause in [60, 120, 200, 300] {

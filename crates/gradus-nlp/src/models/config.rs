@@ -86,6 +86,18 @@ impl Config {
         }
     }
 
+    /// With one more value, or another for a name there is.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.values.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// As the text of a `config.json`.
+    pub fn to_json(&self) -> String {
+        format!("{:#}\n", Value::Object(self.values.clone()))
+    }
+
     /// The value of a name; `None` when absent or `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name).filter(|value| !value.is_null())
@@ -403,6 +415,8 @@ mod tests {
         assert_eq!(config.texts("l")?, Some(vec!["x", "y"]));
         assert_eq!(config.num_labels()?, 3);
         assert_eq!(config.labels().unwrap(), ["bad", "good", "so-so"]);
+        let config = Config::from_json(&config.with("a", 9).to_json())?;
+        assert_eq!((config.size("a", 1)?, config.num_labels()?), (9, 3));
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub struct Loaded {
     pub report: LoadReport,
     /// The token that fills texts up.
     pub padding: u32,
+    /// The configuration, with the sizes in it that were read off the weights.
+    pub config: Config,
     /// Something about the configuration the user should know.
     pub note: Option<String>,
 }
@@ -56,7 +58,7 @@ impl TextEncoder {
     }
 
     fn from_state(config: &Config, state: StateDict, heads: Option<usize>) -> Result<Loaded> {
-        let mut note = None;
+        let (mut config, mut note) = (config.clone(), None);
         let (encoder, report, padding) = match config.get("model_type").map(|_| ()) {
             None if config.get("hidden_size").is_none() => {
                 let (mut sizes, guessed) = sizes_of(&state)?;
@@ -72,22 +74,34 @@ impl TextEncoder {
                         "as is usual"
                     }
                 ));
+                for (name, size) in [
+                    ("vocab_size", sizes.vocab_size),
+                    ("hidden_size", sizes.hidden_size),
+                    ("num_hidden_layers", sizes.num_hidden_layers),
+                    ("num_attention_heads", sizes.num_attention_heads),
+                    ("intermediate_size", sizes.intermediate_size),
+                    ("max_position_embeddings", sizes.max_position_embeddings),
+                    ("type_vocab_size", sizes.type_vocab_size),
+                ] {
+                    config = config.with(name, size);
+                }
+                config = config.with("model_type", "bert");
                 let (model, report) = BertModel::from_state(&sizes, state)?;
                 (Self::Bert(model), report, sizes.pad_token_id)
             }
             _ => match config.text("model_type", "bert")? {
                 "bert" => {
-                    let sizes = BertConfig::from_config(config)?;
+                    let sizes = BertConfig::from_config(&config)?;
                     let (model, report) = BertModel::from_state(&sizes, state)?;
                     (Self::Bert(model), report, sizes.pad_token_id)
                 }
                 "roberta" | "xlm-roberta" | "camembert" => {
-                    let sizes = RobertaConfig::from_config(config)?;
+                    let sizes = RobertaConfig::from_config(&config)?;
                     let (model, report) = RobertaModel::from_state(&sizes, state)?;
                     (Self::Roberta(model), report, sizes.pad_token_id)
                 }
                 "distilbert" => {
-                    let sizes = DistilBertConfig::from_config(config)?;
+                    let sizes = DistilBertConfig::from_config(&config)?;
                     let (model, report) = DistilBertModel::from_state(&sizes, state)?;
                     (Self::DistilBert(model), report, sizes.pad_token_id)
                 }
@@ -103,6 +117,7 @@ impl TextEncoder {
             encoder,
             report,
             padding: padding.unwrap_or(0),
+            config,
             note,
         })
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use gradus_autograd::functional::{CrossEntropy, cross_entropy};
 use gradus_autograd::no_grad;
 use gradus_nlp::models::{
-    Loaded, LoraOptions, Pooling, TextClassifier, TextEncoder, layer_wise, lora_state,
+    Config, Loaded, LoraOptions, Pooling, TextClassifier, TextEncoder, layer_wise, lora_state,
 };
 use gradus_nlp::tokenizers::{Tokenizer, Truncation};
 use gradus_nlp::{EncodedTexts, LabelledTexts, TextBatch, part_in};
@@ -117,6 +117,7 @@ pub fn run(args: &FinetuneTextArgs) -> Result<ExitCode> {
         encoder,
         report,
         padding,
+        config,
         note,
     } = TextEncoder::from_pretrained(&folder, heads)?;
     let most = (settings.count("max-length")? as usize).min(encoder.longest());
@@ -237,12 +238,66 @@ pub fn run(args: &FinetuneTextArgs) -> Result<ExitCode> {
         safetensors::save(&file, adapters.iter(), &Default::default())?;
         say(&format!("adapters:   {}", file.display()));
     }
+    if !settings.has("lora") && matches!(pooling, Pooling::Pooler) {
+        let saved = run.out.join("model");
+        export(&saved, &folder, config, &model, &classes)?;
+        say(&format!("model:      {}", saved.display()));
+    }
     run.farewell(&checkpoint);
     say(&format!(
         "test accuracy: {:.2} %",
         table.accuracy().percent()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The model as Hugging Face lays one out: its `BertForSequenceClassification` reads it, and so does any command here.
+fn export(
+    saved: &Path,
+    from: &Path,
+    config: Config,
+    model: &TextClassifier,
+    classes: &[String],
+) -> Result<()> {
+    let wrong = |e: std::io::Error| Error::io("", format!("cannot write {}", saved.display()), e);
+    std::fs::create_dir_all(saved).map_err(wrong)?;
+    let class = match model.encoder {
+        TextEncoder::Bert(_) => "BertForSequenceClassification",
+        TextEncoder::Roberta(_) => "RobertaModel",
+        TextEncoder::DistilBert(_) => "DistilBertModel",
+    };
+    let numbered = classes.iter().enumerate();
+    let id2label: serde_json::Map<_, _> = numbered
+        .map(|(i, class)| (i.to_string(), class.as_str().into()))
+        .collect();
+    let numbered = classes.iter().enumerate();
+    let label2id: serde_json::Map<_, _> = numbered
+        .map(|(i, class)| (class.clone(), i.into()))
+        .collect();
+    let config = config
+        .with("architectures", vec![class])
+        .with("id2label", id2label)
+        .with("label2id", label2id);
+    std::fs::write(saved.join("config.json"), config.to_json()).map_err(wrong)?;
+    for name in [
+        "tokenizer.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+    ] {
+        let file = from.join(name);
+        if file.is_file() {
+            std::fs::copy(file, saved.join(name)).map_err(wrong)?;
+        }
+    }
+    let format = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::save(
+        saved.join("model.safetensors"),
+        &model.state_dict(),
+        &format,
+    )
 }
 
 /// Cross-entropy, and how many are right.
