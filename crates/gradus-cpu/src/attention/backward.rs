@@ -1,6 +1,6 @@
 //! Attention's gradients: the weights are made again, block by block, from the scores and each row's lse.
 //!
-//! With P the weights and δ the sums of dy·y along a row: dv = Pᵀ dy, dP = dy vᵀ, dS = P (dP − δ) scale, dq = dS k, dk = dSᵀ q. One task
+//! With P the weights and δ the sums of P·dP (= dy·y) along a row: dv = Pᵀ dy, dP = dy vᵀ, dS = P (dP − δ) scale, dq = dS k, dk = dSᵀ q. One task
 //! has one key head: it adds what its query heads and their blocks give in order, so the result does not depend on threads.
 
 use super::{Attention, Sizes, head, hide};
@@ -183,7 +183,11 @@ fn scatter<T: Float>(
     }
 }
 
-/// Scores to weights, and their gradient to that of the scores before scaling: p = e^(p − lse), dp = p (dp − δ) scale.
+/// Scores to weights, and their gradient to that of the scores before scaling: p = e^(p − lse)/Σ, dp = p (dp − δ) scale.
+///
+/// Where one weight is nearly 1 its dp and δ are nearly equal and large. So `delta`, which is rounded, is only what all dp are moved by
+/// first (any number would do); what δ still is then, Σ p dp, is small and loses nothing. And the weights are divided by their sum
+/// once more: with scores in the hundreds the rounding of lse alone is some 10⁻⁵.
 struct Row<'a, T> {
     p: &'a mut [T],
     dp: &'a mut [T],
@@ -201,21 +205,56 @@ impl<T: Float> Kernel for Row<'_, T> {
             self.p.as_mut_ptr(),
             self.dp.as_mut_ptr(),
         );
-        let (lse, delta, scale) = (
-            T::V::<S>::splat(isa, self.lse),
-            T::V::<S>::splat(isa, self.delta),
-            T::V::<S>::splat(isa, self.scale),
+        let splat = |x: T| T::V::<S>::splat(isa, x);
+        let (lse, delta) = (splat(self.lse), splat(self.delta));
+        // SAFETY (all blocks): `i + m <= n`, the length of both rows.
+        let sum = lanes::fold::<S, T>(
+            isa,
+            n,
+            T::ZERO,
+            #[inline(always)]
+            |i, m| unsafe {
+                let score = lanes::load::<S, T>(isa, p.add(i), m, -T::INFINITY);
+                let w = math::exp::<S, T>(isa, score - lse);
+                lanes::store::<S, T>(w, p.add(i), m);
+                w
+            },
+            #[inline(always)]
+            |a, b| a + b,
+            #[inline(always)]
+            |a, b| a + b,
         );
+        // A row that sees nothing has no weights, and 0/0 is not what it gives.
+        let inverse = if sum == T::ZERO {
+            T::ZERO
+        } else {
+            T::ONE / sum
+        };
+        let rest = lanes::fold::<S, T>(
+            isa,
+            n,
+            T::ZERO,
+            #[inline(always)]
+            |i, m| unsafe {
+                let w = lanes::load::<S, T>(isa, p.add(i), m, T::ZERO);
+                let d = lanes::load::<S, T>(isa, dp.add(i), m, T::ZERO) - delta;
+                lanes::store::<S, T>(d, dp.add(i), m);
+                w * d
+            },
+            #[inline(always)]
+            |a, b| a + b,
+            #[inline(always)]
+            |a, b| a + b,
+        );
+        let (inverse, rest, scale) = (splat(inverse), splat(rest * inverse), splat(self.scale));
         lanes::for_each::<S, T>(
             n,
             #[inline(always)]
-            // SAFETY: `i + m <= n`, the length of both rows.
             |i, m| unsafe {
-                let w =
-                    math::exp::<S, T>(isa, lanes::load::<S, T>(isa, p.add(i), m, T::ZERO) - lse);
+                let w = lanes::load::<S, T>(isa, p.add(i), m, T::ZERO) * inverse;
                 let d = lanes::load::<S, T>(isa, dp.add(i), m, T::ZERO);
                 lanes::store::<S, T>(w, p.add(i), m);
-                lanes::store::<S, T>(w * (d - delta) * scale, dp.add(i), m);
+                lanes::store::<S, T>(w * (d - rest) * scale, dp.add(i), m);
             },
         );
     }

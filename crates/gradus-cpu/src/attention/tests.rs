@@ -210,6 +210,36 @@ fn tiles_are_the_definition_on_every_instruction_set() {
     }
 }
 
+/// A causal query 0 sees one key, whose weight is 1: its dp is δ, in the hundreds here, and dq is 0. Of two nearly equal large numbers
+/// that were rounded apart some 10⁻⁴ would be left.
+#[test]
+fn a_weight_near_1_leaves_no_rounding_in_its_gradient() {
+    for case in cases().into_iter().filter(|case| case.0.keys > 0 && case.1) {
+        let mut x = data(&case.0);
+        for (all, by) in [
+            (&mut x.q, 6.0),
+            (&mut x.k, 6.0),
+            (&mut x.v, 20.0),
+            (&mut x.dy, 20.0),
+        ] {
+            for v in all {
+                *v = f64::from((*v * by) as f32);
+            }
+        }
+        let want = reference(&case, &x);
+        let got = tiled::<f32>(&case, &x);
+        for (got, want) in got.iter().zip(&want) {
+            let largest = want.iter().fold(1.0f64, |m, w| m.max(w.abs()));
+            for (i, (g, w)) in got.iter().zip(want).enumerate() {
+                let error = (g - w).abs() / largest;
+                assert!(error <= 2e-5, "{case:?} {i}: {g} and not {w}");
+            }
+        }
+        let of_query_0 = &got[1][..case.0.heads * case.0.width];
+        assert!(of_query_0.iter().all(|d| d.abs() < 1e-9), "{of_query_0:?}");
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     for case in cases() {
