@@ -207,7 +207,10 @@ impl From<gradus_cpu::Error> for Error {
                     format!("not defined for {dtype}; convert with to_dtype(DType::{other}) first"),
                 )
             }
-            E::DivisionByZero { op } => Error::value(op, "whole numbers divided by zero"),
+            E::DivisionByZero { op } => Error::value(
+                op,
+                "whole numbers divided by zero; as floats (to_dtype(DType::F32)) the quotient is infinite",
+            ),
             E::Index { op, index, size } if op.starts_with("cross_entropy") => Error::index(
                 op,
                 format!(
@@ -215,10 +218,16 @@ impl From<gradus_cpu::Error> for Error {
                     size.saturating_sub(1)
                 ),
             ),
-            E::Index { op, index, size } => Error::index(
+            E::Index { op, index, size } if op.starts_with("embedding") => Error::index(
                 op,
-                format!("index {index} is out of range for a dimension of size {size}"),
+                format!(
+                    "index {index} is not a row of the table, which has {size} (0..={})",
+                    size.saturating_sub(1)
+                ),
             ),
+            E::Index { op, index, size } => {
+                Error::index(op, crate::shape::outside(index, size, false))
+            }
             other => Error::value("", other.to_string()),
         }
     }

@@ -295,17 +295,19 @@ pub(crate) fn resolve_dim(op: &'static str, dim: isize, shape: &Shape) -> Result
 pub(crate) fn resolve_index(op: &'static str, index: i64, size: usize) -> Result<usize> {
     let n = size as i64;
     if index < -n || index >= n {
-        let hint = if size == 0 {
-            "the dimension is empty".into()
-        } else {
-            format!("expected {}..={}", -n, n - 1)
-        };
-        return Err(Error::index(
-            op,
-            format!("index {index} is out of range for a dimension of size {size}: {hint}"),
-        ));
+        return Err(Error::index(op, outside(index, size, true)));
     }
     Ok(if index < 0 { index + n } else { index } as usize)
+}
+
+/// What an error says of an index outside its dimension; `wrap`: negative ones count from the back.
+pub(crate) fn outside(index: i64, size: usize, wrap: bool) -> String {
+    let hint = match (size, wrap) {
+        (0, _) => "the dimension is empty".into(),
+        (_, true) => format!("expected -{size}..={}", size - 1),
+        (_, false) => format!("expected 0..={}", size - 1),
+    };
+    format!("index {index} is out of range for a dimension of size {size}: {hint}")
 }
 
 /// Which dimensions an op works on: `..` (all), `1`, `-1`, `[0, 2]`, a slice or a `Vec`.

@@ -50,7 +50,7 @@ fn messages_name_the_op_the_shapes_and_the_way_out() {
     let index = Tensor::from_slice(&[5i64], 1).unwrap();
     assert_eq!(
         text(f(&[2, 3]).index_select(1, &index)),
-        "index_select: index 5 is out of range for a dimension of size 3"
+        "index_select: index 5 is out of range for a dimension of size 3: expected 0..=2"
     );
     assert_eq!(
         Device::cuda(0).unwrap_err().to_string(),

@@ -40,10 +40,15 @@ fn last_dims(
             .flatten()
             .map(|v| v.shape().to_string())
             .collect();
+        let given = if given.is_empty() {
+            "none".into()
+        } else {
+            given.join(" and ")
+        };
         return Err(Error::shape(
             op,
             format!(
-                "normalized_shape {shape:?} must be the last sizes of the input {} and the shape of weight and bias {given:?}",
+                "normalized_shape {shape:?} must be the last sizes of the input {} and the shape of weight and bias ({given})",
                 x.shape()
             ),
         ));

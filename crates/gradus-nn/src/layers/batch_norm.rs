@@ -114,7 +114,7 @@ macro_rules! batch_norms {
 
 batch_norms! {
     /// Batch norm of (B, C) or (B, C, L).
-    BatchNorm1d, 2..=3, "(B, C) or (B, C, L)";
+    BatchNorm1d, 2..=3, "(B, C) or (B, C, L); for pictures (B, C, H, W) take BatchNorm2d";
     /// Batch norm of (B, C, H, W).
     ///
     /// ```
@@ -130,9 +130,9 @@ batch_norms! {
     /// # Ok(())
     /// # }
     /// ```
-    BatchNorm2d, 4, "(B, C, H, W)";
+    BatchNorm2d, 4, "(B, C, H, W); for (B, C) or (B, C, L) take BatchNorm1d";
     /// Batch norm of (B, C, D, H, W).
-    BatchNorm3d, 5, "(B, C, D, H, W)";
+    BatchNorm3d, 5, "(B, C, D, H, W); for (B, C, H, W) take BatchNorm2d";
 }
 
 /// One batch more: how many there have been.

@@ -229,7 +229,7 @@ impl<L, const N: usize> ConvBuilder<L, N> {
             return Err(Error::value(
                 op,
                 format!(
-                    "{in_channels} inputs and {out_channels} outputs do not divide into {groups} groups"
+                    "{in_channels} inputs and {out_channels} outputs do not divide into {groups} groups; choose groups that divides both"
                 ),
             ));
         }

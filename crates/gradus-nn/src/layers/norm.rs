@@ -170,7 +170,9 @@ impl GroupNorm {
         if num_groups == 0 || !num_channels.is_multiple_of(num_groups) {
             return Err(Error::value(
                 "GroupNorm",
-                format!("{num_channels} channels do not divide into {num_groups} groups"),
+                format!(
+                    "{num_channels} channels do not divide into {num_groups} groups; choose num_groups that divides them"
+                ),
             ));
         }
         let weight = if affine {

@@ -34,12 +34,7 @@ impl Tensor {
             usize::try_from(j)
                 .ok()
                 .filter(|&j| j < size)
-                .ok_or_else(|| {
-                    Error::index(
-                        op,
-                        format!("index {i} is out of range for a dimension of size {size}"),
-                    )
-                })
+                .ok_or_else(|| Error::index(op, crate::shape::outside(i, size, wrap)))
         };
         self.whole_numbers(op)?.into_iter().map(resolve).collect()
     }

@@ -111,7 +111,7 @@ pub fn layers() -> Result<Section> {
     mistake!(
         s,
         "A word beyond the table",
-        ["embedding", "10", "size 10"],
+        ["embedding", "10", "0..=9"],
         words.forward(&whole(&[3, 10]))
     );
     mistake!(
