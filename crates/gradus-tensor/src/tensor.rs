@@ -24,6 +24,20 @@ use crate::storage::{CpuBuffer, Storage, Word};
 /// assert_eq!(y.to_vec::<f32>()?, [1., 4., 2., 5., 3., 6.]);
 /// # Ok::<(), gradus_tensor::Error>(())
 /// ```
+///
+/// A number as the second operand has a method of its own: PyTorch's `x % 2` is `x.remainder_scalar(2)`. As the first one it is a tensor of
+/// rank 0, whose dtype gives way: `2 % x` is `Tensor::scalar(2.0).remainder(&x)`, and so with every operation of two. What is frequent is
+/// shorter: [`rsub_scalar`](Tensor::rsub_scalar), [`rdiv_scalar`](Tensor::rdiv_scalar) and [`rpow_scalar`](Tensor::rpow_scalar) are
+/// `2 - x`, `2 / x` and `2 ** x`.
+///
+/// ```
+/// # use gradus_tensor::{DType, Tensor};
+/// let x = Tensor::from_slice(&[3f32, -3.0, 1.5], 3)?;
+/// let y = Tensor::scalar(2.0).remainder(&x)?;
+/// assert_eq!((y.dtype(), y.to_vec::<f32>()?), (DType::F32, vec![2.0, -1.0, 0.5]));
+/// assert_eq!(x.rsub_scalar(2)?.to_vec::<f32>()?, [-1.0, 5.0, 0.5]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Tensor {
     pub(crate) storage: Arc<Storage>,

@@ -353,6 +353,13 @@ impl Tensor {
 
     /// As [`Tensor::float_power`] with a plain exponent.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[2i64, 3], 2)?;
+    /// assert_eq!(x.float_power_scalar(-1)?.to_vec::<f64>()?, [0.5, 1.0 / 3.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The memory cannot be had.
     pub fn float_power_scalar(&self, exponent: impl Into<Scalar>) -> Result<Tensor> {

@@ -48,6 +48,13 @@ impl Tensor {
 
     /// As [`Tensor::repeat`]; missing leading repeats are 1.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], [2, 1])?;
+    /// assert_eq!(x.tile([2])?.to_vec::<f64>()?, [1.0, 1.0, 2.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A repeat is negative or the shape overflows.
     pub fn tile(&self, repeats: impl ReshapeTo) -> Result<Tensor> {

@@ -70,6 +70,14 @@ impl Tensor {
 
     /// As [`Tensor::scatter`] with one number.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// let y = x.scatter_value(0, &Tensor::from_slice(&[2i64], 1)?, 9)?;
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 9.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::scatter`].
     pub fn scatter_value(
@@ -84,6 +92,15 @@ impl Tensor {
 
     /// As [`Tensor::scatter`], adding: `out[index[i][j]][j] += src[i][j]`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// let index = Tensor::from_slice(&[2i64, 2], 2)?;
+    /// let y = x.scatter_add(0, &index, &Tensor::from_slice(&[10.0, 20.0], 2)?)?;
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 33.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::scatter`].
     pub fn scatter_add(&self, dim: isize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
@@ -94,6 +111,17 @@ impl Tensor {
     }
 
     /// As [`Tensor::scatter`], joining what lands in one place; with `include_self`, also what stood there.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// # use gradus_tensor::ScatterReduce;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0], 3)?;
+    /// let index = Tensor::from_slice(&[2i64, 2], 2)?;
+    /// let src = Tensor::from_slice(&[10.0, 20.0], 2)?;
+    /// let y = x.scatter_reduce(0, &index, &src, ScatterReduce::Mean, true)?;
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 11.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::scatter`].

@@ -47,6 +47,14 @@ impl Tensor {
 
     /// As [`Tensor::lerp`] with a plain weight.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// let y = x.lerp_scalar(&Tensor::from_slice(&[5.0, 10.0], 2)?, 0.25)?;
+    /// assert_eq!(y.to_vec::<f64>()?, [2.0, 4.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::lerp`].
     pub fn lerp_scalar(&self, end: &Tensor, weight: f64) -> Result<Tensor> {
@@ -239,6 +247,14 @@ impl Tensor {
     }
 
     /// As [`Tensor::masked_fill`] with the value in a rank-0 tensor.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, -2.0], 2)?;
+    /// let y = x.masked_fill_tensor(&x.lt_scalar(0)?, &Tensor::scalar(9.0))?;
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 9.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::masked_fill`], or the value has dimensions.

@@ -78,6 +78,14 @@ impl Tensor {
 
     /// As [`Tensor::reshape`], never a copy.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert!(x.view([-1])?.shares_storage(&x));
+    /// assert!(x.t()?.view([-1]).is_err()); // the order of the elements would have to change
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The number of elements differs, or strides cannot express the shape.
     pub fn view(&self, shape: impl ReshapeTo) -> Result<Tensor> {

@@ -171,6 +171,15 @@ fn to_centre(w: &Var, h: &Var, r: &Var) -> Result<[Var; 2]> {
 
 /// The areas (..) of upright boxes (.., 4).
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::{BoxFormat, box_area};
+/// let boxes = Var::from(Tensor::from_slice(&[10.0f32, 20.0, 30.0, 60.0], [1, 4])?);
+/// assert_eq!(box_area(&boxes, BoxFormat::Xyxy)?.value().to_vec::<f32>()?, [800.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the boxes do not have four numbers, or the format is rotated.
 pub fn box_area(boxes: &Var, fmt: BoxFormat) -> Result<Var> {
@@ -194,6 +203,16 @@ pub(super) fn check_upright(op: &'static str, fmt: BoxFormat) -> Result<()> {
 
 /// Boxes (.., 4) cut off at the edges of an image of `size` (height, width).
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::clip_boxes_to_image;
+/// let boxes = Var::from(Tensor::from_slice(&[-5.0f32, 2.0, 30.0, 60.0], [1, 4])?);
+/// let inside = clip_boxes_to_image(&boxes, [50, 20])?; // height, width
+/// assert_eq!(inside.value().to_vec::<f32>()?, [0.0, 2.0, 20.0, 50.0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the boxes do not have four numbers.
 pub fn clip_boxes_to_image(boxes: &Var, size: [usize; 2]) -> Result<Var> {
@@ -210,6 +229,14 @@ pub fn clip_boxes_to_image(boxes: &Var, size: [usize; 2]) -> Result<Var> {
 }
 
 /// The indices (K), i64, of those boxes (N, 4) whose width and height are both at least `min_size`.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::remove_small_boxes;
+/// let boxes = Tensor::from_slice(&[0.0f32, 0.0, 1.0, 9.0, 0.0, 0.0, 5.0, 5.0], [2, 4])?;
+/// assert_eq!(remove_small_boxes(&boxes, 2.0)?.to_vec::<i64>()?, [1]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the boxes do not have the shape (N, 4).

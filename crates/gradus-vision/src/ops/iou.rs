@@ -134,6 +134,17 @@ pub fn box_iou(boxes1: &Var, boxes2: &Var, fmt: BoxFormat) -> Result<Var> {
 
 /// [`box_iou`] less the share of the smallest box around both that neither covers (Rezatofighi et al. 2019).
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::generalized_box_iou;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let y = generalized_box_iou(&a, &b)?.item::<f64>()?; // 7 of the 9 around both are covered, 1 of the 7 twice
+/// assert!((y - (1.0 / 7.0 - 2.0 / 9.0)).abs() < 1e-9);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`box_iou`].
 pub fn generalized_box_iou(boxes1: &Var, boxes2: &Var) -> Result<Var> {
@@ -147,6 +158,17 @@ pub fn generalized_box_iou(boxes1: &Var, boxes2: &Var) -> Result<Var> {
 /// [`box_iou`] less the squared distance of the centres over the squared diagonal of the smallest box around both
 /// (Zheng et al. 2019). torchvision's `eps` is 1e-7.
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::distance_box_iou;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let y = distance_box_iou(&a, &b, 0.0)?.item::<f64>()?; // the centres are √2 apart, the corners √18
+/// assert!((y - (1.0 / 7.0 - 2.0 / 18.0)).abs() < 1e-9);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`box_iou`].
 pub fn distance_box_iou(boxes1: &Var, boxes2: &Var, eps: f64) -> Result<Var> {
@@ -155,6 +177,17 @@ pub fn distance_box_iou(boxes1: &Var, boxes2: &Var, eps: f64) -> Result<Var> {
 }
 
 /// [`distance_box_iou`] less how much the proportions differ (Zheng et al. 2019). torchvision's `eps` is 1e-7.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::complete_box_iou;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let y = complete_box_iou(&a, &b, 0.0)?.item::<f64>()?; // both are square
+/// assert!((y - (1.0 / 7.0 - 2.0 / 18.0)).abs() < 1e-9);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`box_iou`].

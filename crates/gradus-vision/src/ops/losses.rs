@@ -99,6 +99,17 @@ fn iou(a: &Corners, b: &Corners, eps: f64) -> Result<(Var, Var)> {
 /// `1 − generalized_box_iou` of each box and its partner, (.., 4) and (.., 4) to (..). torchvision's defaults: no reduction,
 /// `eps` 1e-7.
 ///
+/// ```
+/// use gradus_autograd::{Var, functional::Reduction};
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::generalized_box_iou_loss;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let loss = generalized_box_iou_loss(&a, &b, Reduction::Mean, 1e-7)?.item::<f64>()?;
+/// assert!((loss - (1.0 - (1.0 / 7.0 - 2.0 / 9.0))).abs() < 1e-6);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ or are not (.., 4), or the reduction is `BatchMean`.
 pub fn generalized_box_iou_loss(
@@ -118,6 +129,17 @@ pub fn generalized_box_iou_loss(
 
 /// `1 − distance_box_iou` of each box and its partner, (.., 4) and (.., 4) to (..). Defaults as [`generalized_box_iou_loss`].
 ///
+/// ```
+/// use gradus_autograd::{Var, functional::Reduction};
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::distance_box_iou_loss;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let loss = distance_box_iou_loss(&a, &b, Reduction::Mean, 1e-7)?.item::<f64>()?;
+/// assert!((loss - (1.0 - (1.0 / 7.0 - 2.0 / 18.0))).abs() < 1e-6);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`generalized_box_iou_loss`].
 pub fn distance_box_iou_loss(
@@ -133,6 +155,17 @@ pub fn distance_box_iou_loss(
 
 /// `1 − complete_box_iou` of each box and its partner, (.., 4) and (.., 4) to (..). Defaults as [`generalized_box_iou_loss`];
 /// `eps` is for the proportions only, as in torchvision.
+///
+/// ```
+/// use gradus_autograd::{Var, functional::Reduction};
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::complete_box_iou_loss;
+/// let a = Var::from(Tensor::from_slice(&[0.0, 0.0, 2.0, 2.0], [1, 4])?);
+/// let b = Var::from(Tensor::from_slice(&[1.0, 1.0, 3.0, 3.0], [1, 4])?);
+/// let loss = complete_box_iou_loss(&a, &b, Reduction::Mean, 1e-7)?.item::<f64>()?;
+/// assert!((loss - (1.0 - (1.0 / 7.0 - 2.0 / 18.0))).abs() < 1e-6);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`generalized_box_iou_loss`].

@@ -26,6 +26,18 @@ pub fn nms(boxes: &Tensor, scores: &Tensor, iou_threshold: f64) -> Result<Tensor
 
 /// [`nms`] within each category: `idxs` (N), whole numbers, are the categories of the boxes.
 ///
+/// ```
+/// use gradus_tensor::Tensor;
+/// use gradus_vision::ops::batched_nms;
+/// let boxes = [0.0f32, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0, 2.1];
+/// let boxes = Tensor::from_slice(&boxes, [2, 4])?;
+/// let scores = Tensor::from_slice(&[0.3f32, 0.9], [2])?;
+/// let of = |categories: [i64; 2]| Tensor::from_slice(&categories, 2);
+/// assert_eq!(batched_nms(&boxes, &scores, &of([0, 0])?, 0.5)?.to_vec::<i64>()?, [1]);
+/// assert_eq!(batched_nms(&boxes, &scores, &of([0, 1])?, 0.5)?.to_vec::<i64>()?, [1, 0]);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes are not (N, 4), (N) and (N), or the categories are not whole numbers.
 pub fn batched_nms(

@@ -91,6 +91,19 @@ pub fn roi_align<R: IntoRois + ?Sized>(
 /// [`roi_align`] in which every bin reads its own channels: (B, C·PH·PW, H, W) to (K, C, PH, PW), always aligned
 /// (Li et al. 2017). A region without extent gives 0.
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::{DType, Tensor};
+/// use gradus_vision::ops::ps_roi_align;
+/// let x = Var::leaf(Tensor::arange(0, 32, 1, DType::F32)?.reshape([1, 2, 4, 4])?)?;
+/// let boxes = vec![Tensor::from_slice(&[1.0f32, 1.0, 3.0, 3.0], [1, 4])?];
+/// let y = ps_roi_align(&x, &boxes, [2, 1], 1.0, 2)?;
+/// assert_eq!(y.dims(), [1, 1, 2, 1]); // the upper bin reads channel 0, the lower one channel 1
+/// let y = y.value().to_vec::<f32>()?;
+/// assert!(y[0] < 16.0 && y[1] > 16.0);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`roi_align`]; if the channels are not a multiple of the bins.
 pub fn ps_roi_align<R: IntoRois + ?Sized>(
@@ -119,6 +132,19 @@ pub fn ps_roi_align<R: IntoRois + ?Sized>(
 /// torchvision the last row and column are never read; the gradient is this mean's own (torchvision's spreads over the last
 /// ones too, which it did not read).
 ///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::{DType, Tensor};
+/// use gradus_vision::ops::ps_roi_pool;
+/// let x = Var::leaf(Tensor::arange(0, 32, 1, DType::F32)?.reshape([1, 2, 4, 4])?)?;
+/// let boxes = vec![Tensor::from_slice(&[1.0f32, 1.0, 3.0, 3.0], [1, 4])?];
+/// let y = ps_roi_pool(&x, &boxes, [2, 1], 1.0)?;
+/// assert_eq!(y.dims(), [1, 1, 2, 1]); // the upper bin reads channel 0, the lower one channel 1
+/// let y = y.value().to_vec::<f32>()?;
+/// assert!(y[0] < 16.0 && y[1] > 16.0);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`ps_roi_align`].
 pub fn ps_roi_pool<R: IntoRois + ?Sized>(
@@ -139,6 +165,16 @@ pub fn ps_roi_pool<R: IntoRois + ?Sized>(
 }
 
 /// The largest element of each bin of each region: (B, C, H, W) to (K, C, PH, PW); 0 for a bin outside (Girshick 2015).
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_tensor::{DType, Tensor};
+/// use gradus_vision::ops::roi_pool;
+/// let x = Var::leaf(Tensor::arange(0, 16, 1, DType::F32)?.reshape([1, 1, 4, 4])?)?;
+/// let boxes = vec![Tensor::from_slice(&[1.0f32, 1.0, 3.0, 3.0], [1, 4])?];
+/// assert_eq!(roi_pool(&x, &boxes, [1, 1], 1.0)?.item::<f32>()?, 15.0); // rows and columns 1 to 3
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`roi_align`].

@@ -187,6 +187,15 @@ impl Interpolate {
 impl Tensor {
     /// The last axes resized: `(B, C, ..) -> (B, C, ..)`, one to three of them. As PyTorch's `interpolate`.
     ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// # use gradus_tensor::Interpolate;
+    /// let x = Tensor::from_slice(&[1.0, 2.0], [1, 1, 2])?;
+    /// let y = x.interpolate(&Interpolate::size([4]))?; // each to the nearest
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 1.0, 2.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Interpolate::output_size`]; the input is not a float; the output does not fit in memory.
     pub fn interpolate(&self, options: &Interpolate) -> Result<Tensor> {
