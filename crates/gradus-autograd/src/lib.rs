@@ -20,6 +20,23 @@
 //! It is not a tape to be cleared, not a compiler, and does not differentiate with respect to integers.
 #![forbid(unsafe_code)]
 
+/// A doctest: leaves of a shape and their numbers, an expression, its value and the gradients of its sum, to six digits.
+macro_rules! slope {
+    ($call:literal => $y:literal $(; $name:literal, $shape:literal, $x:literal => $dx:literal)+) => {
+        concat!(
+            "\n```\n# use gradus_autograd::Var;\n# use gradus_tensor::Tensor;\n",
+            "# let close = |a: &Tensor, b: Vec<f64>| {\n",
+            "#     a.reshape([-1])?.allclose(&Tensor::from_vec(b.clone(), b.len())?, 1e-5, 1e-6, true)\n# };\n",
+            $("let ", $name, " = Var::leaf(Tensor::from_vec(vec![", $x, "], ", $shape, ")?)?;\n",)+
+            "let y = ", $call, ";\n",
+            "assert!(close(y.value(), vec![", $y, "])?);\n",
+            "let gradients = y.sum(.., false)?.backward()?;\n",
+            $("assert!(close(gradients.get(&", $name, ").unwrap(), vec![", $dx, "])?);\n",)+
+            "# Ok::<(), gradus_tensor::Error>(())\n```"
+        )
+    };
+}
+
 mod autocast;
 mod checkpoint;
 mod derivatives;

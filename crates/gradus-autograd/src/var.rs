@@ -14,6 +14,18 @@ use crate::node::Node;
 /// `Var::from(tensor)` is a constant, [`Var::leaf`] something to differentiate by. Operations have the names and
 /// arguments of `Tensor`'s; an operation on constants gives a constant and records nothing. Cloning is cheap and gives
 /// the same value in the same graph.
+///
+/// ```
+/// # use gradus_autograd::Var;
+/// # use gradus_tensor::Tensor;
+/// let x = Var::leaf(Tensor::from_slice(&[3f32, 4.0], 2)?)?;
+/// let y = x.square()?.rdiv_scalar(2)?; // 2/x²; what has no such form takes a number first as a constant of rank 0:
+/// let z = Var::from(Tensor::scalar(9.0)).remainder(&x)?; // 9 mod x
+/// assert_eq!(z.value().to_vec::<f32>()?, [0.0, 1.0]);
+/// let gradients = y.add(&z)?.sum(.., false)?.backward()?;
+/// assert_eq!(gradients.get(&x).unwrap().to_vec::<f32>()?[1], -4.0 / 64.0 - 2.0);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Var {
     value: Tensor,

@@ -54,16 +54,183 @@ fn ties_share_the_gradient() -> Result<()> {
 }
 
 #[test]
-fn a_bound_stops_nan() -> Result<()> {
-    let x = leaf(&[f64::NAN, -1.0, 0.0, 1.0]);
-    assert_eq!(
-        gradients(&x.clamp(Some(0.0), None)?, &[&x]),
-        [[0.0, 0.0, 1.0, 1.0]]
+fn a_bound_stops_nan_and_what_lies_on_it() -> Result<()> {
+    let inf = f64::INFINITY;
+    let x = leaf(&[f64::NAN, -1.0, 0.0, 1.0, inf, -inf]);
+    for (min, max, expected) in [
+        (Some(0.0), None, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
+        (None, Some(1.0), [0.0, 1.0, 1.0, 0.0, 0.0, 1.0]),
+        (Some(-2.0), Some(0.0), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]),
+    ] {
+        assert_eq!(gradients(&x.clamp(min, max)?, &[&x]), [expected]);
+    }
+    Ok(())
+}
+
+/// What PyTorch's vectors give; its elements left over at a row's end give `dy` at NaN instead.
+#[test]
+fn activations_at_nan_and_infinity() -> Result<()> {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let x = leaf(&[nan, inf, -inf]);
+    let weight = Var::from(Tensor::from_slice(&[0.25], 1)?);
+    type Row = (&'static str, Result<Var>, [f64; 3], [f64; 3]);
+    let rows: [Row; 12] = [
+        ("relu", x.relu(), [nan, inf, 0.0], [1.0, 1.0, 0.0]),
+        ("relu6", x.relu6(), [nan, 6.0, 0.0], [0.0; 3]),
+        (
+            "hardtanh",
+            x.hardtanh(-1.0, 1.0),
+            [nan, 1.0, -1.0],
+            [0.0; 3],
+        ),
+        ("hardsigmoid", x.hardsigmoid(), [nan, 1.0, 0.0], [0.0; 3]),
+        ("hardswish", x.hardswish(), [nan, inf, nan], [nan, 1.0, 0.0]),
+        (
+            "hardshrink",
+            x.hardshrink(0.5),
+            [nan, inf, -inf],
+            [0.0, 1.0, 1.0],
+        ),
+        (
+            "softshrink",
+            x.softshrink(0.5),
+            [nan, inf, -inf],
+            [0.0, 1.0, 1.0],
+        ),
+        ("elu", x.elu(1.0), [nan, inf, -1.0], [nan, 1.0, 0.0]),
+        ("celu", x.celu(0.5), [nan, inf, -0.5], [nan, 1.0, 0.0]),
+        (
+            "leaky_relu",
+            x.leaky_relu(0.25),
+            [nan, inf, -inf],
+            [0.25, 1.0, 0.25],
+        ),
+        (
+            "prelu",
+            f::prelu(&x, &weight),
+            [nan, inf, -inf],
+            [0.25, 1.0, 0.25],
+        ),
+        ("softsign", x.softsign(), [nan; 3], [nan; 3]),
+    ];
+    let same = |a: &[f64], b: &[f64]| {
+        a.iter()
+            .zip(b)
+            .all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+    };
+    for (name, y, value, slope) in rows {
+        let y = y?;
+        let got = y.value().to_vec::<f64>()?;
+        assert!(same(&got, &value), "{name}: {got:?}, not {value:?}");
+        let got = &gradients(&y, &[&x])[0];
+        assert!(
+            same(got, &slope),
+            "the slope of {name}: {got:?}, not {slope:?}"
+        );
+    }
+    let up = leaf(&[inf, 3.0]);
+    let weight = leaf(&[0.25]);
+    assert_eq!(gradients(&f::prelu(&up, &weight)?, &[&weight]), [[0.0]]);
+    Ok(())
+}
+
+#[test]
+fn losses_that_grow_straight_have_a_slope_at_infinity() -> Result<()> {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let x = leaf(&[inf, -inf, 0.5, nan]);
+    let target = Var::from(Tensor::zeros(4, DType::F64)?);
+    for y in [
+        f::huber_loss(&x, &target, 1.0, Reduction::Sum)?,
+        f::smooth_l1_loss(&x, &target, 1.0, Reduction::Sum)?,
+    ] {
+        let dx = &gradients(&y, &[&x])[0];
+        assert!(dx[..3] == [1.0, -1.0, 0.5] && dx[3].is_nan(), "{dx:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn nan_is_where_the_gradient_of_what_it_decides_goes() -> Result<()> {
+    let nan = f64::NAN;
+    let x = leaf(&[1.0, nan, -2.0]);
+    let q = Var::from(Tensor::from_slice(&[0.5], ())?);
+    let y = x.quantile(&q, 0, false, "linear")?;
+    assert!(y.value().item::<f64>()?.is_nan());
+    assert_eq!(gradients(&y, &[&x]), [[0.0, 1.0, 0.0]]);
+    let y = x.norm(f64::NEG_INFINITY, .., false)?;
+    assert!(y.value().item::<f64>()?.is_nan());
+    assert_eq!(gradients(&y, &[&x])[0][0], 0.0);
+    let all = gradients(&x.amax(.., false)?, &[&x]).concat();
+    assert!(all.iter().all(|dx| dx.is_nan()), "{all:?}");
+    let dx = gradients(&x.logit(Some(0.1))?, &[&x]);
+    assert_eq!(dx, [[0.0; 3]]);
+    Ok(())
+}
+
+#[test]
+fn a_batch_norm_in_evaluation_passes_gradients_beside_nan() -> Result<()> {
+    let x = Var::leaf(Tensor::from_slice(&[1.0, f64::NAN, 3.0], [3, 1])?)?;
+    let (mean, var) = (
+        Tensor::from_slice(&[1.0], 1)?,
+        Tensor::from_slice(&[4.0], 1)?,
     );
+    let y = f::batch_norm(&x, Some((&mean, &var)), None, None, false, 0.0)?;
+    assert_eq!(gradients(&y, &[&x]), [[0.5; 3]]);
+    Ok(())
+}
+
+#[test]
+fn nan_reaches_both_operands_of_a_choice_and_the_value_between_two_bounds() -> Result<()> {
+    let nan = f64::NAN;
+    let (a, b) = (leaf(&[nan, 1.0, nan]), leaf(&[1.0, nan, nan]));
+    for y in [
+        a.maximum(&b)?,
+        a.minimum(&b)?,
+        a.clamp_tensor(Some(&b), None)?,
+        a.clamp_tensor(None, Some(&b))?,
+    ] {
+        assert!(y.value().isnan()?.to_vec::<bool>()?.iter().all(|&n| n));
+        assert_eq!(gradients(&y, &[&a, &b]), [[1.0; 3], [1.0; 3]]);
+    }
+    // x, min, max, and what torch.clamp gives each.
+    let inf = f64::INFINITY;
+    for (at, expected) in [
+        ([nan, 0.0, 1.0], [1.0, 0.0, 0.0]),
+        ([nan, 1.0, 0.0], [1.0, 0.0, 1.0]),
+        ([3.0, nan, 1.0], [0.0, 0.0, 0.0]),
+        ([1.0, nan, 1.0], [1.0, 0.0, 0.0]),
+        ([-3.0, 0.0, nan], [0.0, 0.0, 0.0]),
+        ([0.5, nan, nan], [1.0, 0.0, 0.0]),
+        ([inf, 0.0, inf], [0.5, 0.0, 0.5]),
+        ([-inf, -inf, 1.0], [0.5, 0.5, 0.0]),
+        ([2.0, 1.0, 1.0], [0.0, 0.0, 1.0]),
+        ([0.0, 1.0, 1.0], [0.0, 1.0, 0.0]),
+        ([0.5, 1.0, 0.0], [0.0, 0.0, 1.0]),
+    ] {
+        let [x, min, max] = at.map(|v| leaf(&[v]));
+        let y = x.clamp_tensor(Some(&min), Some(&max))?;
+        let got = gradients(&y, &[&x, &min, &max]).concat();
+        assert_eq!(got, expected, "{at:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn logaddexp_of_infinities() -> Result<()> {
+    let inf = f64::INFINITY;
+    let (a, b) = (leaf(&[inf, 1.0, -inf, inf]), leaf(&[1.0, inf, 1.0, -inf]));
+    let y = a.logaddexp(&b)?;
+    assert_eq!(y.value().to_vec::<f64>()?, [inf, inf, 1.0, inf]);
     assert_eq!(
-        gradients(&x.clamp(Some(-2.0), Some(0.0))?, &[&x]),
-        [[0.0, 1.0, 1.0, 0.0]]
+        gradients(&y, &[&a, &b]),
+        [[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]]
     );
+    let (a, b) = (leaf(&[inf, -inf]), leaf(&[inf, -inf]));
+    let y = a.logaddexp(&b)?;
+    assert_eq!(y.value().to_vec::<f64>()?, [inf, -inf]);
+    for dx in gradients(&y, &[&a, &b]).concat() {
+        assert!(dx.is_nan(), "∞ − ∞ has no slope: {dx}");
+    }
     Ok(())
 }
 
@@ -85,6 +252,9 @@ fn powers_that_overflow_have_slopes_that_do_not() -> Result<()> {
     let p = Var::from(Tensor::from_slice(&[2.0, 2.0, 2.0, 1.0, 0.0], 5)?);
     let dx = &gradients(&x.pow(&p)?, &[&x])[0];
     assert_eq!(dx[..], [2e200, 2e-200, f64::INFINITY, 1.0, 0.0]);
+    let x = leaf(&[-1.0, 2.0]);
+    let p = Var::from(Tensor::from_slice(&[f64::INFINITY; 2], 2)?);
+    assert_eq!(gradients(&x.pow(&p)?, &[&x]), [[f64::INFINITY; 2]]);
     Ok(())
 }
 

@@ -84,7 +84,9 @@ pub fn prelu(x: &Var, weight: &Var) -> Result<Var> {
         shape[dim] = -1;
         weight.reshape(shape)?
     };
-    Var::where_(&x.value().gt_scalar(0)?, x, &x.mul(&weight)?)
+    // Masked before the product, whose gradient would be 0 · ∞ where x is ∞.
+    let up = x.value().gt_scalar(0)?;
+    Var::where_(&up, x, &x.masked_fill(&up, 0)?.mul(&weight)?)
 }
 
 /// `x` above 0, `alpha (eˣ − 1)` below (1).

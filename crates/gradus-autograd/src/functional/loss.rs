@@ -115,13 +115,10 @@ pub fn smooth_l1_loss(x: &Var, target: &Var, beta: f64, reduction: Reduction) ->
     }
     let d = x.sub(target)?;
     let size = d.abs()?;
-    let near = size.value().lt_scalar(beta)?;
-    let losses = Var::where_(
-        &near,
-        &d.square()?.mul_scalar(0.5 / beta)?,
-        &size.sub_scalar(0.5 * beta)?,
-    )?;
-    reduction.apply(&losses)
+    let far = size.value().ge_scalar(beta)?;
+    // Masked before the square, whose gradient would be 0 · ∞ where d is ∞.
+    let square = d.masked_fill(&far, 0)?.square()?.mul_scalar(0.5 / beta)?;
+    reduction.apply(&Var::where_(&far, &size.sub_scalar(0.5 * beta)?, &square)?)
 }
 
 /// `d²/2` where `|d| ≤ delta`, else `delta (|d| − delta/2)`, of `d = x − target` (delta 1).
@@ -146,9 +143,10 @@ pub fn huber_loss(x: &Var, target: &Var, delta: f64, reduction: Reduction) -> Re
     }
     let d = x.sub(target)?;
     let size = d.abs()?;
-    let near = size.value().le_scalar(delta)?;
-    let far = size.sub_scalar(0.5 * delta)?.mul_scalar(delta)?;
-    reduction.apply(&Var::where_(&near, &d.square()?.mul_scalar(0.5)?, &far)?)
+    let far = size.value().gt_scalar(delta)?;
+    let square = d.masked_fill(&far, 0)?.square()?.mul_scalar(0.5)?;
+    let line = size.sub_scalar(0.5 * delta)?.mul_scalar(delta)?;
+    reduction.apply(&Var::where_(&far, &line, &square)?)
 }
 
 /// `−(t ln x + (1 − t) ln(1 − x))` of probabilities `x`; logarithms are held above −100, as PyTorch's.

@@ -23,6 +23,7 @@ impl Var {
     ///
     /// Gradient: `dy` where `x > 0`, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::relu`](gradus_tensor::Tensor::relu).
+    #[doc = slope!("x.relu()?" => "0.0, 2.0"; "x", "[2]", "-1.0, 2.0" => "0.0, 1.0")]
     pub fn relu(&self) -> Result<Var> {
         let y = self.value().relu()?;
         Op::new("relu")
@@ -39,8 +40,9 @@ impl Var {
 
     /// `min(max(x, 0), 6)`; gradient 0 at 0 and at 6.
     ///
-    /// Gradient: `dy` where `0 < x < 6`, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` where `0 < x < 6`, 0 elsewhere and at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::relu6`](gradus_tensor::Tensor::relu6).
+    #[doc = slope!("x.relu6()?" => "0.0, 2.0, 6.0"; "x", "[3]", "-1.0, 2.0, 7.0" => "0.0, 1.0, 0.0")]
     pub fn relu6(&self) -> Result<Var> {
         let y = self.value().relu6()?;
         Op::new("relu6")
@@ -54,10 +56,11 @@ impl Var {
             })
     }
 
-    /// `min(max(x, min), max)`; gradient 0 at both bounds, unlike [`Var::clamp`].
+    /// `min(max(x, min), max)`; gradient 0 at both bounds, as [`Var::clamp`].
     ///
-    /// Gradient: `dy` between the bounds, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` between the bounds, 0 elsewhere and at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::hardtanh`](gradus_tensor::Tensor::hardtanh).
+    #[doc = slope!("x.hardtanh(-1.0, 1.0)?" => "-1.0, 0.5, 1.0"; "x", "[3]", "-2.0, 0.5, 2.0" => "0.0, 1.0, 0.0")]
     pub fn hardtanh(&self, min: f64, max: f64) -> Result<Var> {
         let y = self.value().hardtanh(min, max)?;
         Op::new("hardtanh")
@@ -74,6 +77,7 @@ impl Var {
     ///
     /// Gradient: `dy` where `x > 0`, `negative_slope · dy` elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::leaky_relu`](gradus_tensor::Tensor::leaky_relu).
+    #[doc = slope!("x.leaky_relu(0.1)?" => "-0.1, 2.0"; "x", "[2]", "-1.0, 2.0" => "0.1, 1.0")]
     pub fn leaky_relu(&self, negative_slope: f64) -> Result<Var> {
         let y = self.value().leaky_relu(negative_slope)?;
         Op::new("leaky_relu")
@@ -89,6 +93,7 @@ impl Var {
     ///
     /// Gradient: `dy` where `x > 0`, `alpha eˣ dy` elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::elu`](gradus_tensor::Tensor::elu).
+    #[doc = slope!("x.elu(1.0)?" => "-0.6321206, 2.0"; "x", "[2]", "-1.0, 2.0" => "0.3678794, 1.0")]
     pub fn elu(&self, alpha: f64) -> Result<Var> {
         exponential("elu", self, self.value().elu(alpha)?, 1.0, alpha, 1.0)
     }
@@ -97,6 +102,7 @@ impl Var {
     ///
     /// Gradient: that of ELU, times the scale. Shapes, dtypes and errors are those of
     /// [`Tensor::selu`](gradus_tensor::Tensor::selu).
+    #[doc = slope!("x.selu()?" => "-1.111331, 2.101402"; "x", "[2]", "-1.0, 2.0" => "0.6467686, 1.050701")]
     pub fn selu(&self) -> Result<Var> {
         exponential(
             "selu",
@@ -112,6 +118,7 @@ impl Var {
     ///
     /// Gradient: `dy` where `x > 0`, `e^(x/alpha) dy` elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::celu`](gradus_tensor::Tensor::celu).
+    #[doc = slope!("x.celu(0.5)?" => "-0.4323324, 2.0"; "x", "[2]", "-1.0, 2.0" => "0.1353353, 1.0")]
     pub fn celu(&self, alpha: f64) -> Result<Var> {
         exponential(
             "celu",
@@ -127,6 +134,7 @@ impl Var {
     ///
     /// Gradient: `dy (Φ(x) + x φ(x))`. Shapes, dtypes and errors are those of
     /// [`Tensor::gelu`](gradus_tensor::Tensor::gelu).
+    #[doc = slope!("x.gelu()?" => "-0.1586553, 1.9545"; "x", "[2]", "-1.0, 2.0" => "-0.08331547, 1.085232")]
     pub fn gelu(&self) -> Result<Var> {
         let y = self.value().gelu()?;
         Op::new("gelu")
@@ -156,6 +164,7 @@ impl Var {
     ///
     /// Gradient: that of the approximation itself, not of the exact GELU. Shapes, dtypes and errors are those of
     /// [`Tensor::gelu_tanh`](gradus_tensor::Tensor::gelu_tanh).
+    #[doc = slope!("x.gelu_tanh()?" => "-0.158808, 1.954598"; "x", "[2]", "-1.0, 2.0" => "-0.08296408, 1.086099")]
     pub fn gelu_tanh(&self) -> Result<Var> {
         const CUBE: f64 = 0.044_715;
         let y = self.value().gelu_tanh()?;
@@ -187,6 +196,7 @@ impl Var {
     ///
     /// Gradient: `dy σ(x) (1 + x (1 − σ(x)))`. Shapes, dtypes and errors are those of
     /// [`Tensor::silu`](gradus_tensor::Tensor::silu).
+    #[doc = slope!("x.silu()?" => "-0.2689414, 1.761594"; "x", "[2]", "-1.0, 2.0" => "0.07232949, 1.090784")]
     pub fn silu(&self) -> Result<Var> {
         let y = self.value().silu()?;
         Op::new("silu")
@@ -207,6 +217,7 @@ impl Var {
     ///
     /// Gradient: that of `x · tanh(softplus(x))` by the product rule. Shapes, dtypes and errors are those of
     /// [`Tensor::mish`](gradus_tensor::Tensor::mish).
+    #[doc = slope!("x.mish()?" => "-0.3034015, 1.943959"; "x", "[2]", "-1.0, 2.0" => "0.05921676, 1.069318")]
     pub fn mish(&self) -> Result<Var> {
         let y = self.value().mish()?;
         Op::new("mish")
@@ -225,6 +236,7 @@ impl Var {
     ///
     /// Gradient: `dy σ(beta x)`, and `dy` above the threshold. Shapes, dtypes and errors are those of
     /// [`Tensor::softplus`](gradus_tensor::Tensor::softplus).
+    #[doc = slope!("x.softplus(1.0, 20.0)?" => "0.3132617, 2.126928"; "x", "[2]", "-1.0, 2.0" => "0.2689414, 0.8807971")]
     pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Var> {
         let y = self.value().softplus(beta, threshold)?;
         Op::new("softplus")
@@ -243,6 +255,7 @@ impl Var {
     ///
     /// Gradient: `dy / (1 + |x|)²`. Shapes, dtypes and errors are those of
     /// [`Tensor::softsign`](gradus_tensor::Tensor::softsign).
+    #[doc = slope!("x.softsign()?" => "-0.5, 0.75"; "x", "[2]", "-1.0, 3.0" => "0.25, 0.0625")]
     pub fn softsign(&self) -> Result<Var> {
         let y = self.value().softsign()?;
         Op::new("softsign")
@@ -261,6 +274,7 @@ impl Var {
     ///
     /// Gradient: `dy (2x + 3)/6` between −3 and 3, `dy` above, 0 below. Shapes, dtypes and errors are those of
     /// [`Tensor::hardswish`](gradus_tensor::Tensor::hardswish).
+    #[doc = slope!("x.hardswish()?" => "0.0, 0.6666667, 4.0"; "x", "[3]", "-4.0, 1.0, 4.0" => "0.0, 0.8333333, 1.0")]
     pub fn hardswish(&self) -> Result<Var> {
         let y = self.value().hardswish()?;
         Op::new("hardswish")
@@ -280,6 +294,7 @@ impl Var {
     ///
     /// Gradient: `dy/6` between −3 and 3, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::hardsigmoid`](gradus_tensor::Tensor::hardsigmoid).
+    #[doc = slope!("x.hardsigmoid()?" => "0.0, 0.75, 1.0"; "x", "[3]", "-4.0, 1.5, 4.0" => "0.0, 0.1666667, 0.0")]
     pub fn hardsigmoid(&self) -> Result<Var> {
         let y = self.value().hardsigmoid()?;
         Op::new("hardsigmoid")
@@ -294,29 +309,33 @@ impl Var {
 
     /// `x` where `|x| > lambda`, else 0.
     ///
-    /// Gradient: `dy` where the element was kept, 0 elsewhere. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` where the element was kept, 0 elsewhere and at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::hardshrink`](gradus_tensor::Tensor::hardshrink).
+    #[doc = slope!("x.hardshrink(0.5)?" => "0.0, 2.0"; "x", "[2]", "0.25, 2.0" => "0.0, 1.0")]
     pub fn hardshrink(&self, lambda: f64) -> Result<Var> {
         let y = self.value().hardshrink(lambda)?;
         Op::new("hardshrink")
             .inputs(&[self])
             .saves(0)
             .record(y, move |ctx, dy| {
-                closed_where(dy, ctx.input(0)?.value().abs()?.le_scalar(lambda)?)
+                let kept = ctx.input(0)?.value().abs()?.gt_scalar(lambda)?;
+                closed_where(dy, kept.logical_not()?)
             })
     }
 
     /// `x` moved by `lambda` towards 0, and 0 where `|x| ≤ lambda`.
     ///
-    /// Gradient: `dy` where the element was not made 0. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` where the element was not made 0, and 0 at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::softshrink`](gradus_tensor::Tensor::softshrink).
+    #[doc = slope!("x.softshrink(0.5)?" => "0.0, 1.5"; "x", "[2]", "0.25, 2.0" => "0.0, 1.0")]
     pub fn softshrink(&self, lambda: f64) -> Result<Var> {
         let y = self.value().softshrink(lambda)?;
         Op::new("softshrink")
             .inputs(&[self])
             .saves(0)
             .record(y, move |ctx, dy| {
-                closed_where(dy, ctx.input(0)?.value().abs()?.le_scalar(lambda)?)
+                let kept = ctx.input(0)?.value().abs()?.gt_scalar(lambda)?;
+                closed_where(dy, kept.logical_not()?)
             })
     }
 
@@ -324,6 +343,7 @@ impl Var {
     ///
     /// Gradient: `dy tanh²(x)`. Shapes, dtypes and errors are those of
     /// [`Tensor::tanhshrink`](gradus_tensor::Tensor::tanhshrink).
+    #[doc = slope!("x.tanhshrink()?" => "0.0, 0.2384058"; "x", "[2]", "0.0, 1.0" => "0.0, 0.5800257")]
     pub fn tanhshrink(&self) -> Result<Var> {
         let y = self.value().tanhshrink()?;
         Op::new("tanhshrink")
@@ -336,6 +356,7 @@ impl Var {
     ///
     /// Gradient: `dy` above the threshold, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::threshold`](gradus_tensor::Tensor::threshold).
+    #[doc = slope!("x.threshold(1.0, -3.0)?" => "-3.0, 2.0"; "x", "[2]", "0.5, 2.0" => "0.0, 1.0")]
     pub fn threshold(&self, threshold: f64, value: f64) -> Result<Var> {
         let y = self.value().threshold(threshold, value)?;
         Op::new("threshold")
@@ -350,6 +371,7 @@ impl Var {
     ///
     /// Gradient: `dy y (1 − y)`. Shapes, dtypes and errors are those of
     /// [`Tensor::sigmoid`](gradus_tensor::Tensor::sigmoid).
+    #[doc = slope!("x.sigmoid()?" => "0.5, 0.8807971"; "x", "[2]", "0.0, 2.0" => "0.25, 0.1049936")]
     pub fn sigmoid(&self) -> Result<Var> {
         let y = self.value().sigmoid()?;
         Op::new("sigmoid")
@@ -368,6 +390,7 @@ impl Var {
     ///
     /// Gradient: `dy σ(−x)`. Shapes, dtypes and errors are those of
     /// [`Tensor::logsigmoid`](gradus_tensor::Tensor::logsigmoid).
+    #[doc = slope!("x.logsigmoid()?" => "-0.6931472, -0.126928"; "x", "[2]", "0.0, 2.0" => "0.5, 0.1192029")]
     pub fn logsigmoid(&self) -> Result<Var> {
         let y = self.value().logsigmoid()?;
         Op::new("logsigmoid")

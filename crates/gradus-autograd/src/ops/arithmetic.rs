@@ -10,6 +10,7 @@ impl Var {
     ///
     /// Gradient: `dy` to both, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::add`](gradus_tensor::Tensor::add).
+    #[doc = slope!("a.add(&b)?" => "11.0, 12.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[1]", "10.0" => "2.0")]
     pub fn add(&self, other: &Var) -> Result<Var> {
         let y = self.value().add(other.value())?;
         Op::new("add").inputs(&[self, other]).record(y, |ctx, dy| {
@@ -24,6 +25,7 @@ impl Var {
     ///
     /// Gradient: `dy` and `−dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::sub`](gradus_tensor::Tensor::sub).
+    #[doc = slope!("a.sub(&b)?" => "-9.0, -8.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[1]", "10.0" => "-2.0")]
     pub fn sub(&self, other: &Var) -> Result<Var> {
         let y = self.value().sub(other.value())?;
         Op::new("sub").inputs(&[self, other]).record(y, |ctx, dy| {
@@ -38,6 +40,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the other operand, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::mul`](gradus_tensor::Tensor::mul).
+    #[doc = slope!("a.mul(&b)?" => "3.0, 8.0"; "a", "[2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn mul(&self, other: &Var) -> Result<Var> {
         let y = self.value().mul(other.value())?;
         Op::new("mul")
@@ -56,6 +59,7 @@ impl Var {
     ///
     /// Gradient: `dy/b` and `−dy a/b²`, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::div`](gradus_tensor::Tensor::div).
+    #[doc = slope!("a.div(&b)?" => "0.25, 0.25"; "a", "[2]", "1.0, 2.0" => "0.25, 0.125"; "b", "[2]", "4.0, 8.0" => "-0.0625, -0.03125")]
     pub fn div(&self, other: &Var) -> Result<Var> {
         let y = self.value().div(other.value())?;
         Op::new("div")
@@ -77,6 +81,7 @@ impl Var {
     /// `−self`.
     ///
     /// Gradient: `−dy`. Shapes, dtypes and errors are those of [`Tensor::neg`](gradus_tensor::Tensor::neg).
+    #[doc = slope!("x.neg()?" => "-1.0, 2.0"; "x", "[2]", "1.0, -2.0" => "-1.0, -1.0")]
     pub fn neg(&self) -> Result<Var> {
         let y = self.value().neg()?;
         Op::new("neg").inputs(&[self]).record(y, |_, dy| dy.neg_())
@@ -86,6 +91,7 @@ impl Var {
     ///
     /// Gradient: `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::add_scalar`](gradus_tensor::Tensor::add_scalar).
+    #[doc = slope!("x.add_scalar(0.5)?" => "1.5, 2.5"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn add_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().add_scalar(c)?;
         Op::new("add_scalar")
@@ -97,6 +103,7 @@ impl Var {
     ///
     /// Gradient: `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::sub_scalar`](gradus_tensor::Tensor::sub_scalar).
+    #[doc = slope!("x.sub_scalar(0.5)?" => "0.5, 1.5"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn sub_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().sub_scalar(c)?;
         Op::new("sub_scalar")
@@ -108,6 +115,7 @@ impl Var {
     ///
     /// Gradient: `−dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::rsub_scalar`](gradus_tensor::Tensor::rsub_scalar).
+    #[doc = slope!("x.rsub_scalar(1)?" => "0.0, -1.0"; "x", "[2]", "1.0, 2.0" => "-1.0, -1.0")]
     pub fn rsub_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().rsub_scalar(c)?;
         Op::new("rsub_scalar")
@@ -119,6 +127,7 @@ impl Var {
     ///
     /// Gradient: `−dy c/x²`. Shapes, dtypes and errors are those of
     /// [`Tensor::rdiv_scalar`](gradus_tensor::Tensor::rdiv_scalar).
+    #[doc = slope!("x.rdiv_scalar(4)?" => "4.0, 2.0"; "x", "[2]", "1.0, 2.0" => "-4.0, -1.0")]
     pub fn rdiv_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         self.reciprocal()?.mul_scalar(c)
     }
@@ -127,6 +136,7 @@ impl Var {
     ///
     /// Gradient: `−dy` and `dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::rsub`](gradus_tensor::Tensor::rsub).
+    #[doc = slope!("a.rsub(&b)?" => "2.0, 3.0"; "a", "[2]", "1.0, 2.0" => "-1.0, -1.0"; "b", "[2]", "3.0, 5.0" => "1.0, 1.0")]
     pub fn rsub(&self, other: &Var) -> Result<Var> {
         other.sub(self)
     }
@@ -135,6 +145,7 @@ impl Var {
     ///
     /// Gradient: `dy` and `alpha dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::add_scaled`](gradus_tensor::Tensor::add_scaled).
+    #[doc = slope!("a.add_scaled(&b, 2)?" => "7.0, 12.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 5.0" => "2.0, 2.0")]
     pub fn add_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
         self.add(&other.mul_scalar(alpha)?)
     }
@@ -143,6 +154,7 @@ impl Var {
     ///
     /// Gradient: `dy` and `−alpha dy`, summed over what was broadcast. Shapes, dtypes and errors are those of
     /// [`Tensor::sub_scaled`](gradus_tensor::Tensor::sub_scaled).
+    #[doc = slope!("a.sub_scaled(&b, 2)?" => "-5.0, -8.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 5.0" => "-2.0, -2.0")]
     pub fn sub_scaled(&self, other: &Var, alpha: impl Into<Scalar>) -> Result<Var> {
         self.sub(&other.mul_scalar(alpha)?)
     }
@@ -151,6 +163,7 @@ impl Var {
     ///
     /// Gradient: `dy`, `value c dy` and `value b dy`, summed over what was broadcast. Shapes, dtypes and errors are
     /// those of [`Tensor::addcmul`](gradus_tensor::Tensor::addcmul).
+    #[doc = slope!("a.addcmul(&b, &c, 0.5)?" => "4.0"; "a", "[1]", "1.0" => "1.0"; "b", "[1]", "2.0" => "1.5"; "c", "[1]", "3.0" => "1.0")]
     pub fn addcmul(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
         self.add(&b.mul(c)?.mul_scalar(value)?)
     }
@@ -159,6 +172,7 @@ impl Var {
     ///
     /// Gradient: `dy`, `value dy/c` and `−value b dy/c²`, summed over what was broadcast. Shapes, dtypes and errors
     /// are those of [`Tensor::addcdiv`](gradus_tensor::Tensor::addcdiv).
+    #[doc = slope!("a.addcdiv(&b, &c, 2)?" => "2.0"; "a", "[1]", "1.0" => "1.0"; "b", "[1]", "2.0" => "0.5"; "c", "[1]", "4.0" => "-0.25")]
     pub fn addcdiv(&self, b: &Var, c: &Var, value: impl Into<Scalar>) -> Result<Var> {
         self.add(&b.div(c)?.mul_scalar(value)?)
     }
@@ -167,6 +181,7 @@ impl Var {
     ///
     /// Gradient: `(1 − w) dy`, `w dy` and `(end − start) dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::lerp`](gradus_tensor::Tensor::lerp).
+    #[doc = slope!("a.lerp(&b, &c)?" => "2.0"; "a", "[1]", "1.0" => "0.75"; "b", "[1]", "5.0" => "0.25"; "c", "[1]", "0.25" => "4.0")]
     pub fn lerp(&self, end: &Var, weight: &Var) -> Result<Var> {
         let y = self.value().lerp(end.value(), weight.value())?;
         Op::new("lerp")
@@ -191,6 +206,7 @@ impl Var {
     ///
     /// Gradient: `(1 − w) dy` and `w dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::lerp_scalar`](gradus_tensor::Tensor::lerp_scalar).
+    #[doc = slope!("a.lerp_scalar(&b, 0.25)?" => "2.0"; "a", "[1]", "1.0" => "0.75"; "b", "[1]", "5.0" => "0.25")]
     pub fn lerp_scalar(&self, end: &Var, weight: f64) -> Result<Var> {
         self.lerp(end, &Var::from(Tensor::scalar_of(weight, self.dtype())?))
     }
@@ -199,6 +215,7 @@ impl Var {
     ///
     /// Gradient: `c dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::mul_scalar`](gradus_tensor::Tensor::mul_scalar).
+    #[doc = slope!("x.mul_scalar(3)?" => "3.0, 6.0"; "x", "[2]", "1.0, 2.0" => "3.0, 3.0")]
     pub fn mul_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let c = c.into();
         let y = self.value().mul_scalar(c)?;
@@ -211,6 +228,7 @@ impl Var {
     ///
     /// Gradient: `dy/c`. Shapes, dtypes and errors are those of
     /// [`Tensor::div_scalar`](gradus_tensor::Tensor::div_scalar).
+    #[doc = slope!("x.div_scalar(4)?" => "0.25, 0.5"; "x", "[2]", "1.0, 2.0" => "0.25, 0.25")]
     pub fn div_scalar(&self, c: impl Into<Scalar>) -> Result<Var> {
         let c = c.into();
         let y = self.value().div_scalar(c)?;
@@ -225,6 +243,7 @@ impl Var {
     ///
     /// Gradient: `dy b a^(b − 1)` and `dy y ln a` (0 where `a` is 0 and `b` is not negative). Shapes, dtypes and
     /// errors are those of [`Tensor::pow`](gradus_tensor::Tensor::pow).
+    #[doc = slope!("a.pow(&b)?" => "8.0, 9.0"; "a", "[2]", "2.0, 3.0" => "12.0, 6.0"; "b", "[2]", "3.0, 2.0" => "5.545177, 9.887511")]
     pub fn pow(&self, exponent: &Var) -> Result<Var> {
         let y = self.value().pow(exponent.value())?;
         Op::new("pow")
@@ -235,10 +254,10 @@ impl Var {
             .record(y, |ctx, dy| {
                 let (x, p) = (ctx.input(0)?, ctx.input(1)?);
                 let dx = ctx.grad(0, || {
-                    // p xᵖ/x loses less than p x^(p − 1), whose exponent is rounded; but not where xᵖ is 0 or not finite.
+                    // p xᵖ/x loses less than p x^(p − 1), whose exponent is rounded; but not where xᵖ is 0, or it or p not finite.
                     let y = ctx.output()?;
-                    let edge = y.value().isfinite()?.logical_not()?;
-                    let edge = edge.logical_or(&y.value().eq_scalar(0)?)?;
+                    let finite = y.value().isfinite()?.logical_and(&p.value().isfinite()?)?;
+                    let edge = finite.logical_not()?.logical_or(&y.value().eq_scalar(0)?)?;
                     let inside = y.masked_fill(&edge, 0)?;
                     let dx = inside.mul(p)?.div(&x.masked_fill(&edge, 1)?)?;
                     let at_edge = x
@@ -269,6 +288,7 @@ impl Var {
     ///
     /// Gradient: `dy c x^(c − 1)`; 0 for `c` 0. Shapes, dtypes and errors are those of
     /// [`Tensor::pow_scalar`](gradus_tensor::Tensor::pow_scalar).
+    #[doc = slope!("x.pow_scalar(3)?" => "8.0, 27.0"; "x", "[2]", "2.0, 3.0" => "12.0, 27.0")]
     pub fn pow_scalar(&self, exponent: impl Into<Scalar>) -> Result<Var> {
         let p = exponent.into();
         let y = self.value().pow_scalar(p)?;
@@ -288,6 +308,7 @@ impl Var {
     ///
     /// Gradient: `dy y ln c`. Shapes, dtypes and errors are those of
     /// [`Tensor::rpow_scalar`](gradus_tensor::Tensor::rpow_scalar).
+    #[doc = slope!("x.rpow_scalar(2.0)?" => "4.0, 8.0"; "x", "[2]", "2.0, 3.0" => "2.772589, 5.545177")]
     pub fn rpow_scalar(&self, base: f64) -> Result<Var> {
         Var::from(Tensor::scalar_of(base, self.dtype())?).pow(self)
     }
@@ -296,6 +317,7 @@ impl Var {
     ///
     /// Gradient: that of [`Var::pow`], in f64. Shapes, dtypes and errors are those of
     /// [`Tensor::float_power`](gradus_tensor::Tensor::float_power).
+    #[doc = slope!("a.float_power(&b)?" => "8.0"; "a", "[1]", "2.0" => "12.0"; "b", "[1]", "3.0" => "5.545177")]
     pub fn float_power(&self, exponent: &Var) -> Result<Var> {
         self.to_dtype(DType::F64)?
             .pow(&exponent.to_dtype(DType::F64)?)
@@ -305,6 +327,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::floor_divide`](gradus_tensor::Tensor::floor_divide).
+    #[doc = slope!("a.floor_divide(&b)?" => "3.0, -4.0"; "a", "[2]", "7.0, -7.0" => "0.0, 0.0"; "b", "[1]", "2.0" => "0.0")]
     pub fn floor_divide(&self, other: &Var) -> Result<Var> {
         flat(
             "floor_divide",
@@ -318,6 +341,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::trunc_divide`](gradus_tensor::Tensor::trunc_divide).
+    #[doc = slope!("a.trunc_divide(&b)?" => "3.0, -3.0"; "a", "[2]", "7.0, -7.0" => "0.0, 0.0"; "b", "[1]", "2.0" => "0.0")]
     pub fn trunc_divide(&self, other: &Var) -> Result<Var> {
         flat(
             "trunc_divide",
@@ -331,6 +355,7 @@ impl Var {
     ///
     /// Gradient: `dy` and `−dy ⌊a/b⌋`. Shapes, dtypes and errors are those of
     /// [`Tensor::remainder`](gradus_tensor::Tensor::remainder).
+    #[doc = slope!("a.remainder(&b)?" => "1.0, 2.0"; "a", "[2]", "7.0, -7.0" => "1.0, 1.0"; "b", "[1]", "3.0" => "1.0")]
     pub fn remainder(&self, other: &Var) -> Result<Var> {
         let y = self.value().remainder(other.value())?;
         Op::new("remainder")
@@ -350,6 +375,7 @@ impl Var {
     ///
     /// Gradient: `dy` and `−dy trunc(a/b)`. Shapes, dtypes and errors are those of
     /// [`Tensor::fmod`](gradus_tensor::Tensor::fmod).
+    #[doc = slope!("a.fmod(&b)?" => "1.0, -1.0"; "a", "[2]", "7.0, -7.0" => "1.0, 1.0"; "b", "[1]", "3.0" => "0.0")]
     pub fn fmod(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmod(other.value())?;
         Op::new("fmod")
@@ -369,6 +395,7 @@ impl Var {
     ///
     /// Gradient: `dy a/y` and `dy b/y`. Shapes, dtypes and errors are those of
     /// [`Tensor::hypot`](gradus_tensor::Tensor::hypot).
+    #[doc = slope!("a.hypot(&b)?" => "5.0"; "a", "[1]", "3.0" => "0.6"; "b", "[1]", "4.0" => "0.8")]
     pub fn hypot(&self, other: &Var) -> Result<Var> {
         let y = self.value().hypot(other.value())?;
         Op::new("hypot")
@@ -389,6 +416,7 @@ impl Var {
     ///
     /// Gradient: `dy ln b` (0 where `a` is 0) and `dy a/b`. Shapes, dtypes and errors are those of
     /// [`Tensor::xlogy`](gradus_tensor::Tensor::xlogy).
+    #[doc = slope!("a.xlogy(&b)?" => "0.0, 2.772589"; "a", "[2]", "0.0, 2.0" => "0.0, 1.386294"; "b", "[2]", "0.0, 4.0" => "f64::NAN, 0.5")]
     pub fn xlogy(&self, other: &Var) -> Result<Var> {
         let y = self.value().xlogy(other.value())?;
         Op::new("xlogy")
@@ -414,8 +442,9 @@ impl Var {
 
     /// `ln(e^self + e^other)` without overflow.
     ///
-    /// Gradient: `dy e^(a − y)` and `dy e^(b − y)`. Shapes, dtypes and errors are those of
+    /// Gradient: `dy σ(a − b)` and `dy σ(b − a)`; NaN where both are the same infinity. Shapes, dtypes and errors are those of
     /// [`Tensor::logaddexp`](gradus_tensor::Tensor::logaddexp).
+    #[doc = slope!("a.logaddexp(&b)?" => "0.6931472, 2.313262"; "a", "[2]", "0.0, 1.0" => "0.5, 0.2689414"; "b", "[2]", "0.0, 2.0" => "0.5, 0.7310586")]
     pub fn logaddexp(&self, other: &Var) -> Result<Var> {
         let y = self.value().logaddexp(other.value())?;
         Op::new("logaddexp")
@@ -424,9 +453,6 @@ impl Var {
             .saves(1)
             .record(y, |ctx, dy| {
                 let difference = ctx.input(0)?.sub(ctx.input(1)?)?;
-                // Equal infinities: each has half.
-                let equal = ctx.input(0)?.value().eq(ctx.input(1)?.value())?;
-                let difference = difference.masked_fill_(&equal, 0)?;
                 Ok([
                     ctx.grad(0, || dy.mul(&difference.sigmoid()?)?.sum_to(ctx.shape(0)))?,
                     ctx.grad(1, || {
@@ -440,6 +466,7 @@ impl Var {
     ///
     /// Gradient: `dy` with the sign that was given to `a` (0 where `a` is 0); 0 for `b`. Shapes, dtypes and errors are those of
     /// [`Tensor::copysign`](gradus_tensor::Tensor::copysign).
+    #[doc = slope!("a.copysign(&b)?" => "-1.0, -2.0"; "a", "[2]", "1.0, -2.0" => "-1.0, 1.0"; "b", "[2]", "-1.0, -1.0" => "0.0, 0.0")]
     pub fn copysign(&self, other: &Var) -> Result<Var> {
         let y = self.value().copysign(other.value())?;
         Op::new("copysign")
@@ -466,6 +493,7 @@ impl Var {
     ///
     /// Gradient: none, it is a constant. Shapes, dtypes and errors are those of
     /// [`Tensor::zeros_like`](gradus_tensor::Tensor::zeros_like).
+    #[doc = slope!("x.zeros_like()?.add(&x)?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn zeros_like(&self) -> Result<Var> {
         self.value().zeros_like().map(Var::from)
     }
@@ -474,6 +502,7 @@ impl Var {
     ///
     /// Gradient: none, it is a constant. Shapes, dtypes and errors are those of
     /// [`Tensor::ones_like`](gradus_tensor::Tensor::ones_like).
+    #[doc = slope!("x.ones_like()?.add(&x)?" => "2.0, 3.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn ones_like(&self) -> Result<Var> {
         self.value().ones_like().map(Var::from)
     }

@@ -10,6 +10,7 @@ impl Var {
     ///
     /// Gradient: `dy` summed over what was stretched. Shapes, dtypes and errors are those of
     /// [`Tensor::broadcast_to`](gradus_tensor::Tensor::broadcast_to).
+    #[doc = slope!("x.broadcast_to([2, 2])?" => "1.0, 2.0, 1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Var> {
         let shape = shape.into();
         if self.shape() == &shape {
@@ -28,6 +29,7 @@ impl Var {
     ///
     /// # Errors
     /// If this shape is not what `shape` broadcasts to.
+    #[doc = slope!("x.sum_to([1, 2])?" => "4.0, 6.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Result<Var> {
         let shape = shape.into();
         if self.shape() == &shape {

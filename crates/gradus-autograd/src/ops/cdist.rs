@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: `dy sign(g) (|g|/d)^(p − 1)` for each difference g of a distance d. Shapes, dtypes and errors are
     /// those of [`Tensor::cdist`](gradus_tensor::Tensor::cdist).
+    #[doc = slope!("a.cdist(&b, 2.0)?" => "5.0, 10.0"; "a", "[1, 2]", "0.0, 0.0" => "-1.2, -1.6"; "b", "[2, 2]", "3.0, 4.0, 6.0, 8.0" => "0.6, 0.8, 0.6, 0.8")]
     pub fn cdist(&self, other: &Var, p: f64) -> Result<Var> {
         let y = self.value().cdist(other.value(), p)?;
         Op::new("cdist")

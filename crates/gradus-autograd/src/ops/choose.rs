@@ -10,6 +10,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the larger, half of it to each where both are equal. Shapes, dtypes and errors are those of
     /// [`Tensor::maximum`](gradus_tensor::Tensor::maximum).
+    #[doc = slope!("a.maximum(&b)?" => "2.0, 2.0, 3.0"; "a", "[3]", "1.0, 2.0, 3.0" => "0.0, 0.5, 1.0"; "b", "[1]", "2.0" => "1.5")]
     pub fn maximum(&self, other: &Var) -> Result<Var> {
         let y = self.value().maximum(other.value())?;
         Op::new("maximum")
@@ -31,6 +32,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the smaller, half of it to each where both are equal. Shapes, dtypes and errors are those of
     /// [`Tensor::minimum`](gradus_tensor::Tensor::minimum).
+    #[doc = slope!("a.minimum(&b)?" => "1.0, 2.0, 2.0"; "a", "[3]", "1.0, 2.0, 3.0" => "1.0, 0.5, 0.0"; "b", "[1]", "2.0" => "1.5")]
     pub fn minimum(&self, other: &Var) -> Result<Var> {
         let y = self.value().minimum(other.value())?;
         Op::new("minimum")
@@ -52,6 +54,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::fmax`](gradus_tensor::Tensor::fmax).
+    #[doc = slope!("a.fmax(&b)?" => "2.0, 3.0"; "a", "[2]", "1.0, 3.0" => "0.0, 1.0"; "b", "[1]", "2.0" => "1.0")]
     pub fn fmax(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmax(other.value())?;
         let mine = self
@@ -65,6 +68,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the one that was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::fmin`](gradus_tensor::Tensor::fmin).
+    #[doc = slope!("a.fmin(&b)?" => "1.0, 2.0"; "a", "[2]", "1.0, 3.0" => "1.0, 0.0"; "b", "[1]", "2.0" => "1.0")]
     pub fn fmin(&self, other: &Var) -> Result<Var> {
         let y = self.value().fmin(other.value())?;
         let mine = self
@@ -75,83 +79,56 @@ impl Var {
     }
 
     /// Limited to `min..=max` element by element; either may be absent. At a bound each has half the gradient; where both bounds
-    /// are the same number the gradient passes to `self`.
+    /// are the same number the gradient passes to `self`; beside a bound that is NaN the other one has none.
     ///
-    /// Gradient: `dy` to whichever of value and bounds was chosen. Shapes, dtypes and errors are those of
-    /// [`Tensor::clamp_tensor`](gradus_tensor::Tensor::clamp_tensor).
+    /// Gradient: `dy` to whichever of value and bounds was chosen; with one bound, that of [`Var::maximum`] or [`Var::minimum`].
+    /// Shapes, dtypes and errors are those of [`Tensor::clamp_tensor`](gradus_tensor::Tensor::clamp_tensor).
+    #[doc = slope!("x.clamp_tensor(Some(&a), Some(&b))?" => "1.0, 2.0, 4.0"; "x", "[3]", "0.0, 2.0, 5.0" => "0.0, 1.0, 0.0"; "a", "[1]", "1.0" => "1.0"; "b", "[1]", "4.0" => "1.0")]
     pub fn clamp_tensor(&self, min: Option<&Var>, max: Option<&Var>) -> Result<Var> {
+        let (min, max) = match (min, max) {
+            (Some(min), Some(max)) => (min, max),
+            (Some(min), None) => return self.maximum(min).map_err(|e| e.in_op("clamp")),
+            (None, Some(max)) => return self.minimum(max).map_err(|e| e.in_op("clamp")),
+            (None, None) => return self.value().clamp_tensor(None, None).map(Var::from),
+        };
         let y = self
             .value()
-            .clamp_tensor(min.map(Var::value), max.map(Var::value))?;
-        let mut inputs = vec![self];
-        inputs.extend(min);
-        inputs.extend(max);
-        let (has_min, has_max) = (min.is_some(), max.is_some());
-        let op = Op::new("clamp_tensor")
-            .inputs(&inputs)
+            .clamp_tensor(Some(min.value()), Some(max.value()))?;
+        Op::new("clamp_tensor")
+            .inputs(&[self, min, max])
             .saves(0)
             .saves(1)
-            .saves(2);
-        op.record(y, move |ctx, dy| {
-            let x = ctx.input(0)?.value();
-            let min = has_min.then(|| ctx.input(1)).transpose()?.map(Var::value);
-            let max = has_max
-                .then(|| ctx.input(1 + usize::from(has_min)))
-                .transpose()?
-                .map(Var::value);
-            let below = min.map(|min| x.lt(min)).transpose()?;
-            let above = max.map(|max| x.gt(max)).transpose()?;
-            let crossed = min.zip(max).map(|(min, max)| min.gt(max)).transpose()?;
-            // On exactly one of the bounds, it and x have half the gradient each.
-            let on = |bound: Option<&Tensor>| bound.map(|b| x.eq(b)).transpose();
-            let (on_min, on_max) = (on(min)?, on(max)?);
-            let tie = match (&on_min, &on_max) {
-                (Some(low), Some(high)) => low.logical_xor(high)?,
-                (Some(one), None) | (None, Some(one)) => one.clone(),
-                (None, None) => return Ok(vec![Some(dy)]),
-            };
-            let dy = halve_at(&dy, &tie)?;
-            let tied = |on: &Option<Tensor>, mask: Tensor| match on {
-                Some(on) => mask.logical_or(&on.logical_and(&tie)?),
-                None => Ok(mask),
-            };
-            let both = |a: &Tensor, b: Option<&Tensor>| {
-                b.map_or_else(|| Ok(a.clone()), |b| a.logical_or(b))
-            };
-            let only = |mask: &Tensor, i: usize| {
-                dy.masked_fill(&mask.logical_not()?, 0)?
-                    .sum_to(ctx.shape(i))
-            };
-            let mut grads = Vec::with_capacity(3);
-            grads.push(ctx.grad(0, || {
-                let mut dx = dy.clone();
-                for mask in [&below, &above].into_iter().flatten() {
-                    dx = dx.masked_fill(mask, 0)?;
-                }
-                dx.sum_to(ctx.shape(0))
-            })?);
-            if let Some(below) = &below {
-                grads.push(ctx.grad(1, || {
-                    let free = crossed
-                        .as_ref()
-                        .map_or_else(|| below.ones_like(), Tensor::logical_not)?;
-                    only(&tied(&on_min, below.logical_and(&free)?)?, 1)
-                })?);
-            }
-            if let Some(above) = &above {
-                let i = 1 + usize::from(has_min);
-                grads.push(ctx.grad(i, || {
-                    only(&tied(&on_max, both(above, crossed.as_ref())?)?, i)
-                })?);
-            }
-            Ok(grads)
-        })
+            .saves(2)
+            .record(y, |ctx, dy| {
+                let [x, min, max] = [ctx.input(0)?, ctx.input(1)?, ctx.input(2)?].map(Var::value);
+                let (below, above) = (x.lt(min)?, x.gt(max)?);
+                // Comparisons with NaN are false: beside a bound that is NaN the other one is never chosen.
+                let (ordered, apart) = (min.le(max)?, min.lt(max)?);
+                let on_min = x.eq(min)?.logical_and(&apart)?;
+                let on_max = x.eq(max)?.logical_and(&apart)?;
+                let dy = halve_at(&dy, &on_min.logical_or(&on_max)?)?;
+                let only = |chosen: &Tensor, i: usize| {
+                    dy.masked_fill(&chosen.logical_not()?, 0)?
+                        .sum_to(ctx.shape(i))
+                };
+                Ok([
+                    ctx.grad(0, || only(&below.logical_or(&above)?.logical_not()?, 0))?,
+                    ctx.grad(1, || {
+                        only(&below.logical_and(&ordered)?.logical_or(&on_min)?, 1)
+                    })?,
+                    ctx.grad(2, || {
+                        let above = above.logical_and(&ordered)?.logical_or(&on_max)?;
+                        only(&above.logical_or(&min.gt(max)?)?, 2)
+                    })?,
+                ])
+            })
     }
 
-    /// Limited to `min..=max`; either may be absent. At a bound the gradient passes; NaN has none.
+    /// Limited to `min..=max`; either may be absent. At a bound and at NaN the gradient is 0, as from PyTorch 2.15 on.
     ///
-    /// Gradient: `dy` between the bounds, 0 beyond them. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` between the bounds, 0 on and beyond them. Shapes, dtypes and errors are those of
     /// [`Tensor::clamp`](gradus_tensor::Tensor::clamp).
+    #[doc = slope!("x.clamp(Some(0.0), Some(1.0))?" => "0.0, 0.5, 1.0"; "x", "[3]", "-1.0, 0.5, 2.0" => "0.0, 1.0, 0.0")]
     pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Result<Var> {
         let y = self.value().clamp(min, max)?;
         Op::new("clamp")
@@ -161,27 +138,29 @@ impl Var {
                 let x = ctx.input(0)?.value();
                 let mut dx = dy;
                 if let Some(min) = min {
-                    dx = dx.masked_fill_(&x.ge_scalar(min)?.logical_not()?, 0)?;
+                    dx = dx.masked_fill_(&x.gt_scalar(min)?.logical_not()?, 0)?;
                 }
                 if let Some(max) = max {
-                    dx = dx.masked_fill_(&x.le_scalar(max)?.logical_not()?, 0)?;
+                    dx = dx.masked_fill_(&x.lt_scalar(max)?.logical_not()?, 0)?;
                 }
                 Ok(dx)
             })
     }
 
-    /// At least `min`; at the bound the gradient passes.
+    /// At least `min`; at the bound the gradient is 0.
     ///
-    /// Gradient: `dy` where `x` is not below the bound. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` where `x` is above the bound. Shapes, dtypes and errors are those of
     /// [`Tensor::clamp_min`](gradus_tensor::Tensor::clamp_min).
+    #[doc = slope!("x.clamp_min(0.0)?" => "0.0, 2.0"; "x", "[2]", "-1.0, 2.0" => "0.0, 1.0")]
     pub fn clamp_min(&self, min: f64) -> Result<Var> {
         self.clamp(Some(min), None)
     }
 
-    /// At most `max`; at the bound the gradient passes.
+    /// At most `max`; at the bound the gradient is 0.
     ///
-    /// Gradient: `dy` where `x` is not above the bound. Shapes, dtypes and errors are those of
+    /// Gradient: `dy` where `x` is below the bound. Shapes, dtypes and errors are those of
     /// [`Tensor::clamp_max`](gradus_tensor::Tensor::clamp_max).
+    #[doc = slope!("x.clamp_max(0.0)?" => "-1.0, 0.0"; "x", "[2]", "-1.0, 2.0" => "1.0, 0.0")]
     pub fn clamp_max(&self, max: f64) -> Result<Var> {
         self.clamp(None, Some(max))
     }
@@ -190,6 +169,7 @@ impl Var {
     ///
     /// Gradient: `dy` to each operand where it was chosen. Shapes, dtypes and errors are those of
     /// [`Tensor::where_`](gradus_tensor::Tensor::where_).
+    #[doc = slope!("Var::where_(&a.value().gt_scalar(1)?, &a, &b)?" => "9.0, 2.0"; "a", "[2]", "1.0, 2.0" => "0.0, 1.0"; "b", "[1]", "9.0" => "1.0")]
     pub fn where_(condition: &Tensor, a: &Var, b: &Var) -> Result<Var> {
         let y = Tensor::where_(condition, a.value(), b.value())?;
         let condition = condition.clone();
@@ -212,6 +192,7 @@ impl Var {
     ///
     /// # Errors
     /// If the mask is not bool or does not broadcast to this shape, or the value has another rank or dtype.
+    #[doc = slope!("x.masked_fill_var(&x.value().lt_scalar(0)?, &a)?" => "1.0, 9.0"; "x", "[2]", "1.0, -2.0" => "1.0, 0.0"; "a", "()", "9.0" => "1.0")]
     pub fn masked_fill_var(&self, mask: &Tensor, value: &Var) -> Result<Var> {
         if value.rank() != 0 {
             return Err(Error::shape(
@@ -229,6 +210,7 @@ impl Var {
     ///
     /// Gradient: `dy` where the mask is false, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::masked_fill`](gradus_tensor::Tensor::masked_fill).
+    #[doc = slope!("x.masked_fill(&x.value().lt_scalar(0)?, 0)?" => "1.0, 0.0"; "x", "[2]", "1.0, -2.0" => "1.0, 0.0")]
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().masked_fill(mask, value)?;
         let mask = mask.clone();

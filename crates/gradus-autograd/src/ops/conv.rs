@@ -16,6 +16,7 @@ impl Var {
     ///
     /// # Errors
     /// If the shapes do not fit, a stride, dilation or kernel size is 0, or the kernel is larger than the padded input.
+    #[doc = slope!("x.conv1d(&a, None, &gradus_tensor::ConvParams::default())?" => "21.0, 32.0"; "x", "[1, 1, 3]", "1.0, 2.0, 3.0" => "1.0, 11.0, 10.0"; "a", "[1, 1, 2]", "1.0, 10.0" => "3.0, 5.0")]
     pub fn conv1d(&self, weight: &Var, bias: Option<&Var>, params: &Conv1dParams) -> Result<Var> {
         batched(self, 1, |x| conv(x, weight, bias, *params))
     }
@@ -27,6 +28,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::conv1d`].
+    #[doc = slope!("x.conv2d(&a, None, &gradus_tensor::ConvParams::default())?" => "4321.0"; "x", "[1, 1, 2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 10.0, 100.0, 1000.0"; "a", "[1, 1, 2, 2]", "1.0, 10.0, 100.0, 1000.0" => "1.0, 2.0, 3.0, 4.0")]
     pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, params: &Conv2dParams) -> Result<Var> {
         batched(self, 2, |x| conv(x, weight, bias, *params))
     }
@@ -38,6 +40,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::conv1d`].
+    #[doc = slope!("x.conv3d(&a, None, &gradus_tensor::ConvParams::default())?" => "21.0, 32.0"; "x", "[1, 1, 1, 1, 3]", "1.0, 2.0, 3.0" => "1.0, 11.0, 10.0"; "a", "[1, 1, 1, 1, 2]", "1.0, 10.0" => "3.0, 5.0")]
     pub fn conv3d(&self, weight: &Var, bias: Option<&Var>, params: &Conv3dParams) -> Result<Var> {
         batched(self, 3, |x| conv(x, weight, bias, *params))
     }
@@ -49,6 +52,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::conv1d`]; if a stride is not 1, or `params` has a padding of its own.
+    #[doc = slope!("x.conv_same::<1>(&a, None, &gradus_tensor::ConvParams::default())?" => "21.0, 32.0, 3.0"; "x", "[1, 1, 3]", "1.0, 2.0, 3.0" => "1.0, 11.0, 11.0"; "a", "[1, 1, 2]", "1.0, 10.0" => "6.0, 5.0")]
     pub fn conv_same<const D: usize>(
         &self,
         weight: &Var,
@@ -87,6 +91,7 @@ impl Var {
     ///
     /// # Errors
     /// If the shapes do not fit, or the output would be empty.
+    #[doc = slope!("x.conv_transpose1d(&a, None, &gradus_tensor::ConvParams::default(), [0])?" => "1.0, 12.0, 20.0"; "x", "[1, 1, 2]", "1.0, 2.0" => "11.0, 11.0"; "a", "[1, 1, 2]", "1.0, 10.0" => "3.0, 3.0")]
     pub fn conv_transpose1d(
         &self,
         weight: &Var,
@@ -105,6 +110,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::conv_transpose1d`].
+    #[doc = slope!("x.conv_transpose2d(&a, None, &gradus_tensor::ConvParams::default(), [0; 2])?" => "1.0, 12.0, 20.0"; "x", "[1, 1, 1, 2]", "1.0, 2.0" => "11.0, 11.0"; "a", "[1, 1, 1, 2]", "1.0, 10.0" => "3.0, 3.0")]
     pub fn conv_transpose2d(
         &self,
         weight: &Var,
@@ -123,6 +129,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::conv_transpose1d`].
+    #[doc = slope!("x.conv_transpose3d(&a, None, &gradus_tensor::ConvParams::default(), [0; 3])?" => "1.0, 12.0, 20.0"; "x", "[1, 1, 1, 1, 2]", "1.0, 2.0" => "11.0, 11.0"; "a", "[1, 1, 1, 1, 2]", "1.0, 10.0" => "3.0, 3.0")]
     pub fn conv_transpose3d(
         &self,
         weight: &Var,

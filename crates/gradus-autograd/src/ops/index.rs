@@ -14,6 +14,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
     /// [`Tensor::index`](gradus_tensor::Tensor::index).
+    #[doc = slope!("x.index((1..,))?" => "2.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "0.0, 1.0, 1.0")]
     pub fn index(&self, index: impl IntoIndex) -> Result<Var> {
         let items = index.into_index();
         let y = self.value().index(items.clone())?;
@@ -31,6 +32,7 @@ impl Var {
     ///
     /// Gradient: 0 where something was written (unless accumulated); the values get what `dy` holds there. Shapes,
     /// dtypes and errors are those of [`Tensor::index_put`](gradus_tensor::Tensor::index_put).
+    #[doc = slope!("a.index_put((1..2,), &b, false)?" => "1.0, 9.0, 3.0"; "a", "[3]", "1.0, 2.0, 3.0" => "1.0, 0.0, 1.0"; "b", "[1]", "9.0" => "1.0")]
     pub fn index_put(&self, index: impl IntoIndex, values: &Var, accumulate: bool) -> Result<Var> {
         let items = index.into_index();
         let y = self
@@ -60,6 +62,7 @@ impl Var {
     ///
     /// Gradient: `dy` added to the slices that were read. Shapes, dtypes and errors are those of
     /// [`Tensor::index_select`](gradus_tensor::Tensor::index_select).
+    #[doc = slope!("x.index_select(0, &Tensor::from_slice(&[2i64, 0, 2], 3)?)?" => "3.0, 1.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 0.0, 2.0")]
     pub fn index_select(&self, dim: isize, index: &Tensor) -> Result<Var> {
         let y = self.value().index_select(dim, index)?;
         let index = index.clone();
@@ -74,6 +77,7 @@ impl Var {
     ///
     /// Gradient: `dy`, and `alpha` times its chosen slices for the source. Shapes, dtypes and errors are those of
     /// [`Tensor::index_add`](gradus_tensor::Tensor::index_add).
+    #[doc = slope!("a.index_add(0, &Tensor::from_slice(&[1i64, 1], 2)?, &b, 1.0)?" => "1.0, 9.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 4.0" => "1.0, 1.0")]
     pub fn index_add(&self, dim: isize, index: &Tensor, source: &Var, alpha: f64) -> Result<Var> {
         let y = self.value().index_add(dim, index, source.value(), alpha)?;
         let index = index.clone();
@@ -93,6 +97,7 @@ impl Var {
     ///
     /// Gradient: `dy` without the replaced slices; these go to the source. Shapes, dtypes and errors are those of
     /// [`Tensor::index_copy`](gradus_tensor::Tensor::index_copy).
+    #[doc = slope!("a.index_copy(0, &Tensor::from_slice(&[1i64], 1)?, &b)?" => "1.0, 3.0"; "a", "[2]", "1.0, 2.0" => "1.0, 0.0"; "b", "[1]", "3.0" => "1.0")]
     pub fn index_copy(&self, dim: isize, index: &Tensor, source: &Var) -> Result<Var> {
         let y = self.value().index_copy(dim, index, source.value())?;
         let index = index.clone();
@@ -112,6 +117,7 @@ impl Var {
     ///
     /// Gradient: `dy`, 0 in the filled slices. Shapes, dtypes and errors are those of
     /// [`Tensor::index_fill`](gradus_tensor::Tensor::index_fill).
+    #[doc = slope!("x.index_fill(0, &Tensor::from_slice(&[1i64], 1)?, 9)?" => "1.0, 9.0"; "x", "[2]", "1.0, 2.0" => "1.0, 0.0")]
     pub fn index_fill(&self, dim: isize, index: &Tensor, value: impl Into<Scalar>) -> Result<Var> {
         let y = self.value().index_fill(dim, index, value)?;
         let index = index.clone();
@@ -124,6 +130,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
     /// [`Tensor::gather`](gradus_tensor::Tensor::gather).
+    #[doc = slope!("x.gather(1, &Tensor::from_slice(&[0i64, 0], [2, 1])?)?" => "1.0, 3.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 0.0, 1.0, 0.0")]
     pub fn gather(&self, dim: isize, index: &Tensor) -> Result<Var> {
         let y = self.value().gather(dim, index)?;
         let index = index.clone();
@@ -136,6 +143,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
     /// [`Tensor::take_along_dim`](gradus_tensor::Tensor::take_along_dim).
+    #[doc = slope!("x.take_along_dim(&Tensor::from_slice(&[1i64, 0], [2, 1])?, 1)?" => "2.0, 3.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.0, 1.0, 1.0, 0.0")]
     pub fn take_along_dim(&self, index: &Tensor, dim: impl Into<Option<isize>>) -> Result<Var> {
         let (index, dim) = (index.clone(), dim.into());
         moved("take_along_dim", self, move |x| {
@@ -148,6 +156,7 @@ impl Var {
     ///
     /// Gradient: `dy`, 0 where something was written; the source gets `dy` from there. Shapes, dtypes and errors are
     /// those of [`Tensor::scatter`](gradus_tensor::Tensor::scatter).
+    #[doc = slope!("a.scatter(0, &Tensor::from_slice(&[1i64], 1)?, &b)?" => "1.0, 9.0"; "a", "[2]", "1.0, 2.0" => "1.0, 0.0"; "b", "[1]", "9.0" => "1.0")]
     pub fn scatter(&self, dim: isize, index: &Tensor, src: &Var) -> Result<Var> {
         let src = &src.cut_to(index.dims())?;
         let y = self.value().scatter(dim, index, src.value())?;
@@ -166,6 +175,7 @@ impl Var {
     ///
     /// Gradient: `dy`, 0 where the number was written. Shapes, dtypes and errors are those of
     /// [`Tensor::scatter_value`](gradus_tensor::Tensor::scatter_value).
+    #[doc = slope!("x.scatter_value(0, &Tensor::from_slice(&[1i64], 1)?, 9)?" => "1.0, 9.0"; "x", "[2]", "1.0, 2.0" => "1.0, 0.0")]
     pub fn scatter_value(
         &self,
         dim: isize,
@@ -183,6 +193,7 @@ impl Var {
     ///
     /// Gradient: `dy`; the source gets `dy` gathered from its places. Shapes, dtypes and errors are those of
     /// [`Tensor::scatter_add`](gradus_tensor::Tensor::scatter_add).
+    #[doc = slope!("a.scatter_add(0, &Tensor::from_slice(&[1i64, 1], 2)?, &b)?" => "1.0, 9.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 4.0" => "1.0, 1.0")]
     pub fn scatter_add(&self, dim: isize, index: &Tensor, src: &Var) -> Result<Var> {
         let src = &src.cut_to(index.dims())?;
         let y = self.value().scatter_add(dim, index, src.value())?;
@@ -215,6 +226,7 @@ impl Var {
     /// Gradient: of sums and means their shares; of products the product of the others; of extremes `dy` shared
     /// evenly by equals. Shapes, dtypes and errors are those of
     /// [`Tensor::scatter_reduce`](gradus_tensor::Tensor::scatter_reduce).
+    #[doc = slope!("a.scatter_reduce(0, &Tensor::from_slice(&[1i64, 1], 2)?, &b, gradus_tensor::ScatterReduce::Mean, true)?" => "1.0, 6.333333"; "a", "[2]", "1.0, 2.0" => "1.0, 0.3333333"; "b", "[2]", "8.0, 9.0" => "0.3333333, 0.3333333")]
     pub fn scatter_reduce(
         &self,
         dim: isize,
@@ -261,9 +273,8 @@ impl Var {
                         } else {
                             mine.scatter_value(dim, &index, 0)?
                         };
-                        let share = dy.div(&Var::from(
-                            start.scatter_add(dim, &index, &theirs)?.clamp_min(1)?,
-                        ))?;
+                        // Where the result is NaN nothing equals it: 0/0, and the gradient is NaN.
+                        let share = dy.div(&Var::from(start.scatter_add(dim, &index, &theirs)?))?;
                         (
                             share.mul(&Var::from(mine))?,
                             share.gather(dim, &index)?.mul_(&Var::from(theirs))?,
@@ -285,6 +296,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the places that were read. Shapes, dtypes and errors are those of
     /// [`Tensor::take`](gradus_tensor::Tensor::take).
+    #[doc = slope!("x.take(&Tensor::from_slice(&[3i64, 3], 2)?)?" => "4.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.0, 0.0, 0.0, 2.0")]
     pub fn take(&self, index: &Tensor) -> Result<Var> {
         let y = self.value().take(index)?;
         let index = index.clone();
@@ -297,6 +309,7 @@ impl Var {
     ///
     /// Gradient: `dy`, 0 where something was written (unless accumulated); the source gets `dy` from there. Shapes,
     /// dtypes and errors are those of [`Tensor::put`](gradus_tensor::Tensor::put).
+    #[doc = slope!("a.put(&Tensor::from_slice(&[0i64], 1)?, &b, true)?" => "10.0, 2.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[1]", "9.0" => "1.0")]
     pub fn put(&self, index: &Tensor, source: &Var, accumulate: bool) -> Result<Var> {
         let y = self.value().put(index, source.value(), accumulate)?;
         let index = index.clone();
@@ -319,6 +332,7 @@ impl Var {
     ///
     /// Gradient: `dy` put back where the mask is true. Shapes, dtypes and errors are those of
     /// [`Tensor::masked_select`](gradus_tensor::Tensor::masked_select).
+    #[doc = slope!("x.masked_select(&x.value().gt_scalar(0)?)?" => "1.0, 3.0"; "x", "[3]", "1.0, -2.0, 3.0" => "1.0, 0.0, 1.0")]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Var> {
         let mask = mask.clone();
         moved("masked_select", self, move |x| x.masked_select(&mask))
@@ -328,6 +342,7 @@ impl Var {
     ///
     /// Gradient: `dy` where the mask is false; the source gets the rest in order. Shapes, dtypes and errors are those
     /// of [`Tensor::masked_scatter`](gradus_tensor::Tensor::masked_scatter).
+    #[doc = slope!("a.masked_scatter(&a.value().gt_scalar(0)?, &b)?" => "8.0, -2.0, 9.0"; "a", "[3]", "1.0, -2.0, 3.0" => "0.0, 1.0, 0.0"; "b", "[2]", "8.0, 9.0" => "1.0, 1.0")]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Var) -> Result<Var> {
         let y = self.value().masked_scatter(mask, source.value())?;
         let mask = mask.broadcast_to(y.shape())?;

@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::cat`](gradus_tensor::Tensor::cat).
+    #[doc = slope!("Var::cat(&[&a, &b], 0)?" => "1.0, 2.0, 3.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[1]", "3.0" => "1.0")]
     pub fn cat(vars: &[&Var], dim: isize) -> Result<Var> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let y = Tensor::cat(&values, dim)?;
@@ -48,6 +49,7 @@ impl Var {
     ///
     /// Gradient: each gets its slice of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::stack`](gradus_tensor::Tensor::stack).
+    #[doc = slope!("Var::stack(&[&a, &b], 0)?" => "1.0, 2.0, 3.0, 4.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 4.0" => "1.0, 1.0")]
     pub fn stack(vars: &[&Var], dim: isize) -> Result<Var> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let y = Tensor::stack(&values, dim)?;
@@ -63,6 +65,7 @@ impl Var {
     ///
     /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::hstack`](gradus_tensor::Tensor::hstack).
+    #[doc = slope!("Var::hstack(&[&a, &b])?" => "1.0, 2.0, 3.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[1]", "3.0" => "1.0")]
     pub fn hstack(vars: &[&Var]) -> Result<Var> {
         let parts = vars
             .iter()
@@ -82,6 +85,7 @@ impl Var {
     ///
     /// Gradient: each gets its part of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::vstack`](gradus_tensor::Tensor::vstack).
+    #[doc = slope!("Var::vstack(&[&a, &b])?" => "1.0, 2.0, 3.0, 4.0"; "a", "[2]", "1.0, 2.0" => "1.0, 1.0"; "b", "[2]", "3.0, 4.0" => "1.0, 1.0")]
     pub fn vstack(vars: &[&Var]) -> Result<Var> {
         let row = |v: &&Var| match v.rank() {
             0 => v.reshape([1, 1]),
@@ -96,6 +100,7 @@ impl Var {
     ///
     /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::split`](gradus_tensor::Tensor::split).
+    #[doc = slope!("x.split(2, 0)?[1].clone()" => "3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "0.0, 0.0, 1.0")]
     pub fn split(&self, size: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().split(size, dim)?, dim)
     }
@@ -104,6 +109,7 @@ impl Var {
     ///
     /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::split_sizes`](gradus_tensor::Tensor::split_sizes).
+    #[doc = slope!("x.split_sizes(&[1, 2], 0)?[1].clone()" => "2.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "0.0, 1.0, 1.0")]
     pub fn split_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().split_sizes(sizes, dim)?, dim)
     }
@@ -112,6 +118,7 @@ impl Var {
     ///
     /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::chunk`](gradus_tensor::Tensor::chunk).
+    #[doc = slope!("x.chunk(2, 0)?[0].clone()" => "1.0, 2.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 1.0, 0.0")]
     pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().chunk(chunks, dim)?, dim)
     }
@@ -120,6 +127,7 @@ impl Var {
     ///
     /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::tensor_split`](gradus_tensor::Tensor::tensor_split).
+    #[doc = slope!("x.tensor_split(2, 0)?[0].clone()" => "1.0, 2.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 1.0, 0.0")]
     pub fn tensor_split(&self, sections: usize, dim: isize) -> Result<Vec<Var>> {
         self.pieces(&self.value().tensor_split(sections, dim)?, dim)
     }
@@ -128,6 +136,7 @@ impl Var {
     ///
     /// Gradient: each part's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::tensor_split_at`](gradus_tensor::Tensor::tensor_split_at).
+    #[doc = slope!("x.tensor_split_at(&[1], 0)?[1].clone()" => "2.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "0.0, 1.0, 1.0")]
     pub fn tensor_split_at(&self, indices: &[i64], dim: isize) -> Result<Vec<Var>> {
         let mut ends: Vec<Option<i64>> = indices.iter().map(|&i| Some(i)).collect();
         ends.push(None);
@@ -143,6 +152,7 @@ impl Var {
     ///
     /// Gradient: each slice's is put back in its place. Shapes, dtypes and errors are those of
     /// [`Tensor::unbind`](gradus_tensor::Tensor::unbind).
+    #[doc = slope!("x.unbind(0)?[1].clone()" => "3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.0, 0.0, 1.0, 1.0")]
     pub fn unbind(&self, dim: isize) -> Result<Vec<Var>> {
         (0..self.dim(dim)?)
             .map(|i| self.select(dim, i as i64))
@@ -165,6 +175,7 @@ impl Var {
     ///
     /// Gradient: the sum of `dy` over the copies. Shapes, dtypes and errors are those of
     /// [`Tensor::repeat`](gradus_tensor::Tensor::repeat).
+    #[doc = slope!("x.repeat([2])?" => "1.0, 2.0, 1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn repeat(&self, repeats: impl ReshapeTo) -> Result<Var> {
         let y = self.value().repeat(repeats)?;
         Op::new("repeat").inputs(&[self]).record(y, |ctx, dy| {
@@ -194,6 +205,7 @@ impl Var {
     ///
     /// Gradient: the sum of `dy` over the copies. Shapes, dtypes and errors are those of
     /// [`Tensor::tile`](gradus_tensor::Tensor::tile).
+    #[doc = slope!("x.tile(&[2])?" => "1.0, 2.0, 1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn tile(&self, repeats: &[isize]) -> Result<Var> {
         let mut all = vec![1; self.rank().saturating_sub(repeats.len())];
         all.extend(repeats);
@@ -204,6 +216,7 @@ impl Var {
     ///
     /// Gradient: the sum of `dy` over the copies of each element. Shapes, dtypes and errors are those of
     /// [`Tensor::repeat_interleave`](gradus_tensor::Tensor::repeat_interleave).
+    #[doc = slope!("x.repeat_interleave(2, 0)?" => "1.0, 1.0, 2.0, 2.0"; "x", "[2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn repeat_interleave(&self, repeats: usize, dim: impl Into<Option<isize>>) -> Result<Var> {
         let dim = dim.into();
         moved("repeat_interleave", self, move |x| {
@@ -215,6 +228,7 @@ impl Var {
     ///
     /// Gradient: the sum of `dy` over the copies of each element. Shapes, dtypes and errors are those of
     /// [`Tensor::repeat_interleave_tensor`](gradus_tensor::Tensor::repeat_interleave_tensor).
+    #[doc = slope!("x.repeat_interleave_tensor(&Tensor::from_slice(&[1i64, 2], 2)?, 0)?" => "1.0, 2.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 2.0")]
     pub fn repeat_interleave_tensor(
         &self,
         repeats: &Tensor,
@@ -230,6 +244,7 @@ impl Var {
     ///
     /// Gradient: `dy` rolled back. Shapes, dtypes and errors are those of
     /// [`Tensor::roll`](gradus_tensor::Tensor::roll).
+    #[doc = slope!("x.roll(&[1], 0)?" => "3.0, 1.0, 2.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 1.0, 1.0")]
     pub fn roll(&self, shifts: &[i64], dims: impl Into<Dims>) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().roll(shifts, dims.clone())?;
@@ -243,6 +258,7 @@ impl Var {
     ///
     /// Gradient: `dy` turned back. Shapes, dtypes and errors are those of
     /// [`Tensor::rot90`](gradus_tensor::Tensor::rot90).
+    #[doc = slope!("x.rot90(1, &[0, 1])?" => "2.0, 4.0, 1.0, 3.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn rot90(&self, k: i64, dims: &[isize]) -> Result<Var> {
         let y = self.value().rot90(k, dims)?;
         let dims = dims.to_vec();
@@ -255,6 +271,7 @@ impl Var {
     ///
     /// Gradient: the sum of each grid's over the other dimensions. Shapes, dtypes and errors are those of
     /// [`Tensor::meshgrid`](gradus_tensor::Tensor::meshgrid).
+    #[doc = slope!("{ let grids = Var::meshgrid(&[&a, &b], \"ij\")?; grids[0].mul(&grids[1])? }" => "3.0, 6.0"; "a", "[2]", "1.0, 2.0" => "3.0, 3.0"; "b", "[1]", "3.0" => "3.0")]
     pub fn meshgrid(vars: &[&Var], indexing: &str) -> Result<Vec<Var>> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let grids = Tensor::meshgrid(&values, indexing)?;
@@ -277,6 +294,7 @@ impl Var {
     ///
     /// Gradient: each sum over what was stretched. Shapes, dtypes and errors are those of
     /// [`Tensor::broadcast_tensors`](gradus_tensor::Tensor::broadcast_tensors).
+    #[doc = slope!("{ let both = Var::broadcast_tensors(&[&a, &b])?; both[0].mul(&both[1])? }" => "3.0, 6.0"; "a", "[2]", "1.0, 2.0" => "3.0, 3.0"; "b", "[1]", "3.0" => "3.0")]
     pub fn broadcast_tensors(vars: &[&Var]) -> Result<Vec<Var>> {
         let values: Vec<&Tensor> = vars.iter().map(|v| v.value()).collect();
         let all = Tensor::broadcast_tensors(&values)?;

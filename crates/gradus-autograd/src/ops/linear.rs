@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: `dy bᵀ` and `aᵀ dy`, summed over broadcast batches. Shapes, dtypes and errors are those of
     /// [`Tensor::matmul`](gradus_tensor::Tensor::matmul).
+    #[doc = slope!("a.matmul(&b)?" => "17.0, 39.0"; "a", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "5.0, 6.0, 5.0, 6.0"; "b", "[2]", "5.0, 6.0" => "4.0, 6.0")]
     pub fn matmul(&self, other: &Var) -> Result<Var> {
         if let Some([a, b]) = lower([self, other])? {
             return a.matmul(&b);
@@ -75,6 +76,7 @@ impl Var {
     ///
     /// Gradient: `dy W`, `dyᵀ x` and the sum of `dy` over all but the last dimension. Shapes, dtypes and errors are
     /// those of [`Tensor::linear`](gradus_tensor::Tensor::linear).
+    #[doc = slope!("x.linear(&a, Some(&b))?" => "16.0"; "x", "[1, 2]", "1.0, 2.0" => "3.0, 4.0"; "a", "[1, 2]", "3.0, 4.0" => "1.0, 2.0"; "b", "[1]", "5.0" => "1.0")]
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
         if weight.rank() == 1 && bias.is_none() {
             return self.matmul(weight).map_err(|e| e.in_op("linear"));
@@ -107,6 +109,7 @@ impl Var {
     ///
     /// Gradient: `dy bᵀ` and `aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::mm`](gradus_tensor::Tensor::mm).
+    #[doc = slope!("a.mm(&b)?" => "11.0"; "a", "[1, 2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2, 1]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn mm(&self, other: &Var) -> Result<Var> {
         ranks("mm", self, other, (2, 2))?.matmul(other)
     }
@@ -115,6 +118,7 @@ impl Var {
     ///
     /// Gradient: `dy bᵀ` and `aᵀ dy`, batch by batch. Shapes, dtypes and errors are those of
     /// [`Tensor::bmm`](gradus_tensor::Tensor::bmm).
+    #[doc = slope!("a.bmm(&b)?" => "11.0"; "a", "[1, 1, 2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[1, 2, 1]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn bmm(&self, other: &Var) -> Result<Var> {
         if self.dims().first() != other.dims().first() {
             return Err(unfit("bmm", self, other, "the batch sizes differ"));
@@ -126,6 +130,7 @@ impl Var {
     ///
     /// Gradient: `dy ⊗ v` and `Aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::mv`](gradus_tensor::Tensor::mv).
+    #[doc = slope!("a.mv(&b)?" => "11.0"; "a", "[1, 2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn mv(&self, vector: &Var) -> Result<Var> {
         ranks("mv", self, vector, (2, 1))?.matmul(vector)
     }
@@ -134,6 +139,7 @@ impl Var {
     ///
     /// Gradient: `dy b` and `dy a`. Shapes, dtypes and errors are those of
     /// [`Tensor::dot`](gradus_tensor::Tensor::dot).
+    #[doc = slope!("a.dot(&b)?" => "11.0"; "a", "[2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn dot(&self, other: &Var) -> Result<Var> {
         ranks("dot", self, other, (1, 1))?.matmul(other)
     }
@@ -142,6 +148,7 @@ impl Var {
     ///
     /// Gradient: `dy b` and `dyᵀ a`. Shapes, dtypes and errors are those of
     /// [`Tensor::outer`](gradus_tensor::Tensor::outer).
+    #[doc = slope!("a.outer(&b)?" => "3.0, 4.0, 6.0, 8.0"; "a", "[2]", "1.0, 2.0" => "7.0, 7.0"; "b", "[2]", "3.0, 4.0" => "3.0, 3.0")]
     pub fn outer(&self, other: &Var) -> Result<Var> {
         ranks("outer", self, other, (1, 1))?
             .unsqueeze(1)?
@@ -152,6 +159,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the rows of the other, summed over its rows. Shapes, dtypes and errors are those of
     /// [`Tensor::inner`](gradus_tensor::Tensor::inner).
+    #[doc = slope!("a.inner(&b)?" => "11.0"; "a", "[2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn inner(&self, other: &Var) -> Result<Var> {
         if self.rank() == 0 || other.rank() == 0 {
             return self.mul(other);
@@ -173,6 +181,7 @@ impl Var {
     ///
     /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::addmm`](gradus_tensor::Tensor::addmm).
+    #[doc = slope!("x.addmm(&a, &b, 1.0, 0.5)?" => "6.5"; "x", "[1, 1]", "1.0" => "1.0"; "a", "[1, 2]", "1.0, 2.0" => "1.5, 2.0"; "b", "[2, 1]", "3.0, 4.0" => "0.5, 1.0")]
     pub fn addmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         let product = a.mm(b).map_err(|e| e.in_op("addmm"))?;
         scaled_sum("addmm", self, &product, beta, alpha)
@@ -182,6 +191,7 @@ impl Var {
     ///
     /// Gradient: `beta dy`, `alpha dy bᵀ` and `alpha aᵀ dy`, batch by batch. Shapes, dtypes and errors are those of
     /// [`Tensor::baddbmm`](gradus_tensor::Tensor::baddbmm).
+    #[doc = slope!("x.baddbmm(&a, &b, 1.0, 0.5)?" => "6.5"; "x", "[1, 1, 1]", "1.0" => "1.0"; "a", "[1, 1, 2]", "1.0, 2.0" => "1.5, 2.0"; "b", "[1, 2, 1]", "3.0, 4.0" => "0.5, 1.0")]
     pub fn baddbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         let product = a.bmm(b).map_err(|e| e.in_op("baddbmm"))?;
         scaled_sum("baddbmm", self, &product, beta, alpha)
@@ -191,6 +201,7 @@ impl Var {
     ///
     /// Gradient: `beta dy`, `alpha dy ⊗ v` and `alpha Aᵀ dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::addmv`](gradus_tensor::Tensor::addmv).
+    #[doc = slope!("x.addmv(&a, &b, 1.0, 0.5)?" => "6.5"; "x", "[1]", "1.0" => "1.0"; "a", "[1, 2]", "1.0, 2.0" => "1.5, 2.0"; "b", "[2]", "3.0, 4.0" => "0.5, 1.0")]
     pub fn addmv(&self, a: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
         let product = a.mv(v).map_err(|e| e.in_op("addmv"))?;
         scaled_sum("addmv", self, &product, beta, alpha)
@@ -200,6 +211,7 @@ impl Var {
     ///
     /// Gradient: `beta dy`, `alpha dy bᵢᵀ` and `alpha aᵢᵀ dy`. Shapes, dtypes and errors are
     /// those of [`Tensor::addbmm`](gradus_tensor::Tensor::addbmm).
+    #[doc = slope!("x.addbmm(&a, &b, 1.0, 0.5)?" => "6.5"; "x", "[1, 1]", "1.0" => "1.0"; "a", "[1, 1, 2]", "1.0, 2.0" => "1.5, 2.0"; "b", "[1, 2, 1]", "3.0, 4.0" => "0.5, 1.0")]
     pub fn addbmm(&self, a: &Var, b: &Var, beta: f64, alpha: f64) -> Result<Var> {
         if (a.rank(), b.rank()) != (3, 3) || a.dims()[0] != b.dims()[0] {
             return Err(unfit(
@@ -220,6 +232,7 @@ impl Var {
     ///
     /// Gradient: `beta dy`, `alpha dy v` and `alpha dyᵀ u`. Shapes, dtypes and errors are
     /// those of [`Tensor::addr`](gradus_tensor::Tensor::addr).
+    #[doc = slope!("x.addr(&a, &b, 1.0, 0.5)?" => "4.0"; "x", "[1, 1]", "1.0" => "1.0"; "a", "[1]", "2.0" => "1.5"; "b", "[1]", "3.0" => "1.0")]
     pub fn addr(&self, u: &Var, v: &Var, beta: f64, alpha: f64) -> Result<Var> {
         let product = u.outer(v).map_err(|e| e.in_op("addr"))?;
         scaled_sum("addr", self, &product, beta, alpha)

@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: the same triangle of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::tril`](gradus_tensor::Tensor::tril).
+    #[doc = slope!("x.tril(0)?" => "1.0, 0.0, 3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 0.0, 1.0, 1.0")]
     pub fn tril(&self, diagonal: i64) -> Result<Var> {
         let y = self.value().tril(diagonal)?;
         Op::new("tril")
@@ -22,6 +23,7 @@ impl Var {
     ///
     /// Gradient: the same triangle of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::triu`](gradus_tensor::Tensor::triu).
+    #[doc = slope!("x.triu(0)?" => "1.0, 2.0, 0.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 0.0, 1.0")]
     pub fn triu(&self, diagonal: i64) -> Result<Var> {
         let y = self.value().triu(diagonal)?;
         Op::new("triu")
@@ -33,6 +35,7 @@ impl Var {
     ///
     /// Gradient: the diagonal of `dy`, or `dy` on a diagonal. Shapes, dtypes and errors are those of
     /// [`Tensor::diag`](gradus_tensor::Tensor::diag).
+    #[doc = slope!("x.diag(0)?" => "1.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn diag(&self, diagonal: i64) -> Result<Var> {
         match self.rank() {
             1 => self.diag_embed(diagonal, 0, 1),
@@ -48,6 +51,7 @@ impl Var {
     ///
     /// Gradient: the diagonal of `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::diag_embed`](gradus_tensor::Tensor::diag_embed).
+    #[doc = slope!("x.diag_embed(0, -2, -1)?" => "1.0, 0.0, 0.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn diag_embed(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Var> {
         let y = self.value().diag_embed(offset, dim1, dim2)?;
         Op::new("diag_embed")
@@ -59,6 +63,7 @@ impl Var {
     ///
     /// Gradient: `dy` on the diagonal. Shapes, dtypes and errors are those of
     /// [`Tensor::trace`](gradus_tensor::Tensor::trace).
+    #[doc = slope!("x.trace()?" => "5.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn trace(&self) -> Result<Var> {
         if self.rank() != 2 {
             return Err(Error::shape(
@@ -74,6 +79,7 @@ impl Var {
     ///
     /// Gradient: `dy` without the padding; mirrored and repeated elements get the sum of their copies. Shapes, dtypes
     /// and errors are those of [`Tensor::pad`](gradus_tensor::Tensor::pad).
+    #[doc = slope!("x.pad(&[1, 0], gradus_tensor::PadMode::Constant(9.into()))?" => "9.0, 1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn pad(&self, pad: &[isize], mode: PadMode) -> Result<Var> {
         let pad = pad.to_vec();
         if !matches!(mode, PadMode::Constant(_)) {
@@ -90,6 +96,7 @@ impl Var {
     ///
     /// Gradient: `dy` without the slice, which goes to `src`. Shapes, dtypes and errors are those of
     /// [`Tensor::slice_scatter`](gradus_tensor::Tensor::slice_scatter).
+    #[doc = slope!("a.slice_scatter(&b, 0, 1, 2, 1)?" => "1.0, 9.0, 3.0"; "a", "[3]", "1.0, 2.0, 3.0" => "1.0, 0.0, 1.0"; "b", "[1]", "9.0" => "1.0")]
     pub fn slice_scatter(
         &self,
         src: &Var,
@@ -117,6 +124,7 @@ impl Var {
     ///
     /// Gradient: `dy` without the slice, which goes to `src`. Shapes, dtypes and errors are those of
     /// [`Tensor::select_scatter`](gradus_tensor::Tensor::select_scatter).
+    #[doc = slope!("a.select_scatter(&b, 0, 1)?" => "1.0, 2.0, 8.0, 9.0"; "a", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 0.0, 0.0"; "b", "[2]", "8.0, 9.0" => "1.0, 1.0")]
     pub fn select_scatter(&self, src: &Var, dim: isize, index: i64) -> Result<Var> {
         let y = self.value().select_scatter(src.value(), dim, index)?;
         Op::new("select_scatter")
@@ -134,6 +142,7 @@ impl Var {
     ///
     /// Gradient: `dy` without the diagonal, which goes to `src`. Shapes, dtypes and errors are those of
     /// [`Tensor::diagonal_scatter`](gradus_tensor::Tensor::diagonal_scatter).
+    #[doc = slope!("a.diagonal_scatter(&b, 0, 0, 1)?" => "8.0, 2.0, 3.0, 9.0"; "a", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.0, 1.0, 1.0, 0.0"; "b", "[2]", "8.0, 9.0" => "1.0, 1.0")]
     pub fn diagonal_scatter(
         &self,
         src: &Var,

@@ -13,6 +13,7 @@ impl Var {
     ///
     /// # Errors
     /// If a size is 0, the padding is more than half the window, or the window is larger than the padded input.
+    #[doc = slope!("x.max_pool1d(&gradus_tensor::MaxPoolParams::new([2]))?" => "3.0, 4.0"; "x", "[1, 1, 4]", "1.0, 3.0, 2.0, 4.0" => "0.0, 1.0, 0.0, 1.0")]
     pub fn max_pool1d(&self, params: &MaxPoolParams<1>) -> Result<Var> {
         max_pool(self, params)
     }
@@ -23,6 +24,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.max_pool2d(&gradus_tensor::MaxPoolParams::new([1, 2]))?" => "3.0, 4.0"; "x", "[1, 1, 2, 2]", "1.0, 3.0, 2.0, 4.0" => "0.0, 1.0, 0.0, 1.0")]
     pub fn max_pool2d(&self, params: &MaxPoolParams<2>) -> Result<Var> {
         max_pool(self, params)
     }
@@ -33,6 +35,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.max_pool3d(&gradus_tensor::MaxPoolParams::new([1, 1, 2]))?" => "3.0, 4.0"; "x", "[1, 1, 1, 2, 2]", "1.0, 3.0, 2.0, 4.0" => "0.0, 1.0, 0.0, 1.0")]
     pub fn max_pool3d(&self, params: &MaxPoolParams<3>) -> Result<Var> {
         max_pool(self, params)
     }
@@ -43,6 +46,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.avg_pool1d(&gradus_tensor::AvgPoolParams::new([2]))?" => "2.0, 3.0"; "x", "[1, 1, 4]", "1.0, 3.0, 2.0, 4.0" => "0.5, 0.5, 0.5, 0.5")]
     pub fn avg_pool1d(&self, params: &AvgPoolParams<1>) -> Result<Var> {
         avg_pool(self, params)
     }
@@ -53,6 +57,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.avg_pool2d(&gradus_tensor::AvgPoolParams::new([1, 2]))?" => "2.0, 3.0"; "x", "[1, 1, 2, 2]", "1.0, 3.0, 2.0, 4.0" => "0.5, 0.5, 0.5, 0.5")]
     pub fn avg_pool2d(&self, params: &AvgPoolParams<2>) -> Result<Var> {
         avg_pool(self, params)
     }
@@ -63,6 +68,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.avg_pool3d(&gradus_tensor::AvgPoolParams::new([1, 1, 2]))?" => "2.0, 3.0"; "x", "[1, 1, 1, 2, 2]", "1.0, 3.0, 2.0, 4.0" => "0.5, 0.5, 0.5, 0.5")]
     pub fn avg_pool3d(&self, params: &AvgPoolParams<3>) -> Result<Var> {
         avg_pool(self, params)
     }
@@ -73,6 +79,7 @@ impl Var {
     ///
     /// # Errors
     /// If the rank is too low.
+    #[doc = slope!("x.adaptive_avg_pool1d([2])?" => "2.0, 2.5"; "x", "[1, 1, 3]", "1.0, 3.0, 2.0" => "0.5, 1.0, 0.5")]
     pub fn adaptive_avg_pool1d(&self, sizes: [usize; 1]) -> Result<Var> {
         adaptive_avg_pool(self, sizes)
     }
@@ -83,6 +90,7 @@ impl Var {
     ///
     /// # Errors
     /// If the rank is too low.
+    #[doc = slope!("x.adaptive_avg_pool2d([1, 2])?" => "2.0, 2.5"; "x", "[1, 1, 1, 3]", "1.0, 3.0, 2.0" => "0.5, 1.0, 0.5")]
     pub fn adaptive_avg_pool2d(&self, sizes: [usize; 2]) -> Result<Var> {
         adaptive_avg_pool(self, sizes)
     }
@@ -93,6 +101,7 @@ impl Var {
     ///
     /// # Errors
     /// If the rank is too low.
+    #[doc = slope!("x.adaptive_avg_pool3d([1, 1, 2])?" => "2.0, 2.5"; "x", "[1, 1, 1, 1, 3]", "1.0, 3.0, 2.0" => "0.5, 1.0, 0.5")]
     pub fn adaptive_avg_pool3d(&self, sizes: [usize; 3]) -> Result<Var> {
         adaptive_avg_pool(self, sizes)
     }
@@ -103,6 +112,7 @@ impl Var {
     ///
     /// # Errors
     /// If the rank is too low or the input is empty.
+    #[doc = slope!("x.adaptive_max_pool1d([2])?" => "3.0, 3.0"; "x", "[1, 1, 3]", "1.0, 3.0, 2.0" => "0.0, 2.0, 0.0")]
     pub fn adaptive_max_pool1d(&self, sizes: [usize; 1]) -> Result<Var> {
         adaptive_max_pool(self, sizes)
     }
@@ -113,6 +123,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::adaptive_max_pool1d`].
+    #[doc = slope!("x.adaptive_max_pool2d([1, 2])?" => "3.0, 3.0"; "x", "[1, 1, 1, 3]", "1.0, 3.0, 2.0" => "0.0, 2.0, 0.0")]
     pub fn adaptive_max_pool2d(&self, sizes: [usize; 2]) -> Result<Var> {
         adaptive_max_pool(self, sizes)
     }
@@ -123,6 +134,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::adaptive_max_pool1d`].
+    #[doc = slope!("x.adaptive_max_pool3d([1, 1, 2])?" => "3.0, 3.0"; "x", "[1, 1, 1, 1, 3]", "1.0, 3.0, 2.0" => "0.0, 2.0, 0.0")]
     pub fn adaptive_max_pool3d(&self, sizes: [usize; 3]) -> Result<Var> {
         adaptive_max_pool(self, sizes)
     }
@@ -136,6 +148,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::max_pool1d`].
+    #[doc = slope!("x.max_pool_with_indices(&gradus_tensor::MaxPoolParams::new([2]))?.0" => "3.0, 4.0"; "x", "[1, 1, 4]", "1.0, 3.0, 2.0, 4.0" => "0.0, 1.0, 0.0, 1.0")]
     pub fn max_pool_with_indices<const D: usize>(
         &self,
         params: &MaxPoolParams<D>,
@@ -151,6 +164,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::adaptive_max_pool1d`].
+    #[doc = slope!("x.adaptive_max_pool_with_indices([2])?.0" => "3.0, 3.0"; "x", "[1, 1, 3]", "1.0, 3.0, 2.0" => "0.0, 2.0, 0.0")]
     pub fn adaptive_max_pool_with_indices<const D: usize>(
         &self,
         sizes: [usize; D],

@@ -28,6 +28,7 @@ impl Var {
     ///
     /// Gradient: `dy` contracted with the other operand over its free dimensions. Shapes, dtypes and errors are
     /// those of [`Tensor::tensordot`](gradus_tensor::Tensor::tensordot).
+    #[doc = slope!("a.tensordot(&b, 1)?" => "17.0, 39.0"; "a", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "5.0, 6.0, 5.0, 6.0"; "b", "[2]", "5.0, 6.0" => "4.0, 6.0")]
     pub fn tensordot(&self, other: &Var, dims: impl Into<TensordotDims>) -> Result<Var> {
         einsum::tensordot(self, other, &dims.into())
     }
@@ -36,6 +37,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the other operand, summed over its elements. Shapes, dtypes and errors are
     /// those of [`Tensor::kron`](gradus_tensor::Tensor::kron).
+    #[doc = slope!("a.kron(&b)?" => "3.0, 4.0, 6.0, 8.0"; "a", "[2]", "1.0, 2.0" => "7.0, 7.0"; "b", "[2]", "3.0, 4.0" => "3.0, 3.0")]
     pub fn kron(&self, other: &Var) -> Result<Var> {
         products::kron(self, other)
     }
@@ -44,6 +46,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the other operand, summed over what was broadcast. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_vecdot`](gradus_tensor::Tensor::linalg_vecdot).
+    #[doc = slope!("a.linalg_vecdot(&b, -1)?" => "11.0"; "a", "[2]", "1.0, 2.0" => "3.0, 4.0"; "b", "[2]", "3.0, 4.0" => "1.0, 2.0")]
     pub fn linalg_vecdot(&self, other: &Var, dim: isize) -> Result<Var> {
         products::vecdot(self, other, dim)
     }
@@ -52,6 +55,7 @@ impl Var {
     ///
     /// Gradient: `b × dy` and `dy × a`, summed over what was broadcast. Shapes, dtypes and errors are
     /// those of [`Tensor::cross`](gradus_tensor::Tensor::cross).
+    #[doc = slope!("a.cross(&b, 0)?" => "0.0, 0.0, 1.0"; "a", "[3]", "1.0, 0.0, 0.0" => "1.0, 0.0, -1.0"; "b", "[3]", "0.0, 1.0, 0.0" => "0.0, 1.0, -1.0")]
     pub fn cross(&self, other: &Var, dim: impl Into<Option<isize>>) -> Result<Var> {
         let dim = dim.into();
         let y = self.value().cross(other.value(), dim)?;
@@ -62,6 +66,7 @@ impl Var {
     ///
     /// Gradient: as [`Var::cross`]. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_cross`](gradus_tensor::Tensor::linalg_cross).
+    #[doc = slope!("a.linalg_cross(&b, -1)?" => "0.0, 0.0, 1.0"; "a", "[3]", "1.0, 0.0, 0.0" => "1.0, 0.0, -1.0"; "b", "[3]", "0.0, 1.0, 0.0" => "0.0, 1.0, -1.0")]
     pub fn linalg_cross(&self, other: &Var, dim: isize) -> Result<Var> {
         let y = self.value().linalg_cross(other.value(), dim)?;
         cross(self, other, y, Some(dim))
@@ -71,6 +76,7 @@ impl Var {
     ///
     /// Gradient: that of each product of two. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_multi_dot`](gradus_tensor::Tensor::linalg_multi_dot).
+    #[doc = slope!("Var::linalg_multi_dot(&[&a, &b, &c])?" => "55.0"; "a", "[1, 2]", "1.0, 2.0" => "15.0, 20.0"; "b", "[2, 1]", "3.0, 4.0" => "5.0, 10.0"; "c", "[1, 1]", "5.0" => "11.0")]
     pub fn linalg_multi_dot(vars: &[&Var]) -> Result<Var> {
         linalg::multi_dot(vars)
     }
@@ -79,6 +85,7 @@ impl Var {
     ///
     /// Gradient: that of its products, and of the inverse. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_matrix_power`](gradus_tensor::Tensor::linalg_matrix_power).
+    #[doc = slope!("x.linalg_matrix_power(3)?" => "1.0, 3.0, 0.0, 1.0"; "x", "[2, 2]", "1.0, 1.0, 0.0, 1.0" => "6.0, 3.0, 10.0, 6.0")]
     pub fn linalg_matrix_power(&self, n: i64) -> Result<Var> {
         linalg::matrix_power(self, n)
     }
@@ -87,6 +94,7 @@ impl Var {
     ///
     /// Gradient: that of a cumulative product. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_vander`](gradus_tensor::Tensor::linalg_vander).
+    #[doc = slope!("x.linalg_vander(3)?" => "1.0, 2.0, 4.0, 1.0, 3.0, 9.0"; "x", "[2]", "2.0, 3.0" => "5.0, 7.0")]
     pub fn linalg_vander(&self, n: impl Into<Option<usize>>) -> Result<Var> {
         linalg::vander(self, n.into())
     }

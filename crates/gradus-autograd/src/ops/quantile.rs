@@ -47,6 +47,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Var::quantile`].
+    #[doc = slope!("x.nanquantile(&b, 0, false, \"linear\")?" => "1.5"; "x", "[3]", "1.0, 3.0, 2.0" => "0.5, 0.0, 0.5"; "b", "()", "0.25" => "2.0")]
     pub fn nanquantile(
         &self,
         q: &Var,
@@ -126,6 +127,13 @@ fn quantiles(
     } else {
         q.mul_scalar((n - 1) as f64)?.broadcast_to(full.clone())?
     };
+    // A row with NaN has its last place for every q, and that is NaN.
+    let place = if ignore_nan {
+        place
+    } else {
+        let any = nan.any(-1, true)?.broadcast_to(full.clone())?;
+        place.masked_fill(&any, (n - 1) as f64)?
+    };
     let place = match interpolation {
         "lower" => place.floor()?,
         "higher" => place.ceil()?,
@@ -144,11 +152,6 @@ fn quantiles(
             low.lerp(&high, &between)?
         }
         _ => low,
-    };
-    let y = if ignore_nan {
-        y
-    } else {
-        y.masked_fill(&nan.any(-1, true)?.broadcast_to(full)?, f64::NAN)?
     };
     // (…, Q) to (Q, …), with the dimension kept in its place if asked, and without Q for a single number.
     let y = y.movedim(-1, 0)?;

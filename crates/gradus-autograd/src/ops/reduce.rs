@@ -47,6 +47,7 @@ impl Var {
     ///
     /// Gradient: `dy` stretched over what was summed. Shapes, dtypes and errors are those of
     /// [`Tensor::sum`](gradus_tensor::Tensor::sum).
+    #[doc = slope!("x.sum(0, false)?" => "4.0, 6.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn sum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().sum(dims.clone(), keepdim)?;
@@ -60,6 +61,7 @@ impl Var {
     ///
     /// Gradient: `dy/n` stretched over what was averaged. Shapes, dtypes and errors are those of
     /// [`Tensor::mean`](gradus_tensor::Tensor::mean).
+    #[doc = slope!("x.mean(0, false)?" => "2.0, 3.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.5, 0.5, 0.5, 0.5")]
     pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().mean(dims.clone(), keepdim)?;
@@ -76,6 +78,7 @@ impl Var {
     ///
     /// Gradient: `2 (x − mean) dy / (n − correction)`. Shapes, dtypes and errors are those of
     /// [`Tensor::var`](gradus_tensor::Tensor::var).
+    #[doc = slope!("x.var(.., 1.0, false)?" => "2.0"; "x", "[2]", "1.0, 3.0" => "-2.0, 2.0")]
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().var(dims.clone(), correction, keepdim)?;
@@ -96,6 +99,7 @@ impl Var {
     ///
     /// Gradient: `(x − mean) dy / (y (n − correction))`, 0 where `y` is 0. Shapes, dtypes and errors are those of
     /// [`Tensor::std`](gradus_tensor::Tensor::std).
+    #[doc = slope!("x.std(.., 1.0, false)?" => "1.414214"; "x", "[2]", "1.0, 3.0" => "-0.7071068, 0.7071068")]
     pub fn std(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().std(dims.clone(), correction, keepdim)?;
@@ -119,6 +123,7 @@ impl Var {
     ///
     /// Gradient: `dy` shared evenly by the elements equal to the largest. Shapes, dtypes and errors are those of
     /// [`Tensor::amax`](gradus_tensor::Tensor::amax).
+    #[doc = slope!("x.amax(.., false)?" => "3.0"; "x", "[3]", "1.0, 3.0, 3.0" => "0.0, 0.5, 0.5")]
     pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().amax(dims.clone(), keepdim)?;
@@ -129,6 +134,7 @@ impl Var {
     ///
     /// Gradient: `dy` shared evenly by the elements equal to the smallest. Shapes, dtypes and errors are those of
     /// [`Tensor::amin`](gradus_tensor::Tensor::amin).
+    #[doc = slope!("x.amin(.., false)?" => "1.0"; "x", "[3]", "1.0, 3.0, 1.0" => "0.5, 0.0, 0.5")]
     pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().amin(dims.clone(), keepdim)?;
@@ -139,6 +145,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the element found; its index has none. Shapes, dtypes and errors are those of
     /// [`Tensor::max`](gradus_tensor::Tensor::max).
+    #[doc = slope!("x.max(1, false)?.0" => "2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 4.0, 3.0" => "0.0, 1.0, 1.0, 0.0")]
     pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().max(dim, keepdim)?;
         Ok((picked(self, "max", y, &at, dim, keepdim)?, at))
@@ -148,6 +155,7 @@ impl Var {
     ///
     /// Gradient: `dy` to the element found; its index has none. Shapes, dtypes and errors are those of
     /// [`Tensor::min`](gradus_tensor::Tensor::min).
+    #[doc = slope!("x.min(1, false)?.0" => "1.0, 3.0"; "x", "[2, 2]", "1.0, 2.0, 4.0, 3.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().min(dim, keepdim)?;
         Ok((picked(self, "min", y, &at, dim, keepdim)?, at))
@@ -157,6 +165,7 @@ impl Var {
     ///
     /// Gradient: each shared evenly by the elements equal to it. Shapes, dtypes and errors are those of
     /// [`Tensor::aminmax`](gradus_tensor::Tensor::aminmax).
+    #[doc = slope!("x.aminmax(None, false)?.1" => "3.0"; "x", "[3]", "2.0, 1.0, 3.0" => "0.0, 0.0, 1.0")]
     pub fn aminmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Result<(Var, Var)> {
         let dim = dim.into();
         Ok((self.amin(dim, keepdim)?, self.amax(dim, keepdim)?))
@@ -166,6 +175,7 @@ impl Var {
     ///
     /// Gradient: the sum of both's. Shapes, dtypes and errors are those of
     /// [`Tensor::var_mean`](gradus_tensor::Tensor::var_mean).
+    #[doc = slope!("x.var_mean(.., 1.0, false)?.1" => "2.0"; "x", "[2]", "1.0, 3.0" => "0.5, 0.5")]
     pub fn var_mean(
         &self,
         dims: impl Into<Dims>,
@@ -183,6 +193,7 @@ impl Var {
     ///
     /// Gradient: the sum of both's. Shapes, dtypes and errors are those of
     /// [`Tensor::std_mean`](gradus_tensor::Tensor::std_mean).
+    #[doc = slope!("x.std_mean(.., 1.0, false)?.1" => "2.0"; "x", "[2]", "1.0, 3.0" => "0.5, 0.5")]
     pub fn std_mean(
         &self,
         dims: impl Into<Dims>,
@@ -200,6 +211,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the product of the others, also where some are 0. Shapes, dtypes and errors are those of
     /// [`Tensor::prod`](gradus_tensor::Tensor::prod).
+    #[doc = slope!("x.prod(.., false)?" => "24.0"; "x", "[3]", "2.0, 3.0, 4.0" => "12.0, 8.0, 6.0")]
     pub fn prod(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().prod(dims.clone(), keepdim)?;
@@ -249,6 +261,7 @@ impl Var {
     ///
     /// Gradient: `dy x |x|^(p − 2) / y^(p − 1)`, 0 where the norm is 0. Shapes, dtypes and errors are those of
     /// [`Tensor::norm`](gradus_tensor::Tensor::norm).
+    #[doc = slope!("x.norm(2.0, .., false)?" => "5.0"; "x", "[2]", "3.0, 4.0" => "0.6, 0.8")]
     pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().norm(p, dims.clone(), keepdim)?;
@@ -274,7 +287,10 @@ impl Var {
                     return dy.mul(&x.div(&y)?.masked_fill_(&zero, 0)?);
                 }
                 if p.is_infinite() {
-                    let hit = x.value().abs()?.eq(y.value())?.to_dtype(x.dtype())?;
+                    // Where the norm is NaN, it was chosen from what is NaN.
+                    let lost = x.value().isnan()?.logical_and(&y.value().isnan()?)?;
+                    let hit = x.value().abs()?.eq(y.value())?.logical_or(&lost)?;
+                    let hit = hit.to_dtype(x.dtype())?;
                     let share = if axes.is_empty() {
                         hit
                     } else {
@@ -301,6 +317,7 @@ impl Var {
     ///
     /// Gradient: that of the norm of the difference. Shapes, dtypes and errors are those of
     /// [`Tensor::dist`](gradus_tensor::Tensor::dist).
+    #[doc = slope!("a.dist(&b, 2.0)?" => "5.0"; "a", "[2]", "3.0, 4.0" => "0.6, 0.8"; "b", "[2]", "0.0, 0.0" => "-0.6, -0.8")]
     pub fn dist(&self, other: &Var, p: f64) -> Result<Var> {
         self.sub(other)?.norm(p, .., false)
     }
@@ -309,6 +326,7 @@ impl Var {
     ///
     /// Gradient: `dy` stretched, 0 at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::nansum`](gradus_tensor::Tensor::nansum).
+    #[doc = slope!("x.div_scalar(2)?.nansum(.., false)?" => "3.5"; "x", "[2]", "3.0, 4.0" => "0.5, 0.5")]
     pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         self.masked_fill(&self.value().isnan()?, 0)?
             .sum(dims, keepdim)
@@ -318,6 +336,7 @@ impl Var {
     ///
     /// Gradient: `dy/n` stretched over those that are numbers, 0 at NaN. Shapes, dtypes and errors are those of
     /// [`Tensor::nanmean`](gradus_tensor::Tensor::nanmean).
+    #[doc = slope!("x.nanmean(.., false)?" => "3.5"; "x", "[2]", "3.0, 4.0" => "0.5, 0.5")]
     pub fn nanmean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let count = self
@@ -333,6 +352,7 @@ impl Var {
     ///
     /// Gradient: `dy e^(x − y)`. Shapes, dtypes and errors are those of
     /// [`Tensor::logsumexp`](gradus_tensor::Tensor::logsumexp).
+    #[doc = slope!("x.logsumexp(.., false)?" => "1.313262"; "x", "[2]", "0.0, 1.0" => "0.2689414, 0.7310586")]
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().logsumexp(dims.clone(), keepdim)?;
@@ -361,8 +381,9 @@ pub(crate) fn extreme(x: &Var, op: &'static str, y: Tensor, dims: Dims) -> Resul
             let (axes, kept) = reduced(op, x.shape(), &dims)?;
             let y = ctx.output()?.value().reshape(sizes(&kept))?;
             let hit = x.value().eq(&y)?.to_dtype(x.dtype())?;
+            // NaN equals nothing: 0/0, and the gradient of a row with NaN is NaN.
             let share = if axes.is_empty() {
-                hit
+                hit.div(&hit)?
             } else {
                 hit.div(&hit.sum(signed(&axes), true)?)?
             };

@@ -16,6 +16,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Tensor::interpolate`].
+    #[doc = slope!("x.interpolate(&gradus_tensor::Interpolate::size([4]))?" => "1.0, 1.0, 2.0, 2.0"; "x", "[1, 1, 2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn interpolate(&self, options: &Interpolate) -> Result<Var> {
         let y = self.value().interpolate(options)?;
         let (options, x_shape) = (options.clone(), self.dims().to_vec());
@@ -32,6 +33,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Tensor::grid_sample`].
+    #[doc = slope!("x.grid_sample(&a, &gradus_tensor::GridSampleParams::default())?" => "2.0"; "x", "[1, 1, 1, 2]", "1.0, 3.0" => "0.5, 0.5"; "a", "[1, 1, 1, 2]", "0.0, 0.0" => "2.0, -1.0")]
     pub fn grid_sample(&self, grid: &Var, params: &GridSampleParams) -> Result<Var> {
         let y = self.value().grid_sample(grid.value(), params)?;
         let (params, x_shape) = (*params, self.dims().to_vec());
@@ -62,6 +64,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Tensor::im2col`].
+    #[doc = slope!("x.im2col(&gradus_tensor::FoldParams::new([1, 2]))?" => "1.0, 2.0, 2.0, 3.0"; "x", "[1, 1, 1, 3]", "1.0, 2.0, 3.0" => "1.0, 2.0, 1.0")]
     pub fn im2col(&self, params: &FoldParams) -> Result<Var> {
         let y = self.value().im2col(params)?;
         let (params, rank) = (*params, self.rank());
@@ -77,6 +80,7 @@ impl Var {
     ///
     /// # Errors
     /// As [`Tensor::col2im`].
+    #[doc = slope!("x.col2im([1, 3], &gradus_tensor::FoldParams::new([1, 2]))?" => "1.0, 5.0, 4.0"; "x", "[1, 2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn col2im(&self, output_size: [usize; 2], params: &FoldParams) -> Result<Var> {
         let x = self.value().col2im(output_size, params)?;
         let params = *params;

@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: `dy` summed from the back. Shapes, dtypes and errors are those of
     /// [`Tensor::cumsum`](gradus_tensor::Tensor::cumsum).
+    #[doc = slope!("x.cumsum(0)?" => "1.0, 3.0, 6.0"; "x", "[3]", "1.0, 2.0, 3.0" => "3.0, 2.0, 1.0")]
     pub fn cumsum(&self, dim: isize) -> Result<Var> {
         let y = self.value().cumsum(dim)?;
         Op::new("cumsum")
@@ -26,6 +27,7 @@ impl Var {
     ///
     /// Gradient: sums of products of the others, also where some are 0. Shapes, dtypes and errors are those of
     /// [`Tensor::cumprod`](gradus_tensor::Tensor::cumprod).
+    #[doc = slope!("x.cumprod(0)?" => "1.0, 2.0, 6.0"; "x", "[3]", "1.0, 2.0, 3.0" => "9.0, 4.0, 2.0")]
     pub fn cumprod(&self, dim: isize) -> Result<Var> {
         let y = self.value().cumprod(dim)?;
         Op::new("cumprod")
@@ -55,6 +57,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the indices. Shapes, dtypes and errors are those of
     /// [`Tensor::cummax`](gradus_tensor::Tensor::cummax).
+    #[doc = slope!("x.cummax(0)?.0" => "1.0, 3.0, 3.0"; "x", "[3]", "1.0, 3.0, 2.0" => "1.0, 2.0, 0.0")]
     pub fn cummax(&self, dim: isize) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().cummax(dim)?;
         Ok((picked(self, "cummax", y, &at, dim, true)?, at))
@@ -64,6 +67,7 @@ impl Var {
     ///
     /// Gradient: `dy` added at the indices. Shapes, dtypes and errors are those of
     /// [`Tensor::cummin`](gradus_tensor::Tensor::cummin).
+    #[doc = slope!("x.cummin(0)?.0" => "2.0, 2.0, 1.0"; "x", "[3]", "2.0, 3.0, 1.0" => "2.0, 0.0, 1.0")]
     pub fn cummin(&self, dim: isize) -> Result<(Var, Tensor)> {
         let (y, at) = self.value().cummin(dim)?;
         Ok((picked(self, "cummin", y, &at, dim, true)?, at))
@@ -73,6 +77,7 @@ impl Var {
     ///
     /// Gradient: `eˣ Σ dy e^(−y)`, summed from the back without overflow. Shapes, dtypes and errors are those of
     /// [`Tensor::logcumsumexp`](gradus_tensor::Tensor::logcumsumexp).
+    #[doc = slope!("x.logcumsumexp(0)?" => "0.0, 1.313262"; "x", "[2]", "0.0, 1.0" => "1.268941, 0.7310586")]
     pub fn logcumsumexp(&self, dim: isize) -> Result<Var> {
         let y = self.value().logcumsumexp(dim)?;
         Op::new("logcumsumexp")
@@ -113,6 +118,7 @@ impl Var {
     ///
     /// Gradient: differences of `dy` in the other direction. Shapes, dtypes and errors are those of
     /// [`Tensor::diff`](gradus_tensor::Tensor::diff).
+    #[doc = slope!("x.diff(1, 0, None, None)?" => "2.0, 4.0"; "x", "[3]", "1.0, 3.0, 7.0" => "-1.0, 0.0, 1.0")]
     pub fn diff(
         &self,
         n: i64,

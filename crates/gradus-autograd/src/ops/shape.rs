@@ -43,6 +43,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::reshape`](gradus_tensor::Tensor::reshape).
+    #[doc = slope!("x.reshape([4])?" => "1.0, 2.0, 3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn reshape(&self, shape: impl ReshapeTo) -> Result<Var> {
         reshaped("reshape", self, self.value().reshape(shape)?)
     }
@@ -51,6 +52,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::view`](gradus_tensor::Tensor::view).
+    #[doc = slope!("x.view([-1])?" => "1.0, 2.0, 3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn view(&self, shape: impl ReshapeTo) -> Result<Var> {
         reshaped("view", self, self.value().view(shape)?)
     }
@@ -59,6 +61,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::flatten`](gradus_tensor::Tensor::flatten).
+    #[doc = slope!("x.flatten(0, -1)?" => "1.0, 2.0, 3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn flatten(&self, start: isize, end: isize) -> Result<Var> {
         reshaped("flatten", self, self.value().flatten(start, end)?)
     }
@@ -67,6 +70,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::unflatten`](gradus_tensor::Tensor::unflatten).
+    #[doc = slope!("x.unflatten(0, [2, -1])?" => "1.0, 2.0, 3.0, 4.0"; "x", "[4]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn unflatten(&self, dim: isize, sizes: impl ReshapeTo) -> Result<Var> {
         reshaped("unflatten", self, self.value().unflatten(dim, sizes)?)
     }
@@ -75,6 +79,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze).
+    #[doc = slope!("x.squeeze(0)?" => "1.0, 2.0"; "x", "[1, 2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn squeeze(&self, dims: impl Into<Dims>) -> Result<Var> {
         reshaped("squeeze", self, self.value().squeeze(dims)?)
     }
@@ -83,6 +88,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old shape. Shapes, dtypes and errors are those of
     /// [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze).
+    #[doc = slope!("x.unsqueeze(0)?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn unsqueeze(&self, dim: isize) -> Result<Var> {
         reshaped("unsqueeze", self, self.value().unsqueeze(dim)?)
     }
@@ -91,6 +97,7 @@ impl Var {
     ///
     /// Gradient: `dy` permuted back. Shapes, dtypes and errors are those of
     /// [`Tensor::permute`](gradus_tensor::Tensor::permute).
+    #[doc = slope!("x.permute(&[1, 0])?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn permute(&self, dims: &[isize]) -> Result<Var> {
         let y = self.value().permute(dims)?;
         // Dimension i of y is dimension dims[i] of x; the inverse puts i at dims[i].
@@ -108,6 +115,7 @@ impl Var {
     ///
     /// Gradient: `dy` transposed back. Shapes, dtypes and errors are those of
     /// [`Tensor::transpose`](gradus_tensor::Tensor::transpose).
+    #[doc = slope!("x.transpose(0, 1)?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn transpose(&self, d0: isize, d1: isize) -> Result<Var> {
         let y = self.value().transpose(d0, d1)?;
         Op::new("transpose")
@@ -118,6 +126,7 @@ impl Var {
     /// The transposed matrix; rank 0 and 1 are unchanged.
     ///
     /// Gradient: `dy` transposed. Shapes, dtypes and errors are those of [`Tensor::t`](gradus_tensor::Tensor::t).
+    #[doc = slope!("x.t()?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn t(&self) -> Result<Var> {
         let y = self.value().t()?;
         Op::new("t").inputs(&[self]).record(y, |_, dy| dy.t())
@@ -126,6 +135,7 @@ impl Var {
     /// The transposed matrices of a batch: the last two dimensions exchanged.
     ///
     /// Gradient: `dy` transposed. Shapes, dtypes and errors are those of [`Tensor::mt`](gradus_tensor::Tensor::mt).
+    #[doc = slope!("x.mt()?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn mt(&self) -> Result<Var> {
         let y = self.value().mt()?;
         Op::new("mt").inputs(&[self]).record(y, |_, dy| dy.mt())
@@ -135,6 +145,7 @@ impl Var {
     ///
     /// Gradient: `dy` moved back. Shapes, dtypes and errors are those of
     /// [`Tensor::movedim`](gradus_tensor::Tensor::movedim).
+    #[doc = slope!("x.movedim(0, 1)?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn movedim(&self, source: impl Into<Dims>, destination: impl Into<Dims>) -> Result<Var> {
         let (source, destination) = (source.into(), destination.into());
         let y = self.value().movedim(source.clone(), destination.clone())?;
@@ -147,6 +158,7 @@ impl Var {
     ///
     /// Gradient: `dy` summed over what was stretched. Shapes, dtypes and errors are those of
     /// [`Tensor::expand`](gradus_tensor::Tensor::expand).
+    #[doc = slope!("x.expand([2, -1])?" => "1.0, 2.0, 1.0, 2.0"; "x", "[1, 2]", "1.0, 2.0" => "2.0, 2.0")]
     pub fn expand(&self, shape: impl ReshapeTo) -> Result<Var> {
         let y = self.value().expand(shape)?;
         Op::new("expand")
@@ -158,6 +170,7 @@ impl Var {
     ///
     /// Gradient: `dy` flipped back. Shapes, dtypes and errors are those of
     /// [`Tensor::flip`](gradus_tensor::Tensor::flip).
+    #[doc = slope!("x.flip(0)?" => "3.0, 2.0, 1.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 1.0, 1.0")]
     pub fn flip(&self, dims: impl Into<Dims>) -> Result<Var> {
         let dims = dims.into();
         let y = self.value().flip(dims.clone())?;
@@ -170,6 +183,7 @@ impl Var {
     ///
     /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::narrow`](gradus_tensor::Tensor::narrow).
+    #[doc = slope!("x.narrow(0, 1, 2)?" => "2.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "0.0, 1.0, 1.0")]
     pub fn narrow(&self, dim: isize, start: i64, len: usize) -> Result<Var> {
         part("narrow", self, Arc::new(move |x| x.narrow(dim, start, len)))
     }
@@ -178,6 +192,7 @@ impl Var {
     ///
     /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::select`](gradus_tensor::Tensor::select).
+    #[doc = slope!("x.select(0, -1)?" => "3.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "0.0, 0.0, 1.0, 1.0")]
     pub fn select(&self, dim: isize, index: i64) -> Result<Var> {
         part("select", self, Arc::new(move |x| x.select(dim, index)))
     }
@@ -186,6 +201,7 @@ impl Var {
     ///
     /// Gradient: `dy` in its place, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::slice`](gradus_tensor::Tensor::slice).
+    #[doc = slope!("x.slice(0, 1, None, 2)?" => "2.0, 4.0"; "x", "[4]", "1.0, 2.0, 3.0, 4.0" => "0.0, 1.0, 0.0, 1.0")]
     pub fn slice(
         &self,
         dim: isize,
@@ -205,6 +221,7 @@ impl Var {
     ///
     /// Gradient: `dy` on the diagonal, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::diagonal`](gradus_tensor::Tensor::diagonal).
+    #[doc = slope!("x.diagonal(0, 0, 1)?" => "1.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn diagonal(&self, offset: i64, dim1: isize, dim2: isize) -> Result<Var> {
         part(
             "diagonal",
@@ -217,6 +234,7 @@ impl Var {
     ///
     /// Gradient: `dy` added where windows overlap. Shapes, dtypes and errors are those of
     /// [`Tensor::unfold`](gradus_tensor::Tensor::unfold).
+    #[doc = slope!("x.unfold(0, 2, 1)?" => "1.0, 2.0, 2.0, 3.0"; "x", "[3]", "1.0, 2.0, 3.0" => "1.0, 2.0, 1.0")]
     pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Result<Var> {
         part("unfold", self, Arc::new(move |x| x.unfold(dim, size, step)))
     }
@@ -282,6 +300,7 @@ impl Var {
     ///
     /// Gradient: `dy`. Shapes, dtypes and errors are those of
     /// [`Tensor::contiguous`](gradus_tensor::Tensor::contiguous).
+    #[doc = slope!("x.t()?.contiguous()?" => "1.0, 3.0, 2.0, 4.0"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "1.0, 1.0, 1.0, 1.0")]
     pub fn contiguous(&self) -> Result<Var> {
         if self.value().is_contiguous() {
             return Ok(self.clone());

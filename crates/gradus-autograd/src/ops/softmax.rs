@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: `y (dy − Σ dy y)` along the dimension. Shapes, dtypes and errors are those of
     /// [`Tensor::softmax`](gradus_tensor::Tensor::softmax).
+    #[doc = slope!("x.softmax(0)?.mul(&x)?" => "0.0, 0.7310586"; "x", "[2]", "0.0, 1.0" => "0.07232949, 0.9276705")]
     pub fn softmax(&self, dim: isize) -> Result<Var> {
         if is_low(self) {
             return raise(self)?.softmax(dim);
@@ -33,6 +34,7 @@ impl Var {
     ///
     /// Gradient: `dy − e^y Σ dy` along the dimension. Shapes, dtypes and errors are those of
     /// [`Tensor::log_softmax`](gradus_tensor::Tensor::log_softmax).
+    #[doc = slope!("x.log_softmax(0)?" => "-1.313262, -0.3132617"; "x", "[2]", "0.0, 1.0" => "0.4621172, -0.4621172")]
     pub fn log_softmax(&self, dim: isize) -> Result<Var> {
         if is_low(self) {
             return raise(self)?.log_softmax(dim);

@@ -9,6 +9,7 @@ impl Var {
     /// The sine (radians).
     ///
     /// Gradient: `dy cos x`. Shapes, dtypes and errors are those of [`Tensor::sin`](gradus_tensor::Tensor::sin).
+    #[doc = slope!("x.sin()?" => "0.0, 0.841471"; "x", "[2]", "0.0, 1.0" => "1.0, 0.5403023")]
     pub fn sin(&self) -> Result<Var> {
         let y = self.value().sin()?;
         Op::new("sin")
@@ -20,6 +21,7 @@ impl Var {
     /// The cosine (radians).
     ///
     /// Gradient: `−dy sin x`. Shapes, dtypes and errors are those of [`Tensor::cos`](gradus_tensor::Tensor::cos).
+    #[doc = slope!("x.cos()?" => "1.0, 0.5403023"; "x", "[2]", "0.0, 1.0" => "0.0, -0.841471")]
     pub fn cos(&self) -> Result<Var> {
         let y = self.value().cos()?;
         Op::new("cos")
@@ -31,6 +33,7 @@ impl Var {
     /// The tangent (radians).
     ///
     /// Gradient: `dy (1 + y²)`. Shapes, dtypes and errors are those of [`Tensor::tan`](gradus_tensor::Tensor::tan).
+    #[doc = slope!("x.tan()?" => "0.0, 1.557408"; "x", "[2]", "0.0, 1.0" => "1.0, 3.425519")]
     pub fn tan(&self) -> Result<Var> {
         let y = self.value().tan()?;
         Op::new("tan")
@@ -45,6 +48,7 @@ impl Var {
     ///
     /// Gradient: `dy/√(1 − x²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::asin`](gradus_tensor::Tensor::asin).
+    #[doc = slope!("x.asin()?" => "0.0, 0.5235988"; "x", "[2]", "0.0, 0.5" => "1.0, 1.154701")]
     pub fn asin(&self) -> Result<Var> {
         let y = self.value().asin()?;
         Op::new("asin")
@@ -59,6 +63,7 @@ impl Var {
     ///
     /// Gradient: `−dy/√(1 − x²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::acos`](gradus_tensor::Tensor::acos).
+    #[doc = slope!("x.acos()?" => "1.570796, 1.047198"; "x", "[2]", "0.0, 0.5" => "-1.0, -1.154701")]
     pub fn acos(&self) -> Result<Var> {
         let y = self.value().acos()?;
         Op::new("acos")
@@ -72,6 +77,7 @@ impl Var {
     /// The inverse tangent.
     ///
     /// Gradient: `dy/(1 + x²)`. Shapes, dtypes and errors are those of [`Tensor::atan`](gradus_tensor::Tensor::atan).
+    #[doc = slope!("x.atan()?" => "0.0, 0.7853982"; "x", "[2]", "0.0, 1.0" => "1.0, 0.5")]
     pub fn atan(&self) -> Result<Var> {
         let y = self.value().atan()?;
         Op::new("atan")
@@ -86,6 +92,7 @@ impl Var {
     ///
     /// Gradient: `dy b/(a² + b²)` and `−dy a/(a² + b²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::atan2`](gradus_tensor::Tensor::atan2).
+    #[doc = slope!("a.atan2(&b)?" => "0.7853982, 3.141593"; "a", "[2]", "1.0, 0.0" => "0.5, -0.5"; "b", "[2]", "1.0, -2.0" => "-0.5, 0.0")]
     pub fn atan2(&self, other: &Var) -> Result<Var> {
         let y = self.value().atan2(other.value())?;
         Op::new("atan2")
@@ -107,6 +114,7 @@ impl Var {
     /// The hyperbolic sine.
     ///
     /// Gradient: `dy cosh x`. Shapes, dtypes and errors are those of [`Tensor::sinh`](gradus_tensor::Tensor::sinh).
+    #[doc = slope!("x.sinh()?" => "0.0, 1.175201"; "x", "[2]", "0.0, 1.0" => "1.0, 1.543081")]
     pub fn sinh(&self) -> Result<Var> {
         let y = self.value().sinh()?;
         Op::new("sinh")
@@ -118,6 +126,7 @@ impl Var {
     /// The hyperbolic cosine.
     ///
     /// Gradient: `dy sinh x`. Shapes, dtypes and errors are those of [`Tensor::cosh`](gradus_tensor::Tensor::cosh).
+    #[doc = slope!("x.cosh()?" => "1.0, 1.543081"; "x", "[2]", "0.0, 1.0" => "0.0, 1.175201")]
     pub fn cosh(&self) -> Result<Var> {
         let y = self.value().cosh()?;
         Op::new("cosh")
@@ -129,6 +138,7 @@ impl Var {
     /// The hyperbolic tangent.
     ///
     /// Gradient: `dy (1 − y²)`. Shapes, dtypes and errors are those of [`Tensor::tanh`](gradus_tensor::Tensor::tanh).
+    #[doc = slope!("x.tanh()?" => "0.0, 0.7615942"; "x", "[2]", "0.0, 1.0" => "1.0, 0.4199743")]
     pub fn tanh(&self) -> Result<Var> {
         let y = self.value().tanh()?;
         Op::new("tanh")
@@ -147,6 +157,7 @@ impl Var {
     ///
     /// Gradient: `dy/√(x² + 1)`. Shapes, dtypes and errors are those of
     /// [`Tensor::asinh`](gradus_tensor::Tensor::asinh).
+    #[doc = slope!("x.asinh()?" => "0.0, 0.8813736"; "x", "[2]", "0.0, 1.0" => "1.0, 0.7071068")]
     pub fn asinh(&self) -> Result<Var> {
         let y = self.value().asinh()?;
         Op::new("asinh")
@@ -161,6 +172,7 @@ impl Var {
     ///
     /// Gradient: `dy/√(x² − 1)`. Shapes, dtypes and errors are those of
     /// [`Tensor::acosh`](gradus_tensor::Tensor::acosh).
+    #[doc = slope!("x.acosh()?" => "1.316958, 1.762747"; "x", "[2]", "2.0, 3.0" => "0.5773503, 0.3535534")]
     pub fn acosh(&self) -> Result<Var> {
         let y = self.value().acosh()?;
         Op::new("acosh")
@@ -176,6 +188,7 @@ impl Var {
     ///
     /// Gradient: `dy/(1 − x²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::atanh`](gradus_tensor::Tensor::atanh).
+    #[doc = slope!("x.atanh()?" => "0.0, 0.5493061"; "x", "[2]", "0.0, 0.5" => "1.0, 1.333333")]
     pub fn atanh(&self) -> Result<Var> {
         let y = self.value().atanh()?;
         Op::new("atanh")

@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: `dy` in the old dtype; whole numbers and bools have none. Shapes, dtypes and errors are those of
     /// [`Tensor::to_dtype`](gradus_tensor::Tensor::to_dtype).
+    #[doc = slope!("x.to_dtype(gradus_tensor::DType::F32)?.to_dtype(x.dtype())?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn to_dtype(&self, dtype: DType) -> Result<Var> {
         if self.dtype() == dtype {
             return Ok(self.clone());
@@ -26,6 +27,7 @@ impl Var {
     ///
     /// Gradient: `dy sign(x)`, 0 at 0. Shapes, dtypes and errors are those of
     /// [`Tensor::abs`](gradus_tensor::Tensor::abs).
+    #[doc = slope!("x.abs()?" => "1.0, 2.0"; "x", "[2]", "-1.0, 2.0" => "-1.0, 1.0")]
     pub fn abs(&self) -> Result<Var> {
         let y = self.value().abs()?;
         Op::new("abs")
@@ -37,6 +39,7 @@ impl Var {
     /// `x²`.
     ///
     /// Gradient: `2 x dy`. Shapes, dtypes and errors are those of [`Tensor::square`](gradus_tensor::Tensor::square).
+    #[doc = slope!("x.square()?" => "1.0, 9.0"; "x", "[2]", "-1.0, 3.0" => "-2.0, 6.0")]
     pub fn square(&self) -> Result<Var> {
         let y = self.value().square()?;
         Op::new("square")
@@ -48,6 +51,7 @@ impl Var {
     /// `√x`.
     ///
     /// Gradient: `dy/(2 y)`. Shapes, dtypes and errors are those of [`Tensor::sqrt`](gradus_tensor::Tensor::sqrt).
+    #[doc = slope!("x.sqrt()?" => "1.0, 2.0"; "x", "[2]", "1.0, 4.0" => "0.5, 0.25")]
     pub fn sqrt(&self) -> Result<Var> {
         let y = self.value().sqrt()?;
         Op::new("sqrt")
@@ -59,6 +63,7 @@ impl Var {
     /// `1/√x`.
     ///
     /// Gradient: `−dy y³/2`. Shapes, dtypes and errors are those of [`Tensor::rsqrt`](gradus_tensor::Tensor::rsqrt).
+    #[doc = slope!("x.rsqrt()?" => "1.0, 0.5"; "x", "[2]", "1.0, 4.0" => "-0.5, -0.0625")]
     pub fn rsqrt(&self) -> Result<Var> {
         let y = self.value().rsqrt()?;
         Op::new("rsqrt")
@@ -73,6 +78,7 @@ impl Var {
     ///
     /// Gradient: `−dy y²`. Shapes, dtypes and errors are those of
     /// [`Tensor::reciprocal`](gradus_tensor::Tensor::reciprocal).
+    #[doc = slope!("x.reciprocal()?" => "1.0, 0.25"; "x", "[2]", "1.0, 4.0" => "-1.0, -0.0625")]
     pub fn reciprocal(&self) -> Result<Var> {
         let y = self.value().reciprocal()?;
         Op::new("reciprocal")
@@ -84,6 +90,7 @@ impl Var {
     /// `eˣ`.
     ///
     /// Gradient: `dy y`. Shapes, dtypes and errors are those of [`Tensor::exp`](gradus_tensor::Tensor::exp).
+    #[doc = slope!("x.exp()?" => "1.0, 2.718282"; "x", "[2]", "0.0, 1.0" => "1.0, 2.718282")]
     pub fn exp(&self) -> Result<Var> {
         let y = self.value().exp()?;
         Op::new("exp")
@@ -95,6 +102,7 @@ impl Var {
     /// `2ˣ`.
     ///
     /// Gradient: `dy y ln 2`. Shapes, dtypes and errors are those of [`Tensor::exp2`](gradus_tensor::Tensor::exp2).
+    #[doc = slope!("x.exp2()?" => "1.0, 8.0"; "x", "[2]", "0.0, 3.0" => "0.6931472, 5.545177")]
     pub fn exp2(&self) -> Result<Var> {
         let y = self.value().exp2()?;
         Op::new("exp2")
@@ -107,6 +115,7 @@ impl Var {
     ///
     /// Gradient: `dy (y + 1)`. Shapes, dtypes and errors are those of
     /// [`Tensor::expm1`](gradus_tensor::Tensor::expm1).
+    #[doc = slope!("x.expm1()?" => "0.0, 1.718282"; "x", "[2]", "0.0, 1.0" => "1.0, 2.718282")]
     pub fn expm1(&self) -> Result<Var> {
         let y = self.value().expm1()?;
         Op::new("expm1")
@@ -118,6 +127,7 @@ impl Var {
     /// The natural logarithm.
     ///
     /// Gradient: `dy/x`. Shapes, dtypes and errors are those of [`Tensor::log`](gradus_tensor::Tensor::log).
+    #[doc = slope!("x.log()?" => "0.0, 0.6931472"; "x", "[2]", "1.0, 2.0" => "1.0, 0.5")]
     pub fn log(&self) -> Result<Var> {
         let y = self.value().log()?;
         Op::new("log")
@@ -130,6 +140,7 @@ impl Var {
     ///
     /// Gradient: `dy/(1 + x)`. Shapes, dtypes and errors are those of
     /// [`Tensor::log1p`](gradus_tensor::Tensor::log1p).
+    #[doc = slope!("x.log1p()?" => "0.0, 0.6931472"; "x", "[2]", "0.0, 1.0" => "1.0, 0.5")]
     pub fn log1p(&self) -> Result<Var> {
         let y = self.value().log1p()?;
         Op::new("log1p")
@@ -141,6 +152,7 @@ impl Var {
     /// The logarithm to base 2.
     ///
     /// Gradient: `dy/(x ln 2)`. Shapes, dtypes and errors are those of [`Tensor::log2`](gradus_tensor::Tensor::log2).
+    #[doc = slope!("x.log2()?" => "0.0, 3.0"; "x", "[2]", "1.0, 8.0" => "1.442695, 0.1803369")]
     pub fn log2(&self) -> Result<Var> {
         let y = self.value().log2()?;
         Op::new("log2")
@@ -153,6 +165,7 @@ impl Var {
     ///
     /// Gradient: `dy/(x ln 10)`. Shapes, dtypes and errors are those of
     /// [`Tensor::log10`](gradus_tensor::Tensor::log10).
+    #[doc = slope!("x.log10()?" => "0.0, 2.0"; "x", "[2]", "1.0, 100.0" => "0.4342945, 0.004342945")]
     pub fn log10(&self) -> Result<Var> {
         let y = self.value().log10()?;
         Op::new("log10")
@@ -165,6 +178,7 @@ impl Var {
     ///
     /// Gradient: `dy 2/√π e^(−x²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::erf`](gradus_tensor::Tensor::erf).
+    #[doc = slope!("x.erf()?" => "0.0, 0.8427008"; "x", "[2]", "0.0, 1.0" => "1.128379, 0.4151075")]
     pub fn erf(&self) -> Result<Var> {
         let y = self.value().erf()?;
         Op::new("erf")
@@ -184,6 +198,7 @@ impl Var {
     ///
     /// Gradient: `−dy 2/√π e^(−x²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::erfc`](gradus_tensor::Tensor::erfc).
+    #[doc = slope!("x.erfc()?" => "1.0, 0.1572992"; "x", "[2]", "0.0, 1.0" => "-1.128379, -0.4151075")]
     pub fn erfc(&self) -> Result<Var> {
         let y = self.value().erfc()?;
         Op::new("erfc")
@@ -203,6 +218,7 @@ impl Var {
     ///
     /// Gradient: `dy √π/2 e^(y²)`. Shapes, dtypes and errors are those of
     /// [`Tensor::erfinv`](gradus_tensor::Tensor::erfinv).
+    #[doc = slope!("x.erfinv()?" => "0.0, 0.4769363"; "x", "[2]", "0.0, 0.5" => "0.8862269, 1.112585")]
     pub fn erfinv(&self) -> Result<Var> {
         let y = self.value().erfinv()?;
         Op::new("erfinv")
@@ -221,6 +237,7 @@ impl Var {
     ///
     /// Gradient: `dy digamma(x)`. Shapes, dtypes and errors are those of
     /// [`Tensor::lgamma`](gradus_tensor::Tensor::lgamma).
+    #[doc = slope!("x.lgamma()?" => "0.0, 3.178054"; "x", "[2]", "2.0, 5.0" => "0.4227843, 1.506118")]
     pub fn lgamma(&self) -> Result<Var> {
         let y = self.value().lgamma()?;
         Op::new("lgamma")
@@ -233,6 +250,7 @@ impl Var {
     ///
     /// Gradient: `dy` times the trigamma function. Shapes, dtypes and errors are those of
     /// [`Tensor::digamma`](gradus_tensor::Tensor::digamma).
+    #[doc = slope!("x.digamma()?" => "-0.5772157, 0.4227843"; "x", "[2]", "1.0, 2.0" => "1.644934, 0.6449341")]
     pub fn digamma(&self) -> Result<Var> {
         let y = self.value().digamma()?;
         Op::new("digamma")
@@ -285,6 +303,7 @@ impl Var {
     ///
     /// Gradient: `dy/(x (1 − x))`, 0 where `eps` held `x`. Shapes, dtypes and errors are those of
     /// [`Tensor::logit`](gradus_tensor::Tensor::logit).
+    #[doc = slope!("x.logit(None)?" => "0.0, 1.098612"; "x", "[2]", "0.5, 0.75" => "4.0, 5.333333")]
     pub fn logit(&self, eps: Option<f64>) -> Result<Var> {
         let y = self.value().logit(eps)?;
         Op::new("logit")
@@ -293,13 +312,13 @@ impl Var {
             .record(y, move |ctx, dy| {
                 let x = ctx.input(0)?;
                 let dx = dy.div(&x.rsub_scalar(1)?.mul(x)?)?;
-                // Without eps the value beyond 0..=1 is NaN, and so is the gradient.
+                // Without eps the value beyond 0..=1 is NaN, and so is the gradient; with it both NaN and what it cuts off have none.
                 let (low, fill) = eps.map_or((0.0, f64::NAN), |eps| (eps, 0.0));
-                let outside = x
+                let inside = x
                     .value()
-                    .lt_scalar(low)?
-                    .logical_or(&x.value().gt_scalar(1.0 - low)?)?;
-                dx.masked_fill(&outside, fill)
+                    .ge_scalar(low)?
+                    .logical_and(&x.value().le_scalar(1.0 - low)?)?;
+                dx.masked_fill(&inside.logical_not()?, fill)
             })
     }
 
@@ -307,6 +326,7 @@ impl Var {
     ///
     /// Gradient: `dy (cos(πx) − y)/x`, 0 at 0. Shapes, dtypes and errors are those of
     /// [`Tensor::sinc`](gradus_tensor::Tensor::sinc).
+    #[doc = slope!("x.sinc()?" => "1.0, 0.6366198"; "x", "[2]", "0.0, 0.5" => "0.0, -1.27324")]
     pub fn sinc(&self) -> Result<Var> {
         let y = self.value().sinc()?;
         Op::new("sinc")
@@ -341,6 +361,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::sign`](gradus_tensor::Tensor::sign).
+    #[doc = slope!("x.sign()?" => "-1.0, 1.0"; "x", "[2]", "-3.0, 2.0" => "0.0, 0.0")]
     pub fn sign(&self) -> Result<Var> {
         let y = self.value().sign()?;
         Op::new("sign")
@@ -352,6 +373,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::floor`](gradus_tensor::Tensor::floor).
+    #[doc = slope!("x.floor()?" => "-2.0, 2.0"; "x", "[2]", "-1.5, 2.5" => "0.0, 0.0")]
     pub fn floor(&self) -> Result<Var> {
         let y = self.value().floor()?;
         Op::new("floor")
@@ -363,6 +385,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::ceil`](gradus_tensor::Tensor::ceil).
+    #[doc = slope!("x.ceil()?" => "-1.0, 3.0"; "x", "[2]", "-1.5, 2.5" => "0.0, 0.0")]
     pub fn ceil(&self) -> Result<Var> {
         let y = self.value().ceil()?;
         Op::new("ceil")
@@ -374,6 +397,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::round`](gradus_tensor::Tensor::round).
+    #[doc = slope!("x.round()?" => "-2.0, 2.0"; "x", "[2]", "-1.5, 2.5" => "0.0, 0.0")]
     pub fn round(&self) -> Result<Var> {
         let y = self.value().round()?;
         Op::new("round")
@@ -385,6 +409,7 @@ impl Var {
     ///
     /// Gradient: 0, as almost everywhere. Shapes, dtypes and errors are those of
     /// [`Tensor::trunc`](gradus_tensor::Tensor::trunc).
+    #[doc = slope!("x.trunc()?" => "-1.0, 2.0"; "x", "[2]", "-1.5, 2.5" => "0.0, 0.0")]
     pub fn trunc(&self) -> Result<Var> {
         let y = self.value().trunc()?;
         Op::new("trunc")
@@ -395,6 +420,7 @@ impl Var {
     /// `x − trunc(x)`.
     ///
     /// Gradient: `dy`. Shapes, dtypes and errors are those of [`Tensor::frac`](gradus_tensor::Tensor::frac).
+    #[doc = slope!("x.frac()?" => "-0.5, 0.25"; "x", "[2]", "-1.5, 2.25" => "1.0, 1.0")]
     pub fn frac(&self) -> Result<Var> {
         let y = self.value().frac()?;
         Op::new("frac").inputs(&[self]).record(y, |_, dy| Ok(dy))
@@ -404,6 +430,7 @@ impl Var {
     ///
     /// Gradient: `dy π/180`. Shapes, dtypes and errors are those of
     /// [`Tensor::deg2rad`](gradus_tensor::Tensor::deg2rad).
+    #[doc = slope!("x.deg2rad()?" => "1.570796, 3.141593"; "x", "[2]", "90.0, 180.0" => "0.01745329, 0.01745329")]
     pub fn deg2rad(&self) -> Result<Var> {
         self.mul_scalar(PI / 180.0)
     }
@@ -412,6 +439,7 @@ impl Var {
     ///
     /// Gradient: `dy 180/π`. Shapes, dtypes and errors are those of
     /// [`Tensor::rad2deg`](gradus_tensor::Tensor::rad2deg).
+    #[doc = slope!("x.rad2deg()?" => "57.29578, 114.5916"; "x", "[2]", "1.0, 2.0" => "57.29578, 57.29578")]
     pub fn rad2deg(&self) -> Result<Var> {
         self.mul_scalar(180.0 / PI)
     }
@@ -420,6 +448,7 @@ impl Var {
     ///
     /// Gradient: `dy` where the number was finite, 0 elsewhere. Shapes, dtypes and errors are those of
     /// [`Tensor::nan_to_num`](gradus_tensor::Tensor::nan_to_num).
+    #[doc = slope!("x.div(&x.zeros_like()?)?.nan_to_num(None, Some(9.0), None)?.add(&x)?" => "10.0, 11.0"; "x", "[2]", "1.0, 2.0" => "f64::NAN, f64::NAN")]
     pub fn nan_to_num(
         &self,
         nan: Option<f64>,

@@ -1,7 +1,8 @@
 //! Operations of two operands with a plain number for the second: `x.fmod_scalar(2.5)`.
 //!
 //! What it is: PyTorch's `x.fmod(2.5)`, which Rust's types keep apart from `x.fmod(&y)`. The number takes the dtype of the `Var`; it has no
-//! gradient. What it is not: sums, products and powers, which have rules of their own (`arithmetic.rs`), or `clamp`.
+//! gradient. What it is not: sums, products and powers, which have rules of their own (`arithmetic.rs`), or `clamp`; or a number for the
+//! first operand: that is `Var::from(Tensor::scalar(2.5)).fmod(&x)`.
 
 use gradus_tensor::{Result, Scalar, Tensor};
 

@@ -203,7 +203,12 @@ pub fn batch_norm_backward<T: FloatElement>(
         let (mut dy_scratch, mut x_scratch, mut dx_scratch) = (Vec::new(), Vec::new(), Vec::new());
         for i in range {
             let dy = dy.get(i * len, len, &mut dy_scratch);
-            let x = x.get(i * len, len, &mut x_scratch);
+            // In evaluation x has no say: c2 is 0, and 0 times what may be NaN there is not.
+            let x = if training {
+                x.get(i * len, len, &mut x_scratch)
+            } else {
+                dy
+            };
             // SAFETY: segments do not overlap.
             let dx = unsafe { dx.slice(i * len..(i + 1) * len) };
             let (mean, rstd) = (segments.param(i, mean), segments.param(i, rstd));

@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: the symmetric part of `L⁻ᵀ Φ(Lᵀ dL) L⁻¹`, Φ the lower triangle with half the diagonal. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_cholesky`](gradus_tensor::Tensor::linalg_cholesky).
+    #[doc = slope!("x.linalg_cholesky(false)?" => "2.0, 0.0, 1.0, 1.414214"; "x", "[2, 2]", "4.0, 2.0, 2.0, 3.0" => "0.2133883, 0.0732233, 0.0732233, 0.3535534")]
     pub fn linalg_cholesky(&self, upper: bool) -> Result<Var> {
         in_f64("linalg_cholesky", self, |a| {
             if upper && a.rank() >= 2 {

@@ -42,6 +42,7 @@ impl Var {
     ///
     /// Gradient: `dy A⁻ᵀ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_slogdet`](gradus_tensor::Tensor::linalg_slogdet).
+    #[doc = slope!("x.linalg_slogdet()?.1" => "0.6931472"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "-2.0, 1.5, 1.0, -0.5")]
     pub fn linalg_slogdet(&self) -> Result<(Var, Var)> {
         let op = "linalg_slogdet";
         let a = wide(op, self)?;

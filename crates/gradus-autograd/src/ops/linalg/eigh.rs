@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: `V (Vᵀ dV / E + diag(dw)) Vᵀ` with `Eᵢⱼ = wⱼ − wᵢ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_eigh`](gradus_tensor::Tensor::linalg_eigh).
+    #[doc = slope!("x.linalg_eigh(\"L\")?.0" => "2.0, 3.0"; "x", "[2, 2]", "2.0, 0.0, 0.0, 3.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn linalg_eigh(&self, uplo: &str) -> Result<(Var, Var)> {
         let op = "linalg_eigh";
         let a = wide(op, self)?;
@@ -32,6 +33,7 @@ impl Var {
     ///
     /// Gradient: `V diag(dw) Vᵀ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_eigvalsh`](gradus_tensor::Tensor::linalg_eigvalsh).
+    #[doc = slope!("x.linalg_eigvalsh(\"L\")?" => "2.0, 3.0"; "x", "[2, 2]", "2.0, 0.0, 0.0, 3.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn linalg_eigvalsh(&self, uplo: &str) -> Result<Var> {
         if self.is_tracked() {
             return Ok(self

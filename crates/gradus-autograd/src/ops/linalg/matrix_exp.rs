@@ -12,6 +12,7 @@ impl Var {
     ///
     /// Gradient: the block above the diagonal of `exp((Aᵀ, dy; 0, Aᵀ))`. Shapes, dtypes and errors are
     /// those of [`Tensor::matrix_exp`](gradus_tensor::Tensor::matrix_exp).
+    #[doc = slope!("x.matrix_exp()?" => "1.0, 1.0, 0.0, 1.0"; "x", "[2, 2]", "0.0, 1.0, 0.0, 0.0" => "1.5, 1.0, 2.166667, 1.5")]
     pub fn matrix_exp(&self) -> Result<Var> {
         in_f64("matrix_exp", self, |a| {
             let y = a.value().matrix_exp()?;

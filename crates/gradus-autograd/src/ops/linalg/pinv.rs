@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: Golub and Pereyra's. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_pinv`](gradus_tensor::Tensor::linalg_pinv).
+    #[doc = slope!("x.linalg_pinv(None, false)?" => "0.12, 0.16"; "x", "[2, 1]", "3.0, 4.0" => "-0.0272, -0.0496")]
     pub fn linalg_pinv(&self, tolerance: impl Into<RankTolerance>, hermitian: bool) -> Result<Var> {
         let op = "linalg_pinv";
         let tolerance = tolerance.into();
@@ -37,6 +38,7 @@ impl Var {
     ///
     /// Gradient: that of `pinv(A) B`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_lstsq`](gradus_tensor::Tensor::linalg_lstsq).
+    #[doc = slope!("a.linalg_lstsq(&b, None)?.0" => "3.0"; "a", "[2, 1]", "1.0, 1.0" => "-2.0, -1.0"; "b", "[2, 1]", "2.0, 4.0" => "0.5, 0.5")]
     pub fn linalg_lstsq(&self, b: &Var, rcond: Option<f64>) -> Result<(Var, Var, Tensor, Tensor)> {
         let found = self.value().linalg_lstsq(b.value(), rcond)?;
         if !self.is_tracked() && !b.is_tracked() {

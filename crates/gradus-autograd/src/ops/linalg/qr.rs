@@ -14,6 +14,7 @@ impl Var {
     ///
     /// Gradient: `(dQ + Q sym(triu(dR Rᵀ − Qᵀ dQ))) R⁻ᵀ` for M ≥ N. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_qr`](gradus_tensor::Tensor::linalg_qr).
+    #[doc = slope!("x.linalg_qr(\"reduced\")?.1.abs()?" => "5.0, 2.2, 0.0, 0.4"; "x", "[2, 2]", "3.0, 1.0, 4.0, 2.0" => "0.888, -0.2, 0.584, 1.4")]
     pub fn linalg_qr(&self, mode: &str) -> Result<(Var, Var)> {
         let op = "linalg_qr";
         let a = wide(op, self)?;

@@ -11,6 +11,7 @@ impl Var {
     ///
     /// Gradient: `−A⁻ᵀ dy A⁻ᵀ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_inv`](gradus_tensor::Tensor::linalg_inv).
+    #[doc = slope!("x.linalg_inv()?" => "-2.0, 1.0, 1.5, -0.5"; "x", "[2, 2]", "1.0, 2.0, 3.0, 4.0" => "-0.5, 0.5, 0.5, -0.5")]
     pub fn linalg_inv(&self) -> Result<Var> {
         in_f64("linalg_inv", self, |a| {
             let y = a.value().linalg_inv()?;
@@ -79,6 +80,7 @@ impl Var {
     ///
     /// Gradient: `dB = A⁻ᵀ dX` and the triangle of `−dB Xᵀ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_solve_triangular`](gradus_tensor::Tensor::linalg_solve_triangular).
+    #[doc = slope!("a.linalg_solve_triangular(&b, false, true, false)?" => "1.0, 1.0"; "a", "[2, 2]", "2.0, 0.0, 1.0, 4.0" => "-0.375, 0.0, -0.25, -0.25"; "b", "[2, 1]", "2.0, 5.0" => "0.375, 0.25")]
     pub fn linalg_solve_triangular(
         &self,
         b: &Var,

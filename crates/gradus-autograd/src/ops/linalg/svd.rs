@@ -50,6 +50,7 @@ impl Var {
     ///
     /// Gradient: `U diag(dS) Vᵀ`. Shapes, dtypes and errors are
     /// those of [`Tensor::linalg_svdvals`](gradus_tensor::Tensor::linalg_svdvals).
+    #[doc = slope!("x.linalg_svdvals()?" => "3.0, 2.0"; "x", "[2, 2]", "2.0, 0.0, 0.0, 3.0" => "1.0, 0.0, 0.0, 1.0")]
     pub fn linalg_svdvals(&self) -> Result<Var> {
         if self.is_tracked() {
             return Ok(self
