@@ -7,6 +7,7 @@ use gradus_cpu::conv::{self, ConvParams};
 use gradus_cpu::gemm::{Bias, Epilogue};
 
 use super::{dispatch_native, is_half, same_float, wide};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -36,6 +37,96 @@ fn batched<const D: usize>(op: &'static str, x: &Tensor, weight: &Tensor) -> Res
             };
             fail(&format!("the input takes (B, C, {space}) or (C, {space})"))
         }
+    }
+}
+
+/// A convolution over a number of dimensions known only at run time: so its kernels are compiled here, once, and not wherever
+/// somebody chooses a `D`, in a build that may not optimise.
+#[derive(Clone, Copy)]
+enum Over {
+    One(ConvParams<1>),
+    Two(ConvParams<2>),
+    Three(ConvParams<3>),
+}
+
+/// `$kernel` with the parameters, of whichever number of dimensions.
+macro_rules! over {
+    ($over:expr, $params:ident => $kernel:expr) => {
+        match $over {
+            Over::One($params) => $kernel,
+            Over::Two($params) => $kernel,
+            Over::Three($params) => $kernel,
+        }
+    };
+}
+
+impl Over {
+    fn new<const D: usize>(params: &ConvParams<D>) -> Self {
+        const { assert!(D >= 1 && D <= 3, "1, 2 or 3 spatial dimensions") }
+        fn of<const D: usize, const N: usize>(params: &ConvParams<D>) -> ConvParams<N> {
+            let of = |sizes: [usize; D]| std::array::from_fn(|d| sizes[d]);
+            ConvParams {
+                stride: of(params.stride),
+                padding: of(params.padding),
+                dilation: of(params.dilation),
+                groups: params.groups,
+            }
+        }
+        match D {
+            1 => Self::One(of(params)),
+            2 => Self::Two(of(params)),
+            _ => Self::Three(of(params)),
+        }
+    }
+
+    fn conv(
+        self,
+        (op, dtype): (&'static str, DType),
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        shape: Shape,
+    ) -> Result<Tensor> {
+        dispatch_native!(op, dtype, T => {
+            let (x, w) = (x.kernel_view::<T>()?, weight.kernel_view::<T>()?);
+            let epilogue = match bias {
+                Some(b) => Epilogue::bias(Bias::Row(b.data::<T>(op)?)),
+                None => Epilogue::default(),
+            };
+            Tensor::try_build::<T>(op, shape, |y| {
+                Ok(over!(self, params => conv::conv(x, w, &epilogue, &params, y))?)
+            })
+        })
+    }
+
+    fn backward_data(
+        self,
+        (op, dtype): (&'static str, DType),
+        dy: &Tensor,
+        weight: &Tensor,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        dispatch_native!(op, dtype, T => {
+            let (dy, w) = (dy.kernel_view::<T>()?, weight.kernel_view::<T>()?);
+            Tensor::try_build::<T>(op, shape, |dx| {
+                Ok(over!(self, params => conv::conv_backward_data(dy, w, &params, shape, dx))?)
+            })
+        })
+    }
+
+    fn backward_weight(
+        self,
+        (op, dtype): (&'static str, DType),
+        x: &Tensor,
+        dy: &Tensor,
+        shape: &[usize],
+    ) -> Result<Tensor> {
+        dispatch_native!(op, dtype, T => {
+            let (x, dy) = (x.kernel_view::<T>()?, dy.kernel_view::<T>()?);
+            Tensor::try_build::<T>(op, shape, |dw| {
+                Ok(over!(self, params => conv::conv_backward_weight(x, dy, &params, shape, dw))?)
+            })
+        })
     }
 }
 
@@ -88,14 +179,7 @@ impl Tensor {
             .output_shape(self.dims(), weight.dims())
             .map_err(|e| Error::from(e).in_op(op))?;
         let bias = bias.map(Tensor::contiguous).transpose()?;
-        dispatch_native!(op, dtype, T => {
-            let (x, w) = (self.kernel_view::<T>()?, weight.kernel_view::<T>()?);
-            let epilogue = match &bias {
-                Some(b) => Epilogue::bias(Bias::Row(b.data::<T>(op)?)),
-                None => Epilogue::default(),
-            };
-            Tensor::try_build::<T>(op, shape, |y| Ok(conv::conv(x, w, &epilogue, params, y)?))
-        })
+        Over::new(params).conv((op, dtype), self, weight, bias.as_ref(), shape.into())
     }
 
     /// Convolution over time: `(B, C, T) * (O, C / groups, K) -> (B, O, OT)`. See [`Tensor::conv`].
@@ -194,10 +278,7 @@ impl Tensor {
                 .conv_backward_data(&wide(weight)?, params, x_shape)?
                 .to_dtype(dtype);
         }
-        dispatch_native!(op, dtype, T => {
-            let (dy, w) = (self.kernel_view::<T>()?, weight.kernel_view::<T>()?);
-            Tensor::try_build::<T>(op, x_shape, |dx| Ok(conv::conv_backward_data(dy, w, params, x_shape, dx)?))
-        })
+        Over::new(params).backward_data((op, dtype), self, weight, x_shape)
     }
 
     /// The gradient of a convolution's weight, of shape `weight_shape`, from its input (`self`) and that of its output: `dw`.
@@ -231,10 +312,7 @@ impl Tensor {
                 .conv_backward_weight(&wide(dy)?, params, weight_shape)?
                 .to_dtype(dtype);
         }
-        dispatch_native!(op, dtype, T => {
-            let (x, dy) = (self.kernel_view::<T>()?, dy.kernel_view::<T>()?);
-            Tensor::try_build::<T>(op, weight_shape, |dw| Ok(conv::conv_backward_weight(x, dy, params, weight_shape, dw)?))
-        })
+        Over::new(params).backward_weight((op, dtype), self, dy, weight_shape)
     }
 
     /// The gradient of a convolution's bias from that of its output `(B, O, ..)`: the sum over all but the channels, `(O)`.
