@@ -163,8 +163,7 @@ mod x86 {
             let (g, planes, (first, channels)) = (band.g, band.planes, band.channels);
             let (count, len) = (planes.count(), planes.len(band.rows.1));
             // Rows of a tile are a plane apart: an odd number of cache lines, so that they do not meet in one set.
-            let plane = len.next_multiple_of(16) / 16 | 1;
-            let plane = plane * 16;
+            let plane = (len.div_ceil(16) | 1) * 16;
             let groups = g.channels.div_ceil(STEP);
             // (block of channels, plane, part, pair of channels, pixel): a pair of bf16 is as large as an f32.
             let part = STEP / 2 * plane;

@@ -102,11 +102,13 @@ impl Files {
         let together = 4 * rayon::current_num_threads();
         while self.kept.len() < self.places.len() {
             let range = self.kept.len()..self.places.len().min(self.kept.len() + together);
-            let images: Vec<Image> = range
+            // All of them, and then the first that failed: which error is seen does not depend on the threads.
+            let images: Vec<Result<Image>> = range
                 .into_par_iter()
                 .map(|index| self.decode(index))
-                .collect::<Result<_>>()?;
+                .collect();
             for image in images {
+                let image = image?;
                 let size = image.channels() * image.height() * image.width();
                 if size > room {
                     return Ok(());
