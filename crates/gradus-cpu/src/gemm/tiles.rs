@@ -13,7 +13,7 @@
 use std::any::TypeId;
 use std::ops::Range;
 
-use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
+use gradus_simd::{Float, Isa, IsaName, Kernel};
 
 use super::epilogue::{Epilogue, Scale};
 use super::matrix::{MatRef, Out};
@@ -82,6 +82,7 @@ pub(crate) use x86::{TileKernel, as_f32, exponents, fit, of_f32, pack};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use gradus_simd::FloatVec;
     use gradus_simd::amx::{self, Exponents, Order, Tiles};
 
     use super::*;
@@ -309,6 +310,7 @@ mod none {
         false
     }
 
+    #[allow(dead_code)] // what is given is what tiles would need
     pub(crate) struct TileKernel<'a, T> {
         pub a: &'a [T],
         pub b: &'a [T],
