@@ -432,7 +432,7 @@ impl<T: Float> Kernel for Vectors<'_, T> {
                 for c in (some..channels.min(some + at_once)).step_by(mr) {
                     let c = first + c;
                     let height = mr.min(first + channels - c);
-                    // SAFETY: steps[k − 1] + q is inside the block, and nr more elements are; the panel of weights is k × height
+                    // SAFETY: every step + q is inside the block, and nr more elements are; the panel of weights is k × height
                     // (asserted); the outputs are inside `out`, and this task's alone.
                     unsafe {
                         let (to, stride) = if straight {

@@ -1,5 +1,6 @@
 //! Forward: `W (O × C·taps)` times the im2col matrix `(C·taps) × (B·pixels)`, by the GEMM whose packing of B is im2col, or
-//! without packing (`direct`), whichever costs less.
+//! without packing, by vectors (`direct`) or tiles (`direct_tiles`), whichever costs least. Many small images are seen in another way
+//! first (`batch_last`).
 //!
 //! The batch is part of the columns, so small images share the packed weights; the columns of one image are one segment of
 //! the output. Roofline: a packed element costs about a tenth of a cycle where rows are copied, and is used O times at 32 a

@@ -210,17 +210,17 @@ impl Known {
                 "the weights tell {there} classes apart: the last layer ({head}) begins anew"
             ));
             self.state.retain(|key, _| !is_under(key, head));
-            let weight = new.get(&format!("{head}.weight"));
-            let sizes = weight.map_or(Vec::new(), |weight| weight.dims().to_vec());
+            let dense = match new.get(&format!("{head}.weight")).map(|weight| weight.dims()) {
+                Some(&[classes, features]) => Linear::new(features, classes)?.state_dict(),
+                _ => gradus_nn::StateDict::default(),
+            };
             let fresh = new.into_iter().filter(|(key, _)| is_under(key, head));
             self.state.extend(fresh);
-            if let [classes, features] = sizes[..] {
-                // As if a new `Linear` were put there. The network's own first weights are made for a thousand classes:
-                // EfficientNet's are as large as 1 / √classes, which for ten begins with a loss of 5 and 13.
-                let linear = Linear::new(features, classes)?.state_dict().into_iter();
-                self.state
-                    .extend(linear.map(|(key, tensor)| (format!("{head}.{key}"), tensor)));
-            }
+            // As if a new `Linear` were put there: a network's own first weights may be made for a thousand classes.
+            // EfficientNet's are as large as 1 / √classes.
+            let dense = dense.into_iter();
+            self.state
+                .extend(dense.map(|(key, tensor)| (format!("{head}.{key}"), tensor)));
         }
         model
             .load_state_dict(&self.state, true)
