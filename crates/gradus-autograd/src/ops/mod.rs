@@ -19,6 +19,7 @@ mod linear;
 mod moved;
 mod parts;
 mod pool;
+mod power;
 mod products;
 mod quantile;
 mod reduce;

@@ -26,6 +26,7 @@ mod repeat;
 mod reshape_to;
 mod scan;
 mod scatter;
+mod slices;
 mod softmax;
 mod sort;
 mod ternary;

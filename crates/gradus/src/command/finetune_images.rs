@@ -7,22 +7,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gradus_nn::Linear;
-use gradus_nn::Module as _;
-use gradus_nn::is_under;
 use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer, SGD, SgdOptions};
 use gradus_nn::schedule::CosineWarmup;
-use gradus_tensor::{Error, Result};
+use gradus_nn::{Linear, Module as _, is_under};
+use gradus_tensor::{Error, Result, Tensor};
+use gradus_train::load_weights;
 use gradus_train::progress::say;
-use gradus_train::{Classification, load_weights};
 use gradus_vision::models::{Classifier, Options, build};
 use gradus_vision::presets::Preset;
 
 use super::checkpoint_file;
 use super::facts::{ARGUMENTS_KEY, PRESET_KEY, options_for, preset_from_json};
-use super::images::{ImageArgs, Images, share};
+use super::images::{ImageArgs, Images};
 use super::network::with_new_names;
-use super::run::{Run, RunArgs, Show};
+use super::run::{Run, RunArgs};
 use super::settings::Settings;
 
 /// The options of `gradus finetune MODEL`.
@@ -130,31 +128,14 @@ pub fn run(args: &FinetuneImagesArgs) -> Result<ExitCode> {
         total: steps,
         cycles: 0.5,
     };
-    let task = Classification {
-        label_smoothing: share(&run.settings, "label-smoothing", 0.1)?,
-    };
-    let metadata = images.metadata(name, &options);
-    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let checkpoint = run.train(
-        &Show {
-            noun: "images",
-            title: &format!(
-                "{name} fine-tuned on {}",
-                run.settings.text("data").unwrap_or("images")
-            ),
-        },
-        &metadata,
+    let title = format!("{name} fine-tuned on {}", run.settings.data_name());
+    images.learn(
+        &mut run,
+        (name, &options, &title),
         &mut model,
-        (&mut *optimizer, Some(Box::new(schedule))),
-        &task,
-        &images.train,
-        images.validation.as_ref(),
-    )?;
-    let Some(checkpoint) = checkpoint else {
-        return Ok(Run::interrupted());
-    };
-    images.judge(&mut model, &run, &checkpoint)?;
-    Ok(ExitCode::SUCCESS)
+        &mut *optimizer,
+        Box::new(schedule),
+    )
 }
 
 /// Weights that are there already.
@@ -210,7 +191,7 @@ impl Known {
                 "the weights tell {there} classes apart: the last layer ({head}) begins anew"
             ));
             self.state.retain(|key, _| !is_under(key, head));
-            let dense = match new.get(&format!("{head}.weight")).map(|weight| weight.dims()) {
+            let dense = match new.get(&format!("{head}.weight")).map(Tensor::dims) {
                 Some(&[classes, features]) => Linear::new(features, classes)?.state_dict(),
                 _ => gradus_nn::StateDict::default(),
             };
@@ -304,4 +285,39 @@ fn optimizer(run: &Run, model: &Classifier) -> Result<Box<dyn Optimizer>> {
                 with(body, 0.0),
             ),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EfficientNet draws its last layer from ±1/√classes, here ±0.32; `Linear` from ±1/√features, ±0.028.
+    #[test]
+    fn a_new_last_layer_is_drawn_as_linear_is() -> Result<()> {
+        let name = "efficientnet_lite0";
+        let options = |classes| {
+            let mut options = options_for(name, "", 32)?;
+            options.num_classes = Some(classes);
+            Ok::<_, Error>(options)
+        };
+        let there = build(name, &options(3)?)?;
+        let known = || Known {
+            state: there.state_dict(),
+            preset: Preset::of(name).expect("a known network"),
+            arguments: String::new(),
+        };
+        let largest = |model: &Classifier| -> Result<f32> {
+            let weight = model.state_dict()[&format!("{}.weight", model.head_name())].clone();
+            Ok(weight
+                .to_vec::<f32>()?
+                .iter()
+                .fold(0.0, |m, w| m.max(w.abs())))
+        };
+        let new = known().into_model(name, &options(10)?, "weights".as_ref())?;
+        assert!(largest(&build(name, &options(10)?)?)? > 0.3);
+        assert!((0.02..0.03).contains(&largest(&new)?), "{}", largest(&new)?);
+        let same = known().into_model(name, &options(3)?, "weights".as_ref())?;
+        assert_eq!(largest(&same)?, largest(&there)?);
+        Ok(())
+    }
 }

@@ -211,7 +211,7 @@ pub fn run(args: &FinetuneTextArgs) -> Result<ExitCode> {
     let checkpoint = run.train(
         &Show {
             noun: "texts",
-            title: &format!("{name} on {}", settings.text("data").unwrap_or_default()),
+            title: &format!("{name} on {}", settings.data_name()),
         },
         &[
             ("gradus.model", &name),

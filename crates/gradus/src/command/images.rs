@@ -2,13 +2,16 @@
 //! with, and what a checkpoint says of all that so that other commands can use it.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Args;
 use gradus_nn::Module as _;
+use gradus_nn::optim::Optimizer;
+use gradus_nn::schedule::Schedule;
 use gradus_tensor::{Error, Result};
 use gradus_train::dataset::hold_out;
 use gradus_train::progress::{say, thousands};
-use gradus_train::{DataLoader, Dataset as _, Subset, confusion};
+use gradus_train::{Classification, DataLoader, Dataset as _, Subset, confusion};
 use gradus_vision::datasets::{ImageSet, Split};
 use gradus_vision::models::{Classifier, Options};
 use gradus_vision::presets::Preset;
@@ -20,7 +23,7 @@ use gradus_vision::transforms::{
 use serde_json::Value;
 
 use super::facts::{ARGUMENTS_KEY, CLASSES_KEY, PRESET_KEY, arguments, preset_to_json};
-use super::run::Run;
+use super::run::{Run, Show};
 use super::settings::Settings;
 use super::train_digits::{DATASET_KEY, MODEL_KEY, show_table};
 
@@ -236,6 +239,37 @@ impl Images {
         })
     }
 
+    /// Trains `model`, a network of that name built with these options, and judges what came of it.
+    pub fn learn(
+        &self,
+        run: &mut Run,
+        (name, options, title): (&str, &Options, &str),
+        model: &mut Classifier,
+        optimizer: &mut dyn Optimizer,
+        schedule: Box<dyn Schedule>,
+    ) -> Result<ExitCode> {
+        let task = Classification {
+            label_smoothing: share(&run.settings, "label-smoothing", 0.1)?,
+        };
+        let metadata = self.metadata(name, options);
+        let metadata: Vec<(&str, &str)> = metadata.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let noun = "images";
+        let checkpoint = run.train(
+            &Show { noun, title },
+            &metadata,
+            model,
+            (optimizer, Some(schedule)),
+            &task,
+            &self.train,
+            self.validation.as_ref(),
+        )?;
+        let Some(checkpoint) = checkpoint else {
+            return Ok(Run::interrupted());
+        };
+        self.judge(model, run, &checkpoint)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
     /// Says what there is to learn from, and of which network.
     pub fn introduce(&self, name: &str, options: &Options, model: &Classifier) {
         let held = match self.validation.as_ref().map_or(0, DataLoader::samples) {
@@ -266,7 +300,7 @@ impl Images {
     }
 
     /// What the checkpoints say besides the settings.
-    pub fn metadata(&self, name: &str, options: &Options) -> Vec<(&'static str, String)> {
+    fn metadata(&self, name: &str, options: &Options) -> Vec<(&'static str, String)> {
         let dataset = if self.source == CIFAR10 {
             CIFAR10.to_owned()
         } else {
@@ -282,7 +316,7 @@ impl Images {
     }
 
     /// Judges a trained network: the table of the test pictures, where everything lies, the accuracies.
-    pub fn judge(&self, model: &mut Classifier, run: &Run, checkpoint: &Path) -> Result<()> {
+    fn judge(&self, model: &mut Classifier, run: &Run, checkpoint: &Path) -> Result<()> {
         let on_train = confusion(model, &self.some_train, &self.classes)?.accuracy();
         let table = confusion(model, &self.test, &self.classes)?;
         show_table(&table);
@@ -385,7 +419,7 @@ fn mix(settings: &Settings) -> Result<Option<Mix>> {
 }
 
 /// A share, at least 0 and below 1.
-pub fn share(settings: &Settings, name: &str, default: f64) -> Result<f64> {
+fn share(settings: &Settings, name: &str, default: f64) -> Result<f64> {
     let value = settings.rate(name).unwrap_or(default);
     if (0.0..1.0).contains(&value) {
         return Ok(value);

@@ -3,6 +3,8 @@
 //! A setting that the command line leaves open takes the recipe's value. A run writes its settings into its checkpoints, and
 //! `--resume` takes them from there; then an option may say the same again but not something else.
 
+use std::path::Path;
+
 use gradus_tensor::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -108,6 +110,13 @@ impl Settings {
     /// A text, where it is set.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
+    }
+
+    /// What a picture calls the data learnt from: the last part of its path.
+    pub fn data_name(&self) -> &str {
+        let path = self.text("data").unwrap_or("its data");
+        let last = Path::new(path).file_name().and_then(|name| name.to_str());
+        last.unwrap_or(path)
     }
 
     /// Whether an option was given.

@@ -6,14 +6,13 @@ use clap::Parser;
 use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer, SGD, SgdOptions};
 use gradus_nn::schedule::OneCycleLR;
 use gradus_tensor::Result;
-use gradus_train::Classification;
 use gradus_vision::datasets::CIFAR10_MEAN_STD;
 use gradus_vision::models::build;
 use gradus_vision::presets::Preset;
 
 use super::facts::options_for;
-use super::images::{ImageArgs, Images, share};
-use super::run::{Run, RunArgs, Show};
+use super::images::{ImageArgs, Images};
+use super::run::{Run, RunArgs};
 use super::settings::Settings;
 
 /// The options of `gradus train MODEL`.
@@ -115,29 +114,12 @@ pub fn run(args: &TrainImagesArgs) -> Result<ExitCode> {
     };
     let steps = images.train.batches() * run.epochs as usize;
     let schedule = OneCycleLR::new(run.lr, steps);
-    let task = Classification {
-        label_smoothing: share(&run.settings, "label-smoothing", 0.1)?,
-    };
-    let metadata = images.metadata(name, &options);
-    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let checkpoint = run.train(
-        &Show {
-            noun: "images",
-            title: &format!(
-                "{name} on {}",
-                run.settings.text("data").unwrap_or("images")
-            ),
-        },
-        &metadata,
+    let title = format!("{name} on {}", run.settings.data_name());
+    images.learn(
+        &mut run,
+        (name, &options, &title),
         &mut model,
-        (&mut *optimizer, Some(Box::new(schedule))),
-        &task,
-        &images.train,
-        images.validation.as_ref(),
-    )?;
-    let Some(checkpoint) = checkpoint else {
-        return Ok(Run::interrupted());
-    };
-    images.judge(&mut model, &run, &checkpoint)?;
-    Ok(ExitCode::SUCCESS)
+        &mut *optimizer,
+        Box::new(schedule),
+    )
 }
