@@ -176,7 +176,7 @@ impl Known {
         let mut model = build(name, options)?;
         let head = model.head_name();
         let new = model.state_dict();
-        let other = |(key, tensor): (&String, &gradus_tensor::Tensor)| {
+        let other = |(key, tensor): (&String, &Tensor)| {
             is_under(key, head)
                 && new
                     .get(key)
