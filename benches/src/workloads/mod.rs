@@ -2,6 +2,7 @@
 
 mod conv;
 mod gemm;
+mod language;
 mod models;
 mod ops;
 mod optim;
@@ -15,6 +16,7 @@ use gradus_tensor::{DType, Result, Tensor};
 pub fn all(dtype: DType) -> Vec<Workload> {
     let mut all = gemm::all(dtype);
     all.extend(models::all(dtype));
+    all.extend(language::all(dtype));
     if dtype == DType::F32 {
         all.extend(conv::all());
         all.extend(ops::all());

@@ -5,7 +5,7 @@
 
 use super::rand;
 use crate::measure::{Step, Work, Workload};
-use gradus_autograd::{Var, no_grad};
+use gradus_autograd::{Var, autocast, no_grad};
 use gradus_nn::optim::{Adam, Optimizer, SGD, SgdOptions};
 use gradus_nn::{
     AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Layer, Linear, MaxPool2d, Module, ReLU,
@@ -17,9 +17,6 @@ use gradus_vision::models::{Options, build};
 
 pub fn all(dtype: DType) -> Vec<Workload> {
     let mut all = Vec::new();
-    if dtype != DType::F32 {
-        return all;
-    }
     let mut add = |name: String, start: Box<dyn FnOnce() -> Result<Step>>| {
         all.push(Workload::new("models", name, Work::Unsaid, start));
     };
@@ -28,12 +25,12 @@ pub fn all(dtype: DType) -> Vec<Workload> {
             format!("mnist_train_b{batch}"),
             Box::new(move || {
                 let x = rand(&[batch, 1, 28, 28])?;
-                train(mnist()?, Adam::new(1e-3), x)
+                classify(mnist()?, Adam::new(1e-3), dtype, x)
             }),
         );
         add(
             format!("mnist_fwd_b{batch}"),
-            Box::new(move || infer(mnist()?, rand(&[batch, 1, 28, 28])?)),
+            Box::new(move || look(mnist()?, dtype, rand(&[batch, 1, 28, 28])?)),
         );
     }
     for batch in [1, 8] {
@@ -41,7 +38,7 @@ pub fn all(dtype: DType) -> Vec<Workload> {
             format!("resnet18_224_fwd_b{batch}"),
             Box::new(move || {
                 let net = build("resnet18", &Options::default())?;
-                infer(net, rand(&[batch, 3, 224, 224])?)
+                look(net, dtype, rand(&[batch, 3, 224, 224])?)
             }),
         );
     }
@@ -57,37 +54,61 @@ pub fn all(dtype: DType) -> Vec<Workload> {
         "resnet18_cifar_train_b64_stem224".into(),
         Box::new(move || {
             let net = build("resnet18", &Options::classes(10))?;
-            train(net, sgd(), rand(&[64, 3, 32, 32])?)
+            classify(net, sgd(), dtype, rand(&[64, 3, 32, 32])?)
         }),
     );
     add(
         "resnet18_cifar_train_b64_stem3x3".into(),
-        Box::new(move || train(small_stem()?, sgd(), rand(&[64, 3, 32, 32])?)),
+        Box::new(move || classify(small_stem()?, sgd(), dtype, rand(&[64, 3, 32, 32])?)),
     );
     all
 }
 
 /// A step of training on images (B, C, H, W) of ten classes.
-fn train(
-    mut net: impl Layer + 'static,
-    mut optimizer: impl Optimizer + 'static,
+fn classify(
+    net: impl Layer + 'static,
+    optimizer: impl Optimizer + 'static,
+    dtype: DType,
     x: Tensor,
 ) -> Result<Step> {
     let batch = x.dims()[0];
     let y = Tensor::randint(0, 10, [batch], DType::I64, &mut Rng::new(2))?;
     let x = Var::from(x);
-    Ok(Box::new(move || {
+    train(net, optimizer, dtype, move |net| {
         let logits = net.forward(&x)?; // (B, 10)
-        let loss = loss::cross_entropy(&logits, &y, &loss::CrossEntropy::default())?;
+        loss::cross_entropy(&logits, &y, &loss::CrossEntropy::default())
+    })
+}
+
+/// A look at images.
+fn look(net: impl Layer + 'static, dtype: DType, x: Tensor) -> Result<Step> {
+    let x = Var::from(x);
+    infer(net, dtype, move |net| net.forward(&x))
+}
+
+/// A step of training: forward, in bf16 under `autocast`, backward and optimiser.
+pub fn train<M: Module + 'static>(
+    mut net: M,
+    mut optimizer: impl Optimizer + 'static,
+    dtype: DType,
+    loss: impl Fn(&M) -> Result<Var> + 'static,
+) -> Result<Step> {
+    Ok(Box::new(move || {
+        let loss = autocast(dtype, || loss(&net))?;
         optimizer.step(&mut net, &loss.backward_once()?)
     }))
 }
 
 /// A forward pass as for inference.
-fn infer(mut net: impl Layer + 'static, x: Tensor) -> Result<Step> {
+pub fn infer<M: Module + 'static>(
+    mut net: M,
+    dtype: DType,
+    forward: impl Fn(&M) -> Result<Var> + 'static,
+) -> Result<Step> {
     net.eval();
-    let x = Var::from(x);
-    Ok(Box::new(move || no_grad(|| net.forward(&x)).map(drop)))
+    Ok(Box::new(move || {
+        no_grad(|| autocast(dtype, || forward(&net))).map(drop)
+    }))
 }
 
 fn mnist() -> Result<Sequential> {

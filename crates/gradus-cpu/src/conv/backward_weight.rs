@@ -12,7 +12,8 @@ use super::depthwise;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
 use super::weight_product;
-use crate::gemm::{dot_tile, on};
+use super::weight_tiles;
+use crate::gemm::{dot_tile, on, tiles};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 use crate::unroll::{Registers, unroll};
@@ -58,6 +59,11 @@ impl Cut {
     }
 }
 
+/// Whether rows of im2col need no copy: they are rows of the input, long ones.
+pub(super) fn in_place(g: &Geometry) -> bool {
+    g.is_pointwise() && g.pixels() >= PIXELS / 2
+}
+
 /// `dw` of checked, contiguous arguments.
 pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     if dw.is_empty() {
@@ -74,6 +80,10 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     let flat = g.flattened();
     let g = &flat;
+    let tiled = weight_tiles::cost::<T>(isa, g).is_some_and(|cost| cost < other_cost::<T>(isa, g));
+    if tiled && weight_tiles::run(g, x, dy, dw) {
+        return;
+    }
     if weight_product::suits(g) {
         return weight_product::run(isa, g, x, dy, dw);
     }
@@ -125,6 +135,18 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     for part in rest.chunks_exact(size) {
         dw.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
     }
+}
+
+/// Cycles of a multiply-add that the ways through im2col take.
+fn other_cost<T: Float>(isa: IsaName, g: &Geometry) -> f64 {
+    let (m, n, k) = (g.outputs, g.depth(), g.batch * g.pixels());
+    let vectors = tiles::vectors_cost(m, n, k);
+    if weight_product::suits(g) {
+        return tiles::cost::<T>(isa, m, n, k).map_or(vectors, |cost| cost.min(vectors));
+    }
+    let copies = if in_place(g) { 0 } else { m.div_ceil(OUTPUTS) };
+    let copied = copies as f64 * n as f64 * k as f64;
+    m as f64 * n as f64 * k as f64 / 25.0 + 0.7 * copied
 }
 
 /// A block of `dW`, summed over some images.
@@ -184,7 +206,13 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
             } else {
                 step.min(end - p)
             };
-            im2col.rows(isa, k..k + rows, p..p + n, stride, cols);
+            let (cols, ldb) = if in_place(g) {
+                let first = p / pixels * g.groups * g.channels + channel + k;
+                (&self.x[first * pixels + p % pixels..], pixels)
+            } else {
+                im2col.rows(isa, k..k + rows, p..p + n, stride, cols);
+                (&*cols, stride)
+            };
             let dy_row =
                 |image: usize, o: usize| ((image * g.groups + self.group) * g.outputs + o) * pixels;
             let (dy, lda) = if together == 1 {
@@ -199,12 +227,13 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
                 (&*copied, stride)
             };
             assert!(dy.len() >= (outputs - 1) * lda + n && acc.len() == outputs * rows * lanes);
-            // SAFETY: dy has `outputs` rows of n elements lda apart (asserted), cols has `rows` of n (written above).
+            assert!(cols.len() >= (rows - 1) * ldb + n);
+            // SAFETY: dy has `outputs` rows of n elements lda apart, cols `rows` of n ldb apart, acc that many vectors (asserted).
             unsafe {
                 if S::REGISTERS >= 32 {
-                    tiles::<S, T, 4, 6>(isa, n, (dy, lda, outputs), (cols, stride, rows), acc);
+                    dot_tiles::<S, T, 4, 6>(isa, n, (dy, lda, outputs), (cols, ldb, rows), acc);
                 } else {
-                    tiles::<S, T, 3, 3>(isa, n, (dy, lda, outputs), (cols, stride, rows), acc);
+                    dot_tiles::<S, T, 3, 3>(isa, n, (dy, lda, outputs), (cols, ldb, rows), acc);
                 }
             }
             p += n;
@@ -225,7 +254,7 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
 /// # Safety
 /// a has `m` rows of k elements `lda` apart, b has `n` rows of k elements `ldb` apart, acc has `m·n` vectors.
 #[inline(always)]
-unsafe fn tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
+unsafe fn dot_tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     isa: S,
     k: usize,
     (a, lda, m): (&[T], usize, usize),

@@ -5,8 +5,8 @@
 //! with their padding, and the micro-kernel looks up where each row begins. A stride of s is stride 1 in each of s × s planes of
 //! every s-th row and column, which is how the rows are copied then.
 //!
-//! Output pixels are counted along the padded rows. If whole vectors do not fill a row evenly, tiles run on over the ends of the
-//! rows and what they compute there is dropped: `reach` of every `width + reach` columns.
+//! Output pixels are counted along the padded rows, the padding on the right of a row being that on the left of the next. If whole
+//! vectors do not fill a row evenly, tiles run on over the ends of the rows and what they compute there is dropped.
 //!
 //! What it is not: the way by AMX tiles, which shares its planes (`direct_tiles`).
 //!
@@ -38,8 +38,11 @@ pub(super) struct Planes {
     pub phases: [usize; 2],
     /// Rows and columns that a kernel reaches past the pixel it begins at, in a phase.
     pub reach: [usize; 2],
-    /// Columns of a plane.
+    /// Rows of a whole image's plane that is followed by another, and columns of a row that is.
+    pub height: usize,
     pub width: usize,
+    /// What the last row has more.
+    pub tail: usize,
 }
 
 impl Planes {
@@ -52,10 +55,22 @@ impl Planes {
         let last = |d: usize| (g.kernel[d] - 1) * g.dilation[d];
         let phases = |d: usize| g.stride[d].min(last(d) + 1);
         let reach = [last(1) / g.stride[1], last(2) / g.stride[2]];
+        let sizes = |d: usize| {
+            // Columns some pixel reads; of those past the last input, as many as all phases have before the first are the next row's.
+            let all = g.output[d].checked_add(reach[d - 1])?;
+            let input = g.input[d] + g.padding[d];
+            let before = g.padding[d]
+                .saturating_sub(phases(d) - 1)
+                .div_ceil(g.stride[d]);
+            let seen = all.min(input.div_ceil(g.stride[d])).max(g.output[d]);
+            Some(all.saturating_sub(before).max(seen))
+        };
         let planes = Self {
             phases: [phases(1), phases(2)],
             reach,
-            width: g.output[2].checked_add(reach[1])?,
+            height: sizes(1)?,
+            width: sizes(2)?,
+            tail: (g.output[2] + reach[1]) - sizes(2)?,
         };
         // Planes much wider than their pixels, or too large for the caches, make another way the better one.
         let row = g
@@ -72,7 +87,7 @@ impl Planes {
 
     /// Elements of a plane for `rows` output rows.
     pub(super) fn len(&self, rows: usize) -> usize {
-        (rows + self.reach[0]) * self.width
+        (rows + self.reach[0]) * self.width + self.tail
     }
 
     /// The plane a tap reads, and from where on.
@@ -85,7 +100,7 @@ impl Planes {
         )
     }
 
-    /// Copies one plane of a channel, `x`: the rows that output rows `first..` see, zeros where there is padding.
+    /// Copies one plane of a channel, `x`: the rows that output rows `first..` see, zeros where there is padding and for what is no row.
     #[inline(always)]
     pub(super) fn copy<T: Float>(
         &self,
@@ -107,7 +122,8 @@ impl Planes {
             .saturating_sub(phase[1])
             .div_ceil(stride)
             .clamp(low, self.width);
-        for (y, line) in to.chunks_exact_mut(self.width).enumerate() {
+        let mut lines = to.chunks_exact_mut(self.width);
+        for (y, line) in lines.by_ref().enumerate() {
             let at = (first + y) * g.stride[1] + phase[0];
             let row = at.checked_sub(g.padding[1]).filter(|&at| at < height);
             let (Some(row), true) = (row, low < high) else {
@@ -126,6 +142,25 @@ impl Planes {
                 }
             }
         }
+        lines.into_remainder().fill(T::ZERO);
+    }
+
+    /// That plane of a channel: `x` itself where it is that already, or its copy in `room`.
+    #[inline(always)]
+    pub(super) fn line<'a, T: Float>(
+        &self,
+        g: &Geometry,
+        x: &'a [T],
+        first: usize,
+        plane: usize,
+        room: &'a mut [T],
+    ) -> &'a [T] {
+        let same = self.width == g.input[2] && g.stride[1..] == [1; 2] && g.padding == [0; 3];
+        if same {
+            return &x[first * self.width..][..room.len()];
+        }
+        self.copy(g, x, first, plane, room);
+        room
     }
 
     /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element or more with a stride, packing

@@ -181,19 +181,21 @@ mod x86 {
                 largest.fill(0);
                 for pair in 0..STEP / 2 {
                     let c = i / count * STEP + 2 * pair;
-                    for (line, c) in lines.chunks_exact_mut(len).zip(c..) {
+                    let (even, odd) = lines.split_at_mut(len);
+                    let [even, odd] = [(c, even), (c + 1, odd)].map(|(c, room)| {
                         if c < g.channels {
                             let x = &band.x[(band.channel + c) * g.plane()..][..g.plane()];
-                            planes.copy(g, tiles::as_f32(x), band.rows.0, i % count, line);
+                            planes.line(g, tiles::as_f32(x), band.rows.0, i % count, room)
                         } else {
-                            line.fill(0.0);
+                            room.fill(0.0);
+                            room
                         }
-                    }
+                    });
                     let parts =
                         [0, 1, 2].map(|p| to[p * part + pair * plane..][..len].as_mut_ptr().cast());
                     // SAFETY: AMX is there (`cost`); both lines and the three places have `len` elements of 4 bytes.
                     unsafe {
-                        let (even, odd) = (lines.as_ptr(), lines.as_ptr().add(len));
+                        let (even, odd) = (even.as_ptr(), odd.as_ptr());
                         amx::split_pairs(even, odd, len, parts, &mut largest);
                     }
                 }

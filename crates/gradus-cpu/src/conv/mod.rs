@@ -22,6 +22,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 mod weight_product;
+mod weight_tiles;
 
 use std::borrow::Cow;
 

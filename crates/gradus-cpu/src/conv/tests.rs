@@ -118,6 +118,16 @@ fn case<T: Float, const D: usize>(
         g.batch * g.pixels(),
         &format!("backward_weight {what}"),
     );
+    if weight_tiles::cost::<T>(isa, &g).is_some() && !dy.is_empty() {
+        got.fill(T::NAN);
+        assert!(weight_tiles::run(&g, &x, &dy, &mut got), "{what}");
+        assert_close(
+            &got,
+            &want,
+            g.batch * g.pixels(),
+            &format!("weight_tiles {what}"),
+        );
+    }
 
     let mut got = vec![T::NAN; w_shape[0]];
     backward_weight::bias(isa, (g.batch, w_shape[0], g.pixels()), &dy, &mut got);
@@ -224,6 +234,28 @@ fn larger_than_a_tile() {
         &[16, 300, 1, 1],
         &p2([1, 1], [0, 0], [1, 1], 1),
     );
+}
+
+#[test]
+fn gradients_that_are_no_numbers_are_left_to_vectors() {
+    let params = p2([1, 1], [1, 1], [1, 1], 1);
+    let (x_shape, w_shape) = ([2, 64, 20, 20], [64, 64, 3, 3]);
+    let g = Geometry::new("test", &x_shape, &w_shape, &params).unwrap();
+    let (nx, nw, ny) = g.lens();
+    let (x, mut dy) = (numbers::<f32>(nx, 1), numbers::<f32>(ny, 3));
+    dy[400 * 64 + 25] = f32::INFINITY; // image 1, channel 0
+    let (mut got, mut want) = (vec![f32::NAN; nw], vec![0.0; nw]);
+    reference::backward_weight((&x, &x_shape), &dy, &params, (&mut want, &w_shape)).unwrap();
+    for &isa in available() {
+        if weight_tiles::cost::<f32>(isa, &g).is_some() {
+            assert!(!weight_tiles::run(&g, &x, &dy, &mut got));
+        }
+        backward_weight::run(isa, &g, &x, &dy, &mut got);
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert_eq!(got.is_finite(), i >= 64 * 9, "{isa} {i}");
+            assert_eq!(got.is_finite(), want.is_finite(), "{isa} {i}");
+        }
+    }
 }
 
 #[test]

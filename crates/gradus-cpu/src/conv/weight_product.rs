@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
+use super::backward_weight;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
 use crate::gemm::{Columns, Epilogue, Job, MatMut, MatRef, Out, blocked, on, tiles};
@@ -20,7 +21,7 @@ const OUTPUTS: usize = 128;
 
 /// Whether this path is the better one.
 pub(crate) fn suits(g: &Geometry) -> bool {
-    g.outputs >= OUTPUTS && g.depth() >= 32
+    g.outputs >= OUTPUTS && g.depth() >= 32 && !backward_weight::in_place(g)
 }
 
 /// `dw` of checked, contiguous, non-empty arguments.

@@ -154,34 +154,100 @@ pub(crate) fn pack_panels<S: Isa, T: Float>(
                     }
                 }
             } else {
-                // A transpose, eight steps of k at a time: the lines read stay in L1 until they are used up.
-                let mut p = 0;
-                while p < k {
-                    let steps = 8.min(k - p);
-                    for i in 0..n {
-                        let from = src.offset(i as isize * row_stride + p as isize * k_stride);
-                        let to = panel.add(p * padded + i);
-                        if steps == 8 {
-                            for q in 0..8 {
-                                *to.add(q * padded) = *from.offset(q as isize * k_stride);
-                            }
-                        } else {
-                            for q in 0..steps {
-                                *to.add(q * padded) = *from.offset(q as isize * k_stride);
-                            }
-                        }
+                let tiled = turn_tiles(isa, m, (first, ks.start), (n, k), (panel, padded));
+                turn(src, (row_stride, k_stride), (n, tiled..k), (panel, padded));
+                for p in 0..k {
+                    for i in n..padded {
+                        *panel.add(p * padded + i) = T::ZERO;
                     }
-                    for q in p..p + steps {
-                        for i in n..padded {
-                            *panel.add(q * padded + i) = T::ZERO;
-                        }
-                    }
-                    p += steps;
                 }
             }
             panel = panel.add(padded * k);
         }
         first += n;
+    }
+}
+
+/// The largest tile of any ISA, whole.
+const MAX_TILE: usize = 16 * 16;
+
+/// `to[p·padded + i] = m[first + i, k + p]` for i below `n`, by tiles turned over in registers, as far as those go: for p below the
+/// number it returns, 0 where tiles do not serve. Rows that a tile has too many are read if `m` has them, and dropped.
+///
+/// # Safety
+/// Rows from `first` on, `n` of them, and `ks` columns from `k` on are in `m`; `to` is writable for `ks × padded`.
+#[inline(always)]
+unsafe fn turn_tiles<S: Isa, T: Float>(
+    isa: S,
+    m: MatRef<'_, T>,
+    (first, k): (usize, usize),
+    (n, ks): (usize, usize),
+    (to, padded): (*mut T, usize),
+) -> usize {
+    let tile = S::TILE;
+    let there = first + n.next_multiple_of(tile) <= m.rows() || n.is_multiple_of(tile);
+    if size_of::<T>() != 4 || tile == 1 || m.col_stride() != 1 || m.row_stride() < 0 || !there {
+        return 0;
+    }
+    let step = m.row_stride() as usize;
+    let whole = ks - ks % tile;
+    let mut room = [T::ZERO; MAX_TILE];
+    for p in (0..whole).step_by(tile) {
+        for i in (0..n).step_by(tile) {
+            let from = m.ptr(first + i, k + p).cast::<f32>();
+            // SAFETY: `tile` rows and columns are there; those of `to` are, too, or else `room` is as large as a tile. T is as large as f32.
+            unsafe {
+                let to = to.add(p * padded + i);
+                if i + tile <= n {
+                    isa.transpose_tile(from, step, to.cast(), padded, false);
+                    continue;
+                }
+                isa.transpose_tile(from, step, room.as_mut_ptr().cast(), tile, false);
+                for q in 0..tile {
+                    for j in (0..n - i).step_by(T::V::<S>::LANES) {
+                        let from = room.as_ptr().add(q * tile + j);
+                        T::V::<S>::load_tail_ptr(isa, from, n - i - j, T::ZERO)
+                            .store_tail_ptr(to.add(q * padded + j), n - i - j);
+                    }
+                }
+            }
+        }
+    }
+    whole
+}
+
+/// `to[p·padded + i] = from[i, p]` for i below `n` and the `ks` given, eight steps of k at a time: the lines read stay in L1 until they
+/// are used up.
+///
+/// # Safety
+/// Those elements can be read and written.
+#[inline(always)]
+unsafe fn turn<T: Float>(
+    from: *const T,
+    (row_stride, k_stride): (isize, isize),
+    (n, ks): (usize, Range<usize>),
+    (to, padded): (*mut T, usize),
+) {
+    let mut p = ks.start;
+    while p < ks.end {
+        let steps = 8.min(ks.end - p);
+        for i in 0..n {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let from = from.offset(i as isize * row_stride + p as isize * k_stride);
+                let to = to.add(p * padded + i);
+                if steps == 8 {
+                    for q in 0..8 {
+                        *to.add(q * padded) = *from.offset(q as isize * k_stride);
+                    }
+                } else {
+                    for q in 0..steps {
+                        *to.add(q * padded) = *from.offset(q as isize * k_stride);
+                    }
+                }
+            }
+        }
+        p += steps;
     }
 }
 

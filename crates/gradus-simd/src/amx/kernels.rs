@@ -2,7 +2,8 @@
 //! loaded is used twice.
 //!
 //! Written once for one or two tiles of rows and of columns ([`kernels`]). `plain` multiplies bf16 as they are, `split` the three
-//! parts of an f32, `shifted` the same with a B that was not packed. What they ask of their callers stands at `Tiles`.
+//! parts of an f32, `shifted` the same with a B that was not packed, `sliding` with such an A. What they ask of their callers stands at
+//! `Tiles`.
 
 /// An instruction that is only there with a second tile of rows (columns).
 macro_rules! only {
@@ -50,6 +51,19 @@ macro_rules! load_shifted {
         concat!(
             "tileloadd tmm6, [{t} + {apart}*1]\n",
             only!($columns, "tileloadd tmm7, [{t} + {apart}*1 + 64]\n")
+        )
+    };
+}
+
+/// Loads the part of an unpacked A at `t` into tmm4 and tmm5, whose rows follow.
+macro_rules! load_sliding {
+    ($rows:ident) => {
+        concat!(
+            "tileloadd tmm4, [{t} + {apart}*1]\n",
+            only!(
+                $rows,
+                "lea {lower}, [{t} + {tile}]\ntileloadd tmm5, [{lower} + {apart}*1]\n"
+            )
         )
     };
 }
@@ -292,6 +306,72 @@ macro_rules! kernels {
                         lower = in(reg) c.wrapping_add(16 * stride),
                         stride = in(reg) stride * 4,
                         first = in(reg) a,
+                        n = inout(reg) steps => _,
+                        row = in(reg) 64usize,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack),
+                    );
+                }
+            }
+
+            /// [`split`] with rows of A that lie where they are, and go on by 32 steps of k.
+            pub(in crate::amx) unsafe fn sliding(
+                steps: usize,
+                (a, apart, part): (*const u8, usize, usize),
+                b: *const u8,
+                (c, stride): (*mut f32, usize),
+            ) {
+                // SAFETY: the rows of A, the panel of B and the tile of C are as `Tiles::split_sliding` asks.
+                unsafe {
+                    asm!(
+                        clear!(),
+                        "test {n}, {n}",
+                        "jz 4f",
+                        "2:",
+                        "mov {t}, {a}",
+                        load_sliding!($rows),
+                        load_b!($columns, "0", "1024"),
+                        multiply_ahead!($rows, $columns, "b", "6144"),
+                        load_b!($columns, "2048", "3072"),
+                        multiply_ahead!($rows, $columns, "b", "8192"),
+                        "add {t}, {part}",
+                        load_sliding!($rows),
+                        multiply_ahead!($rows, $columns, "b", "10240"),
+                        load_b!($columns, "4096", "5120"),
+                        multiply!($rows, $columns),
+                        "add {t}, {part}",
+                        load_sliding!($rows),
+                        multiply!($rows, $columns),
+                        "add {a}, 64",
+                        "add {b}, 6144",
+                        "dec {n}",
+                        "jnz 2b",
+                        "3:",
+                        "sub {a}, 64",
+                        "sub {b}, 6144",
+                        "mov {t}, {a}",
+                        load_sliding!($rows),
+                        load_b!($columns, "4096", "5120"),
+                        multiply!($rows, $columns),
+                        "cmp {b}, {first}",
+                        "jne 3b",
+                        "4:",
+                        "/* the second tile of A: {tile} further */",
+                        "mov {lower}, {stride}",
+                        "shl {lower}, 4",
+                        "add {lower}, {c}",
+                        store!($rows, $columns),
+                        a = inout(reg) a => _,
+                        b = inout(reg) b => _,
+                        c = in(reg) c,
+                        t = out(reg) _,
+                        apart = in(reg) apart,
+                        part = in(reg) part,
+                        tile = in(reg) 16 * apart,
+                        lower = out(reg) _,
+                        stride = in(reg) stride * 4,
+                        first = in(reg) b,
                         n = inout(reg) steps => _,
                         row = in(reg) 64usize,
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,

@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use kernels::{single, tall, whole, wide};
-pub use split::{Exponents, Order, copy, narrow, split, split_pairs};
+pub use split::{Exponents, Order, copy, narrow, split, split_line, split_pairs};
 
 /// Rows and columns of C that one call computes: two tiles each way.
 pub const PANEL: usize = 32;
@@ -198,6 +198,31 @@ impl Tiles {
                 (true, false) => tall::shifted(steps, a, b, table, (c, stride)),
                 (false, true) => wide::shifted(steps, a, b, table, (c, stride)),
                 (false, false) => single::shifted(steps, a, b, table, (c, stride)),
+            }
+        }
+    }
+
+    /// As [`Tiles::split_product`], with an A that was not packed: its rows are `a.1` bytes apart, part `p` (high, middle, low) of them
+    /// begins at `a.0 + p·a.2`, and step `s` 64·`s` bytes further.
+    ///
+    /// # Safety
+    /// As [`Tiles::split_product`]; 16 or 32 rows of A are readable for 64 bytes a step.
+    #[inline(always)]
+    pub unsafe fn split_sliding(
+        &self,
+        steps: usize,
+        a: (*const u8, usize, usize),
+        b: *const u8,
+        (c, stride): (*mut f32, usize),
+        (rows, columns): (usize, usize),
+    ) {
+        // SAFETY: the caller's promise; self is the proof that the registers are configured.
+        unsafe {
+            match (rows > 16, columns > 16) {
+                (true, true) => whole::sliding(steps, a, b, (c, stride)),
+                (true, false) => tall::sliding(steps, a, b, (c, stride)),
+                (false, true) => wide::sliding(steps, a, b, (c, stride)),
+                (false, false) => single::sliding(steps, a, b, (c, stride)),
             }
         }
     }

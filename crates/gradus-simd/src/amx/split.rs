@@ -306,6 +306,38 @@ unsafe fn split_pair_lines(
     }
 }
 
+/// Splits a line of `n` elements: `to` are where its high, middle and low parts go, 2 bytes an element, and what comes back the largest
+/// magnitude.
+///
+/// # Safety
+/// AMX [is available](super::is_available). The line is readable, and the parts writable, for `n` elements.
+pub unsafe fn split_line(from: *const f32, n: usize, to: [*mut u16; 3]) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { split_line_vectors(from, n, to) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn split_line_vectors(from: *const f32, n: usize, to: [*mut u16; 3]) -> u32 {
+    let mut largest = _mm512_setzero_si512();
+    let mut i = 0;
+    while i < n {
+        let left = n - i;
+        let some = !0u32 >> (32 - left.min(32));
+        // SAFETY: the elements from i to n, masked.
+        unsafe {
+            let from = from.add(i);
+            let low = _mm512_maskz_loadu_ps(mask(left), from);
+            let high = _mm512_maskz_loadu_ps(mask(left.saturating_sub(16)), from.wrapping_add(16));
+            largest = _mm512_max_epu32(largest, _mm512_max_epu32(magnitude(low), magnitude(high)));
+            for (to, part) in to.into_iter().zip(three(low, high)) {
+                _mm512_mask_storeu_epi16(to.add(i).cast(), some, part);
+            }
+        }
+        i += 32;
+    }
+    _mm512_reduce_max_epu32(largest)
+}
+
 /// [`three`] of 16 elements and the 16 that follow them in k: each lane of 32 bits is a pair.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
