@@ -7,6 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 pub mod amx;
 mod backend;
+mod cache;
 mod dispatch;
 mod float;
 mod isa;
@@ -20,6 +21,7 @@ pub use backend::avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub use backend::neon::Neon;
 pub use backend::scalar::Scalar;
+pub use cache::last_level_cache;
 pub use dispatch::{
     IsaError, IsaName, Kernel, UnavailableIsa, available, current, dispatch, dispatch_on, init,
     with_isa,

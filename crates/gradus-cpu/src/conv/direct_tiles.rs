@@ -11,7 +11,7 @@
 use gradus_simd::{Float, IsaName};
 
 use super::geometry::Geometry;
-use crate::gemm::{Epilogue, Out};
+use crate::gemm::{Epilogue, Out, tiles};
 
 /// Cycles, as a multiply-add of vectors counts them, that the whole takes; `None` if it cannot be done so.
 pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
@@ -27,8 +27,8 @@ pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
     );
     let pixels = (g.batch * g.pixels()) as f64;
     let products = m as f64 * (c * g.taps()) as f64 * pixels * waste;
-    let overhead = planes.overhead(g, 1.5 * c as f64 / g.channels as f64, 4.0, 6);
-    Some(products / 65.0 + overhead + 0.3 * m as f64 * pixels)
+    let overhead = planes.overhead(g, 2.5 * c as f64 / g.channels as f64, 4.0, 6);
+    Some(products / tiles::RATE + overhead + 0.3 * m as f64 * pixels)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -41,7 +41,7 @@ mod x86 {
 
     use super::*;
     use crate::conv::direct::{self, BLOCK, Band, Places, Planes, Vectors};
-    use crate::gemm::{MatRef, on, tiles};
+    use crate::gemm::{MatRef, on};
     use crate::scratch;
 
     /// Steps between two visits of C: 512 products, as in `gemm::tiles`.

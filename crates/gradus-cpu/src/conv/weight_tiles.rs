@@ -15,6 +15,7 @@ use gradus_simd::{Float, IsaName};
 
 use super::direct::Planes;
 use super::geometry::Geometry;
+use crate::gemm::tiles;
 
 /// Bytes of planes and gradients in a stage: what two cores keep in L2.
 const STAGE: usize = 2 << 20;
@@ -32,11 +33,11 @@ pub(super) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
         g.channels.next_multiple_of(16),
         g.outputs.next_multiple_of(16),
     );
-    let split = (g.channels * planes.count()) as f64 * 1.6 + g.outputs as f64 * 2.2;
+    let split = (g.channels * planes.count()) as f64 * 2.2 + g.outputs as f64 * 2.8;
     let strided = if g.stride[2] > 1 { 1.5 } else { 0.0 };
     let weights = (g.outputs * g.depth()) as f64;
     Some(
-        positions * ((c * o * g.taps()) as f64 / 65.0 + split + strided * g.channels as f64)
+        positions * ((c * o * g.taps()) as f64 / tiles::RATE + split + strided * g.channels as f64)
             + 3.0 * weights,
     )
 }
@@ -82,7 +83,6 @@ mod x86 {
     use gradus_simd::amx::{self, Exponents, Order, PANEL, PART, STEP, Tiles};
 
     use super::*;
-    use crate::gemm::tiles;
     use crate::parallel::{self, SharedMut};
     use crate::scratch;
 

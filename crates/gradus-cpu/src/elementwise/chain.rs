@@ -93,7 +93,7 @@ pub fn chain<T: Element>(steps: &[Step], inputs: &[View<'_, T>], y: &mut [T]) ->
         check_len(op, "an input", view.len(), y.len())?;
         sources.push(Source::new(Some(*view))?);
     }
-    let stream = size_of_val(y) >= super::STREAM_FROM && stream::fits(y);
+    let stream = stream::pays(y);
     let len = y.len();
     let out = SharedMut::new(y);
     let ok = std::sync::atomic::AtomicBool::new(true);

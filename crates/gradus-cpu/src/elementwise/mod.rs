@@ -32,9 +32,6 @@ use crate::source::{BLOCK, Source};
 use crate::{Element, Error, Result, View, error::check_len};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Outputs of at least so many bytes are stored past the cache: more than the second-level caches hold.
-const STREAM_FROM: usize = 4 << 20;
-
 /// A loop over one block: operands, output, number of elements. False reports a failure.
 type Block<'a, T, U, const K: usize> = &'a (dyn Fn([*const T; K], *mut U, usize) -> bool + Sync);
 
@@ -73,7 +70,7 @@ fn run_contiguous<T: Element, U: Element, const K: usize>(
     let len = y.len();
     // In place, the output is in the cache already when it is written.
     let fresh = operands.iter().all(Option::is_some);
-    let stream = fresh && size_of_val(y) >= STREAM_FROM && stream::fits(y);
+    let stream = fresh && stream::pays(y);
     let y = SharedMut::new(y);
     let ok = AtomicBool::new(true);
     for_each_chunk(len, GRAIN, |range| {

@@ -7,14 +7,23 @@
 
 use crate::Element;
 use crate::source::BLOCK;
-use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch};
+use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, last_level_cache};
 
 /// Bytes a streamed output is aligned to: the widest vector.
 const ALIGN: usize = 64;
 
-/// Can `y` be stored this way? It takes whole lines of 4- or 8-byte numbers, as the pool hands them out.
-pub(super) fn fits<U: Element>(y: &[U]) -> bool {
-    matches!(size_of::<U>(), 4 | 8) && (y.as_ptr() as usize).is_multiple_of(ALIGN)
+/// Outputs of at least so many bytes: a quarter of the last cache, which others use too, or more than two second-level caches hold.
+fn from() -> usize {
+    const LEAST: usize = 4 << 20;
+    let cache = if cfg!(test) { None } else { last_level_cache() };
+    LEAST.max(cache.unwrap_or(0) / 4)
+}
+
+/// Whether `y` is stored this way: large, and whole lines of 4- or 8-byte numbers, as the pool hands them out.
+pub(super) fn pays<U: Element>(y: &[U]) -> bool {
+    size_of_val(y) >= from()
+        && matches!(size_of::<U>(), 4 | 8)
+        && (y.as_ptr() as usize).is_multiple_of(ALIGN)
 }
 
 /// Runs the kernel over the `n` elements at `out`, aligned to [`ALIGN`], a block at a time by way of a buffer.
@@ -119,7 +128,7 @@ mod tests {
     fn large_outputs_hold_what_small_ones_do() {
         // Long enough to be streamed, with a tail, in two types; the same sums in pieces that are not.
         fn check<T: Element>() {
-            let n = super::super::STREAM_FROM / size_of::<T>() + 777;
+            let n = from() / size_of::<T>() + 777;
             let number = |i: usize, k: usize| <T as Element>::from_f64((i * k % 1013) as f64);
             let a: Vec<T> = (0..n).map(|i| number(i, 7)).collect();
             let b: Vec<T> = (0..n).map(|i| number(i, 11)).collect();
@@ -127,7 +136,7 @@ mod tests {
             let mut y = vec![T::ZERO; n + ALIGN];
             let skip = y.as_ptr().align_offset(ALIGN);
             let y = &mut y[skip..skip + n];
-            assert!(fits(y));
+            assert!(pays(y));
 
             add(&a, &b, y);
             let mut piece = [T::ZERO; 1000];
