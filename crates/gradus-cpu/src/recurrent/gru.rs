@@ -1,7 +1,8 @@
 //! Gated recurrent units (Cho et al. 2014) over a sequence, with the reset gate after the matrix:
 //! n = tanh(xn + σ(r) hn), h' = n + σ(z) (h − n).
 
-use super::{Sizes, by_weight, by_weight_back, read, weight_gradient};
+use super::{Sizes, Weight, by_weight_back, for_rows, read, weight_gradient};
+use crate::parallel::SharedMut;
 use crate::scratch::buffer;
 use crate::{Result, error::check_len, lanes};
 use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
@@ -32,38 +33,46 @@ pub fn gru<T: Float>(
     n.check_weight(op, weight.len(), 3)?;
     check_len(op, "the bias", bias.len(), 3 * n.hidden)?;
     let (size, hidden) = (n.state(), n.hidden);
-    let mut of_state = buffer::<T>(3 * size); // (B, 3H)
-    for t in 0..n.steps {
-        let (before, now) = h.split_at_mut(t * size);
-        let before = if t == 0 {
-            h0
-        } else {
-            &before[(t - 1) * size..]
-        };
-        for row in of_state.chunks_mut(3 * hidden.max(1)) {
-            row.copy_from_slice(bias);
+    let mut room = Weight::room(weight, n.batch);
+    let weight = Weight::new(weight, hidden, &mut room);
+    let (gates, h, kept) = (
+        SharedMut::new(gates),
+        SharedMut::new(h),
+        SharedMut::new(kept),
+    );
+    for_rows(n.batch, &|rows| {
+        let part = rows.start * hidden..rows.end * hidden;
+        let mut of_state = buffer::<T>(3 * part.len()); // (rows, 3H)
+        for t in 0..n.steps {
+            let at = t * size + part.start..t * size + part.end;
+            // SAFETY: these rows are this task's, and a step's state is written in that step alone.
+            let (gates, now, kept) = unsafe {
+                let gates = gates.slice(3 * at.start..3 * at.end);
+                (gates, h.slice(at.clone()), kept.slice(at.clone()))
+            };
+            let before: &[T] = match at.start.checked_sub(size) {
+                None => &h0[part.clone()],
+                // SAFETY: as above; nothing else of this task holds it now.
+                Some(from) => unsafe { h.slice(from..at.end - size) },
+            };
+            for row in of_state.chunks_mut(3 * hidden.max(1)) {
+                row.copy_from_slice(bias);
+            }
+            let product = weight.add(before, hidden, &mut of_state);
+            product.expect("the lengths were checked");
+            for b in 0..rows.len() {
+                let row = b * hidden..(b + 1) * hidden;
+                let wide = 3 * row.start..3 * row.end;
+                dispatch(Forward {
+                    gates: &mut gates[wide.clone()],
+                    of_state: &of_state[wide],
+                    before: &before[row.clone()],
+                    kept: &mut kept[row.clone()],
+                    h: &mut now[row],
+                });
+            }
         }
-        by_weight(
-            before,
-            weight,
-            (n.batch, 3 * hidden, hidden),
-            T::ONE,
-            &mut of_state,
-        )?;
-        for b in 0..n.batch {
-            let (row, wide) = (
-                b * hidden..(b + 1) * hidden,
-                3 * b * hidden..3 * (b + 1) * hidden,
-            );
-            dispatch(Forward {
-                gates: &mut gates[3 * t * size..][wide.clone()],
-                of_state: &of_state[wide],
-                before: &before[row.clone()],
-                kept: &mut kept[t * size..][row.clone()],
-                h: &mut now[row],
-            });
-        }
-    }
+    });
     Ok(())
 }
 
@@ -168,32 +177,44 @@ pub fn gru_backward<T: Float>(
     // The gradient by what the state gave: that of the gates, but for n, where the reset gate stands between.
     let mut of_state = buffer::<T>(3 * n.steps * size); // (T, B, 3H)
     out.h0.fill(T::ZERO);
-    for t in (0..n.steps).rev() {
-        for (later, &own) in out.h0.iter_mut().zip(&dh[t * size..(t + 1) * size]) {
-            *later += own;
+    let (dgates, of_states, dh0) = (
+        SharedMut::new(out.gates),
+        SharedMut::new(&mut of_state),
+        SharedMut::new(out.h0),
+    );
+    for_rows(n.batch, &|rows| {
+        let part = rows.start * hidden..rows.end * hidden;
+        // SAFETY: these rows are this task's.
+        let dh0 = unsafe { dh0.slice(part.clone()) };
+        for t in (0..n.steps).rev() {
+            let at = t * size + part.start..t * size + part.end;
+            for (later, &own) in dh0.iter_mut().zip(&dh[at.clone()]) {
+                *later += own;
+            }
+            let before = match at.start.checked_sub(size) {
+                None => &h0[part.clone()],
+                Some(from) => &h[from..at.end - size],
+            };
+            let all = 3 * at.start..3 * at.end;
+            // SAFETY: these rows of this step are this task's.
+            let (dgates, of_state) =
+                unsafe { (dgates.slice(all.clone()), of_states.slice(all.clone())) };
+            for b in 0..rows.len() {
+                let row = b * hidden..(b + 1) * hidden;
+                let wide = 3 * row.start..3 * row.end;
+                dispatch(Backward {
+                    gates: &gates[all.clone()][wide.clone()],
+                    kept: &kept[at.clone()][row.clone()],
+                    before: &before[row.clone()],
+                    dh: &mut dh0[row],
+                    dgates: &mut dgates[wide.clone()],
+                    of_state: &mut of_state[wide],
+                });
+            }
+            let product = by_weight_back(of_state, weight, (rows.len(), 3 * hidden, hidden), dh0);
+            product.expect("the lengths were checked");
         }
-        let before = if t == 0 {
-            h0
-        } else {
-            &h[(t - 1) * size..t * size]
-        };
-        for b in 0..n.batch {
-            let (row, wide) = (
-                b * hidden..(b + 1) * hidden,
-                3 * b * hidden..3 * (b + 1) * hidden,
-            );
-            dispatch(Backward {
-                gates: &gates[3 * t * size..][wide.clone()],
-                kept: &kept[t * size..][row.clone()],
-                before: &before[row.clone()],
-                dh: &mut out.h0[row],
-                dgates: &mut out.gates[3 * t * size..][wide.clone()],
-                of_state: &mut of_state[3 * t * size..][wide],
-            });
-        }
-        let of_state = &of_state[3 * t * size..3 * (t + 1) * size];
-        by_weight_back(of_state, weight, (n.batch, 3 * hidden, hidden), out.h0)?;
-    }
+    });
     let mut before = buffer::<T>(n.steps * size);
     if n.steps > 0 {
         before[..size].copy_from_slice(h0);

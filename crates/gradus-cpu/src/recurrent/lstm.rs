@@ -1,6 +1,7 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence: c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c').
 
-use super::{Sizes, by_weight, by_weight_back, read, weight_gradient};
+use super::{Sizes, Weight, by_weight_back, for_rows, read, weight_gradient};
+use crate::parallel::SharedMut;
 use crate::scratch::buffer;
 use crate::{Result, lanes};
 use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
@@ -29,30 +30,39 @@ pub fn lstm<T: Float>(
     n.check(op, &[("h", h.len(), n.steps), ("c", c.len(), n.steps)])?;
     n.check_weight(op, weight.len(), 4)?;
     let (size, hidden) = (n.state(), n.hidden);
-    for t in 0..n.steps {
-        let (h_before, h_now) = h.split_at_mut(t * size);
-        let (c_before, c_now) = c.split_at_mut(t * size);
-        let (h_before, c_before) = match t {
-            0 => (h0, c0),
-            _ => (&h_before[(t - 1) * size..], &c_before[(t - 1) * size..]),
-        };
-        let gates = &mut gates[4 * t * size..4 * (t + 1) * size];
-        by_weight(
-            h_before,
-            weight,
-            (n.batch, 4 * hidden, hidden),
-            T::ONE,
-            gates,
-        )?;
-        for b in 0..n.batch {
-            dispatch(Forward {
-                gates: &mut gates[4 * b * hidden..4 * (b + 1) * hidden],
-                before: &c_before[b * hidden..(b + 1) * hidden],
-                c: &mut c_now[b * hidden..(b + 1) * hidden],
-                h: &mut h_now[b * hidden..(b + 1) * hidden],
-            });
+    let mut room = Weight::room(weight, n.batch);
+    let weight = Weight::new(weight, hidden, &mut room);
+    let (gates, h, c) = (SharedMut::new(gates), SharedMut::new(h), SharedMut::new(c));
+    for_rows(n.batch, &|rows| {
+        let part = rows.start * hidden..rows.end * hidden;
+        for t in 0..n.steps {
+            let at = t * size + part.start..t * size + part.end;
+            // SAFETY: these rows are this task's, and a step's state is written in that step alone.
+            let (gates, h_now, c_now) = unsafe {
+                let gates = gates.slice(4 * at.start..4 * at.end);
+                (gates, h.slice(at.clone()), c.slice(at.clone()))
+            };
+            let (h_before, c_before): (&[T], &[T]) = match at.start.checked_sub(size) {
+                None => (&h0[part.clone()], &c0[part.clone()]),
+                // SAFETY: as above; nothing else of this task holds them now.
+                Some(from) => unsafe {
+                    let before = from..at.end - size;
+                    (h.slice(before.clone()), c.slice(before))
+                },
+            };
+            let product = weight.add(h_before, hidden, gates);
+            product.expect("the lengths were checked");
+            for b in 0..rows.len() {
+                let row = b * hidden..(b + 1) * hidden;
+                dispatch(Forward {
+                    gates: &mut gates[4 * row.start..4 * row.end],
+                    before: &c_before[row.clone()],
+                    c: &mut c_now[row.clone()],
+                    h: &mut h_now[row],
+                });
+            }
         }
-    }
+    });
     Ok(())
 }
 
@@ -152,32 +162,44 @@ pub fn lstm_backward<T: Float>(
     // What the step after gives to this one's state; at the end, the gradients by h0 and c0.
     out.h0.fill(T::ZERO);
     out.c0.fill(T::ZERO);
-    for t in (0..n.steps).rev() {
-        let at = t * size..(t + 1) * size;
-        for (later, &own) in out.h0.iter_mut().zip(&dh[at.clone()]) {
-            *later += own;
+    let (dgates, dh0, dc0) = (
+        SharedMut::new(&mut *out.gates),
+        SharedMut::new(out.h0),
+        SharedMut::new(out.c0),
+    );
+    for_rows(n.batch, &|rows| {
+        let part = rows.start * hidden..rows.end * hidden;
+        // SAFETY: these rows are this task's.
+        let (dh0, dc0) = unsafe { (dh0.slice(part.clone()), dc0.slice(part.clone())) };
+        for t in (0..n.steps).rev() {
+            let at = t * size + part.start..t * size + part.end;
+            for (later, &own) in dh0.iter_mut().zip(&dh[at.clone()]) {
+                *later += own;
+            }
+            let c_before = match at.start.checked_sub(size) {
+                None => &c0[part.clone()],
+                Some(from) => &c[from..at.end - size],
+            };
+            // SAFETY: these rows of this step are this task's.
+            let dgates = unsafe { dgates.slice(4 * at.start..4 * at.end) };
+            let gates = &gates[4 * at.start..4 * at.end];
+            for b in 0..rows.len() {
+                let row = b * hidden..(b + 1) * hidden;
+                dispatch(Backward {
+                    gates: &gates[4 * row.start..4 * row.end],
+                    before: &c_before[row.clone()],
+                    c: &c[at.clone()][row.clone()],
+                    dh: &dh0[row.clone()],
+                    own: &dc[at.clone()][row.clone()],
+                    dc: &mut dc0[row.clone()],
+                    dgates: &mut dgates[4 * row.start..4 * row.end],
+                });
+            }
+            dh0.fill(T::ZERO);
+            let product = by_weight_back(dgates, weight, (rows.len(), 4 * hidden, hidden), dh0);
+            product.expect("the lengths were checked");
         }
-        let c_before = if t == 0 {
-            c0
-        } else {
-            &c[(t - 1) * size..t * size]
-        };
-        let dgates = &mut out.gates[4 * t * size..4 * (t + 1) * size];
-        for b in 0..n.batch {
-            let row = b * hidden..(b + 1) * hidden;
-            dispatch(Backward {
-                gates: &gates[4 * (t * size + row.start)..4 * (t * size + row.end)],
-                before: &c_before[row.clone()],
-                c: &c[t * size..][row.clone()],
-                dh: &out.h0[row.clone()],
-                own: &dc[t * size..][row.clone()],
-                dc: &mut out.c0[row.clone()],
-                dgates: &mut dgates[4 * row.start..4 * row.end],
-            });
-        }
-        out.h0.fill(T::ZERO);
-        by_weight_back(dgates, weight, (n.batch, 4 * hidden, hidden), out.h0)?;
-    }
+    });
     // The states before each step: h0, then all but the last.
     let mut before = buffer::<T>(n.steps * size);
     if n.steps > 0 {

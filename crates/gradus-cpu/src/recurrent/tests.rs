@@ -81,7 +81,7 @@ fn gru_by_hand(n: Sizes, [x, weight, bias, h0, _]: &Input) -> Vec<f64> {
     all
 }
 
-const SIZES: [Sizes; 5] = [
+const SIZES: [Sizes; 6] = [
     Sizes {
         steps: 1,
         batch: 1,
@@ -96,6 +96,11 @@ const SIZES: [Sizes; 5] = [
         steps: 4,
         batch: 1,
         hidden: 17,
+    },
+    Sizes {
+        steps: 3,
+        batch: 37,
+        hidden: 5,
     },
     Sizes {
         steps: 2,
