@@ -13,6 +13,7 @@
 //! `tdpbf16ps` rounds to nearest even whatever the mode, takes denormal inputs as 0 and gives 0 for denormal results. So sums below
 //! 2⁻¹²⁶ are lost; callers look at the exponents ([`Exponents`]) and take another path where that would matter.
 
+mod half;
 mod kernels;
 mod split;
 
@@ -20,8 +21,9 @@ use std::arch::asm;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
+pub use half::{copy, narrow};
 use kernels::{single, tall, whole, wide};
-pub use split::{Exponents, Order, copy, narrow, split, split_line, split_pairs};
+pub use split::{Exponents, Order, split, split_line, split_pairs};
 
 /// Rows and columns of C that one call computes: two tiles each way.
 pub const PANEL: usize = 32;

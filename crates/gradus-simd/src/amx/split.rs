@@ -1,4 +1,4 @@
-//! Panels for the tiles: f32 split into three bf16, or bf16 as they are, in the two orders that `tdpbf16ps` takes.
+//! Panels for the tiles: f32 split into three bf16, in the two orders that `tdpbf16ps` takes.
 //!
 //! A panel is 32 *lines* (rows of A, columns of B) of some steps of 32 k. A step holds its parts one after the other
 //! (h, m, l of A; l, m, h of B), a part two tiles of 16 lines. In a tile of A a row of 64 bytes is a line's 32 k; in a tile of B it is a pair of k of 16
@@ -136,7 +136,7 @@ fn magnitude(x: __m512) -> __m512i {
 
 /// The first `n` (at most 16, or fewer than none) lanes.
 #[inline]
-fn mask(n: usize) -> __mmask16 {
+pub(super) fn mask(n: usize) -> __mmask16 {
     if n >= 16 { !0 } else { (1 << n) - 1 }
 }
 
@@ -366,7 +366,7 @@ fn pair(even: __m512, odd: __m512) -> (__m512i, __m512, __m512) {
 /// Element `i` of the first half, then element `i` of the second.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn interleave() -> __m512i {
+pub(super) fn interleave() -> __m512i {
     _mm512_add_epi32(
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
         _mm512_slli_epi32::<16>(_mm512_setr_epi32(
@@ -381,7 +381,7 @@ fn interleave() -> __m512i {
 /// `to` is writable for a tile and aligned to 64 bytes.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose(x: &[__m512i; 16], to: *mut u8) {
+pub(super) unsafe fn transpose(x: &[__m512i; 16], to: *mut u8) {
     // Units of 32 bits within pairs of rows, of 64 bits within fours, then the four quarters of four rows.
     let mut y = *x;
     for i in (0..16).step_by(4) {
@@ -408,125 +408,5 @@ unsafe fn transpose(x: &[__m512i; 16], to: *mut u8) {
             _mm512_store_si512(to(2), _mm512_shuffle_i32x4::<0x88>(b, d));
             _mm512_store_si512(to(3), _mm512_shuffle_i32x4::<0xdd>(b, d));
         }
-    }
-}
-
-/// Packs up to 16 lines of `ks` bf16 (as bits) into the tile `tile` (0 or 1) of a panel of one part, padded with zeros. One of the
-/// two strides must be 1.
-///
-/// # Safety
-/// As [`split`], with one part.
-pub unsafe fn copy(
-    order: Order,
-    src: *const u16,
-    (line_stride, k_stride): (isize, isize),
-    (lines, ks): (usize, usize),
-    to: *mut u8,
-    tile: usize,
-) {
-    assert!(lines <= 16 && tile < 2 && (line_stride == 1 || k_stride == 1));
-    // SAFETY: the caller's promise.
-    unsafe {
-        let to = to.add(tile * TILE);
-        if k_stride == 1 && (line_stride != 1 || lines == 1) {
-            copy_along_k(order, src, line_stride, lines, ks, to);
-        } else {
-            copy_along_lines(order, src, k_stride, lines, ks, to);
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn copy_along_k(
-    order: Order,
-    src: *const u16,
-    stride: isize,
-    lines: usize,
-    ks: usize,
-    to: *mut u8,
-) {
-    for step in 0..ks.div_ceil(32) {
-        let left = (ks - step * 32).min(32);
-        let some = !0u32 >> (32 - left);
-        let mut rows = [_mm512_setzero_si512(); 16];
-        // SAFETY: lines 0..lines, `left` elements of each from this step on; one part of this step.
-        unsafe {
-            for i in 0..lines {
-                let from = src.offset(i as isize * stride).add(step * 32);
-                rows[i] = _mm512_maskz_loadu_epi16(some, from.cast());
-            }
-            let to = to.add(step * PART);
-            if order == Order::Pairs {
-                transpose(&rows, to);
-            } else {
-                for i in 0..16 {
-                    _mm512_store_si512(to.add(i * 64).cast(), rows[i]);
-                }
-            }
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn copy_along_lines(
-    order: Order,
-    src: *const u16,
-    stride: isize,
-    lines: usize,
-    ks: usize,
-    to: *mut u8,
-) {
-    let some = mask(lines);
-    for step in 0..ks.div_ceil(32) {
-        let mut rows = [_mm512_setzero_si512(); 16];
-        // SAFETY: element p of each line, p < ks, masked; one part of this step.
-        unsafe {
-            for pair in 0..16 {
-                let line = |p: usize| {
-                    if p < ks {
-                        _mm256_maskz_loadu_epi16(
-                            some,
-                            src.wrapping_offset(p as isize * stride).cast(),
-                        )
-                    } else {
-                        _mm256_setzero_si256()
-                    }
-                };
-                let p = step * 32 + 2 * pair;
-                let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(line(p)), line(p + 1));
-                rows[pair] = _mm512_permutexvar_epi16(interleave(), both);
-            }
-            let to = to.add(step * PART);
-            if order == Order::Lines {
-                transpose(&rows, to);
-            } else {
-                for i in 0..16 {
-                    _mm512_store_si512(to.add(i * 64).cast(), rows[i]);
-                }
-            }
-        }
-    }
-}
-
-/// Rounds `n` elements to the nearest bf16, halves to even; denormal ones to 0.
-///
-/// # Safety
-/// AMX [is available](super::is_available). `from` is readable and `to` writable for `n` elements.
-pub unsafe fn narrow(from: *const f32, to: *mut u16, n: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { narrow_vectors(from, to, n) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn narrow_vectors(from: *const f32, to: *mut u16, n: usize) {
-    let mut i = 0;
-    while i < n {
-        let some = mask(n - i);
-        // SAFETY: the elements from i to n, masked; 256 bits are any 16 bf16.
-        unsafe {
-            let near = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from.add(i)));
-            _mm256_mask_storeu_epi16(to.add(i).cast(), some, transmute::<__m256bh, __m256i>(near));
-        }
-        i += 16;
     }
 }
