@@ -2,6 +2,7 @@
 
 mod conv;
 mod gemm;
+mod gemm_shapes;
 mod language;
 mod models;
 mod ops;

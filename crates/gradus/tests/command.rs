@@ -1,27 +1,14 @@
 //! The command as a user meets it: exit codes, one-line errors, help, and a round trip of train, eval, info and predict.
 
+mod common;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn gradus(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gradus"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
+use common::{error, gradus};
 
 fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// The one line of standard error of a command that must fail with code 1.
-fn error(arguments: &[&str]) -> String {
-    let output = gradus(arguments);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
-    assert!(text.starts_with("gradus: "), "{text}");
-    text
 }
 
 #[test]

@@ -1,32 +1,11 @@
 //! Language on the command line: `train gpt` and `train char-rnn` on a small text, `generate` with what they leave behind and with
 //! Hugging Face's layout, and the errors in between.
 
+mod common;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
-fn gradus(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gradus"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// What a command that must succeed prints.
-fn said(arguments: &[&str]) -> String {
-    let output = gradus(arguments);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The one line of standard error of a command that must fail with code 1.
-fn error(arguments: &[&str]) -> String {
-    let output = gradus(arguments);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
-    text
-}
+use common::{error, gradus, said};
 
 /// The number after `validation loss: `, the last line.
 fn loss(text: &str) -> f64 {

@@ -1,38 +1,16 @@
 //! The commands that look at photographs: eval, classify, explain, info, with networks of the registry and files of every kind.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::{Path, PathBuf};
+
+use common::{error, said};
 use gradus::nn::Module as _;
 use gradus::tensor::{random::manual_seed, safetensors};
 use gradus::vision::datasets::ImageSet;
 use gradus::vision::decode::{self, Rgba};
 use gradus::vision::encode;
 use gradus::vision::models::{Options, SMALL, build, digit_model};
-
-fn gradus(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gradus"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// What a command that must succeed says.
-fn out(arguments: &[&str]) -> String {
-    let output = gradus(arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The one line of standard error of a command that must fail with code 1.
-fn error(arguments: &[&str]) -> String {
-    let output = gradus(arguments);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
-    text
-}
 
 fn text(path: impl AsRef<Path>) -> String {
     path.as_ref().display().to_string()
@@ -90,27 +68,29 @@ fn eval_and_classify_agree() {
     let mut right = 0;
     for name in ["dog", "airplane", "truck"] {
         let images = [0, 1].map(|i| text(at("set").join(name).join(format!("{i}.png"))));
-        let said = out(&[
-            &["classify", &images[0], &images[1], "--top", "4"][..],
-            &common,
-        ]
-        .concat());
+        let said = said(
+            &[
+                &["classify", &images[0], &images[1], "--top", "4"][..],
+                &common,
+            ]
+            .concat(),
+        );
         assert_eq!(said.lines().count(), 2 * (1 + 4), "{said}");
         let best = said.lines().filter(|line| line.starts_with(' ')).step_by(4);
         right += best
             .filter(|line| line.trim_start().starts_with(name))
             .count();
     }
-    let said = out(&[&["eval", "--data", &set][..], &common].concat());
+    let told = said(&[&["eval", "--data", &set][..], &common].concat());
     assert!(
-        said.contains(&format!("{right} of 6 right")),
-        "{right}: {said}"
+        told.contains(&format!("{right} of 6 right")),
+        "{right}: {told}"
     );
     let percent = format!("accuracy: {:.2} %", 100.0 * right as f64 / 6.0);
-    assert_eq!(said.lines().last(), Some(percent.as_str()));
+    assert_eq!(told.lines().last(), Some(percent.as_str()));
 
-    let said = out(&["info", &net]);
-    assert!(said.contains("module.layer1.0.bn1.weight"), "{said}");
+    let told = said(&["info", &net]);
+    assert!(told.contains("module.layer1.0.bn1.weight"), "{told}");
     std::fs::create_dir_all(at("set/zebra")).unwrap();
     encode::write(&picture(32, 9), at("set/zebra/1.png")).unwrap();
     let wrong = error(&[&["eval", "--data", &set][..], &common].concat());
@@ -135,19 +115,21 @@ fn heads_of_any_width_and_names_from_a_file() {
     // A folder of weights does as well as their file.
     let weights = text(folder.path());
     let common = ["classify", &image, "--weights", &weights, "--model"];
-    let said = out(&[
-        &common[..],
+    let said = said(
         &[
-            "squeezenet1_1",
-            "--classes",
-            &names,
-            "--resize",
-            "64",
-            "--crop",
-            "64",
-        ],
-    ]
-    .concat());
+            &common[..],
+            &[
+                "squeezenet1_1",
+                "--classes",
+                &names,
+                "--resize",
+                "64",
+                "--crop",
+                "64",
+            ],
+        ]
+        .concat(),
+    );
     assert!(
         said.contains("red fox") && said.lines().count() == 4,
         "{said}"
@@ -191,10 +173,10 @@ fn explain_writes_pictures() {
         "--out",
         &to,
     ];
-    let said = out(&[&common[..], &["--class", "cat", "--steps", "16", &image]].concat());
+    let told = said(&[&common[..], &["--class", "cat", "--steps", "16", &image]].concat());
     assert!(
-        said.contains("why cat?") && said.contains("Grad-CAM at layer3"),
-        "{said}"
+        told.contains("why cat?") && told.contains("Grad-CAM at layer3"),
+        "{told}"
     );
     let files = [
         "thing.png",
@@ -211,7 +193,7 @@ fn explain_writes_pictures() {
     }
     let cam = decode::read(at("why/thing.grad-cam.png")).unwrap();
     assert_eq!((cam.height, cam.width), (416, 416)); // 13 times 32
-    let layer = out(&[&common[..], &["--layer", "layer1", "--steps", "2", &image]].concat());
+    let layer = said(&[&common[..], &["--layer", "layer1", "--steps", "2", &image]].concat());
     assert!(
         layer.contains("Grad-CAM at layer1") && layer.contains("activations of layer1"),
         "{layer}"
@@ -239,7 +221,7 @@ fn explain_reads_checkpoints_of_digits() {
     safetensors::save(at("last.safetensors"), state.iter(), &facts).unwrap();
     encode::write(&picture(50, 1), at("digit.png")).unwrap();
     let run = text(folder.path());
-    let said = out(&[
+    let said = said(&[
         "explain",
         &run,
         &text(at("digit.png")),
@@ -286,7 +268,7 @@ fn published_weights_have_the_published_accuracy() {
     let weights = data.join("pretrained/cifar10-resnet");
     let eval = |file: &str| {
         let (file, set) = (text(weights.join(file)), text(folder.path()));
-        let said = out(&[
+        let said = said(&[
             "eval",
             "--model",
             "cifar_resnet20",

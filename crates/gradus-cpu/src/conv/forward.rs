@@ -27,7 +27,6 @@ pub(crate) fn run<T: Float>(
     epilogue: &Epilogue<'_, T>,
     y: &mut [T],
 ) {
-    let (pixels, depth, outputs) = (g.pixels(), g.depth(), g.groups * g.outputs);
     if y.is_empty() {
         return;
     }
@@ -39,12 +38,54 @@ pub(crate) fn run<T: Float>(
     {
         return seen.forward(isa, x, w, epilogue, y);
     }
+    run_by(Way::cheapest::<T>(isa, g), isa, g, x, w, epilogue, y);
+}
+
+/// How the product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// im2col in the packing, by vectors or tiles.
+    Packed,
+    /// `direct`.
+    Shifted,
+    /// `direct_tiles`.
+    ShiftedTiles,
+}
+
+impl Way {
+    /// What it costs, in cycles of a multiply-add; `None` where it does not serve.
+    pub(crate) fn cost<T: Float>(self, isa: IsaName, g: &Geometry) -> Option<f64> {
+        match self {
+            Self::Packed => {
+                let (m, n, k) = (g.outputs, g.batch * g.pixels(), g.depth());
+                let vectors = tiles::vectors_cost(m, n, k);
+                Some(tiles::cost::<T>(isa, m, n, k).map_or(vectors, |cost| cost.min(vectors)))
+            }
+            Self::Shifted => direct::cost(g),
+            Self::ShiftedTiles => direct_tiles::cost::<T>(isa, g),
+        }
+    }
+
+    fn cheapest<T: Float>(isa: IsaName, g: &Geometry) -> Self {
+        let cost = |way: &Self| way.cost::<T>(isa, g).unwrap_or(f64::INFINITY);
+        let ways = [Self::Packed, Self::Shifted, Self::ShiftedTiles];
+        let cheapest = ways.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        cheapest.unwrap_or(Self::Packed)
+    }
+}
+
+/// [`run`] in a given way, which serves.
+pub(crate) fn run_by<T: Float>(
+    way: Way,
+    isa: IsaName,
+    g: &Geometry,
+    x: &[T],
+    w: &[T],
+    epilogue: &Epilogue<'_, T>,
+    y: &mut [T],
+) {
+    let (pixels, depth, outputs) = (g.pixels(), g.depth(), g.groups * g.outputs);
     let flat = g.flattened();
-    let (m, n) = (g.outputs, g.batch * pixels);
-    let vectors = tiles::vectors_cost(m, n, depth);
-    let packed = tiles::cost::<T>(isa, m, n, depth).map_or(vectors, |cost| cost.min(vectors));
-    let shifted = direct::cost(g).unwrap_or(f64::INFINITY);
-    let tiled = direct_tiles::cost::<T>(isa, g).unwrap_or(f64::INFINITY);
     let out = Out::segmented(y, outputs, pixels, (g.batch, pixels, outputs * pixels));
     parallel::for_each(g.groups, &|group| {
         let first = group * g.outputs;
@@ -59,11 +100,12 @@ pub(crate) fn run<T: Float>(
             ..*epilogue
         };
         let (channel, out) = (group * g.channels, out.part(first, g.outputs));
-        if tiled < shifted.min(packed) {
-            return direct_tiles::run(isa, g, x, channel, rows, &epilogue, &out);
-        }
-        if shifted < packed {
-            return direct::run(isa, g, x, channel, rows, &epilogue, &out);
+        match way {
+            Way::Packed => {}
+            Way::Shifted => return direct::run(isa, g, x, channel, rows, &epilogue, &out),
+            Way::ShiftedTiles => {
+                return direct_tiles::run(isa, g, x, channel, rows, &epilogue, &out);
+            }
         }
         blocked(&Job {
             a: MatRef::row_major(rows, g.outputs, depth).expect("the slice was cut to size"),

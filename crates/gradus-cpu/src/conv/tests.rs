@@ -3,53 +3,27 @@
 use gradus_simd::{IsaName, available};
 use proptest::prelude::*;
 
+use super::forward::Way;
 use super::*;
+use crate::gemm::Activation;
 use crate::gemm::tests::{assert_close, numbers};
-use crate::gemm::{Activation, Out};
 
-/// `direct`, whatever it costs; where it does not serve, `y` is left as it is.
-fn shifted<T: Float>(
+/// The forward pass in a given way, whatever it costs; where it does not serve, `y` is left as it is.
+fn by<T: Float>(
+    way: Way,
     isa: IsaName,
     g: &Geometry,
-    x: &[T],
-    w: &[T],
+    (x, w): (&[T], &[T]),
     epilogue: &Epilogue<'_, T>,
     y: &mut [T],
-    tiled: bool,
 ) {
-    let cost = if tiled {
-        direct_tiles::cost::<T>(isa, g)
-    } else {
-        direct::cost(g)
-    };
-    if cost.is_none() || y.is_empty() {
-        return;
-    }
-    let (pixels, all) = (g.pixels(), g.groups * g.outputs);
-    y.fill(T::NAN);
-    let out = Out::segmented(y, all, pixels, (g.batch, pixels, all * pixels));
-    for group in 0..g.groups {
-        let first = group * g.outputs;
-        let bias = match epilogue.bias {
-            Bias::Row(bias) => Bias::Row(&bias[first..][..g.outputs]),
-            other => other,
-        };
-        let residual = epilogue.residual.map(|r| &r[first * pixels..]);
-        let epilogue = Epilogue {
-            bias,
-            residual,
-            ..*epilogue
-        };
-        let w = &w[first * g.depth()..][..g.outputs * g.depth()];
-        let out = out.part(first, g.outputs);
-        let run = if tiled {
-            direct_tiles::run::<T>
-        } else {
-            direct::run::<T>
-        };
-        run(isa, g, x, group * g.channels, w, &epilogue, &out);
+    if way.cost::<T>(isa, g).is_some() && !y.is_empty() {
+        y.fill(T::NAN);
+        forward::run_by(way, isa, g, x, w, epilogue, y);
     }
 }
+
+const WAYS: [Way; 3] = [Way::Packed, Way::Shifted, Way::ShiftedTiles];
 
 /// One convolution: forward, both gradients and that of the bias, contiguous and on a given ISA.
 fn case<T: Float, const D: usize>(
@@ -72,9 +46,9 @@ fn case<T: Float, const D: usize>(
     reference::conv((&x, x_shape), (&w, w_shape), params, &mut want).unwrap();
     forward::run(isa, &g, &x, &w, &Epilogue::default(), &mut got);
     assert_close(&got, &want, g.depth(), &format!("forward {what}"));
-    for tiled in [false, true] {
-        shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got, tiled);
-        let what = format!("direct, tiles {tiled} {what}");
+    for way in WAYS {
+        by(way, isa, &g, (&x, &w), &Epilogue::default(), &mut got);
+        let what = format!("{way:?} {what}");
         assert_close(&got, &want, g.depth(), &what);
     }
     for residual in [None, Some(&residual[..])] {
@@ -92,9 +66,9 @@ fn case<T: Float, const D: usize>(
             .map(|i| epilogue.reference(want[i], i / g.pixels().max(1) % w_shape[0].max(1), 0, i))
             .collect();
         assert_close(&got, &want, g.depth(), &format!("epilogue {what}"));
-        for tiled in [false, true] {
-            shifted(isa, &g, &x, &w, &epilogue, &mut got, tiled);
-            let what = format!("direct, tiles {tiled}, epilogue {what}");
+        for way in WAYS {
+            by(way, isa, &g, (&x, &w), &epilogue, &mut got);
+            let what = format!("{way:?}, epilogue {what}");
             assert_close(&got, &want, g.depth(), &what);
         }
     }
@@ -452,16 +426,16 @@ fn numbers_that_tiles_cannot_split() {
     let mut want = vec![0.0; ny];
     reference::conv((&x, &x_shape), (&w, &w_shape), &params, &mut want).unwrap();
     for &isa in available() {
-        for tiled in [false, true] {
+        for way in WAYS {
             let mut got = want.clone();
-            shifted(isa, &g, &x, &w, &Epilogue::default(), &mut got, tiled);
+            by(way, isa, &g, (&x, &w), &Epilogue::default(), &mut got);
             for (i, (&got, &want)) in got.iter().zip(&want).enumerate() {
                 let small = i / (ny / 3) == 1;
                 let bound = if small { 1e-40 } else { 1e-5 };
                 let same = got == want || (got - want).abs() <= bound * 40.0;
                 assert!(
                     same || got.is_nan() && want.is_nan(),
-                    "{isa} {tiled}: {got} {want} at {i}"
+                    "{isa} {way:?}: {got} {want} at {i}"
                 );
             }
         }
