@@ -1,0 +1,60 @@
+// Element types: how each is read as f32 (or f64) and written back, and how 16 bytes of them move at once.
+//
+// bf16 and f16 are storage only: they are computed in f32 and rounded once, at the store, as on the CPU.
+#pragma once
+
+struct Bf16 { u16 bits; };
+struct F16 { u16 bits; };
+
+GR_DEV float widen(float x) { return x; }
+GR_DEV double widen(double x) { return x; }
+GR_DEV float widen(Bf16 x) { return gr_from_bf16(x.bits); }
+GR_DEV float widen(F16 x) { return gr_from_f16(x.bits); }
+template <class T> struct Narrow;
+template <> struct Narrow<float> { GR_DEV static float of(float x) { return x; } };
+template <> struct Narrow<Bf16> { GR_DEV static Bf16 of(float x) { Bf16 r = {gr_to_bf16(x)}; return r; } };
+template <> struct Narrow<F16> { GR_DEV static F16 of(float x) { F16 r = {gr_to_f16(x)}; return r; } };
+template <class T> GR_DEV T narrow(float x) { return Narrow<T>::of(x); }
+
+// As many elements as 16 bytes hold, moved by one instruction.
+template <class T> struct __align__(16) Pack {
+  static const int N = 16 / sizeof(T);
+  T at[N];
+};
+template <class T> GR_DEV bool is_aligned16(const T* p) { return ((u64)p & 15) == 0; }
+// Read once: not kept in L1.
+template <class T> GR_DEV Pack<T> load_pack(const T* p) {
+  union { uint4 raw; Pack<T> pack; } u;
+  u.raw = gr_load_once((const uint4*)p);
+  return u.pack;
+}
+template <class T> GR_DEV void store_pack(T* p, const Pack<T>& v) { *(Pack<T>*)p = v; }
+// The first `n` of the pack that begins at `p`, the rest `fill`.
+template <class T> GR_DEV Pack<T> load_pack_bounded(const T* p, i64 n, T fill) {
+  Pack<T> v;
+  GR_UNROLL
+  for (int i = 0; i < Pack<T>::N; i++) v.at[i] = i < n ? p[i] : fill;
+  return v;
+}
+
+// How one to three operands of a common shape lie: sizes from the slowest dimension on, strides in elements.
+struct Layout {
+  int rank;
+  u32 sizes[8];
+  i64 strides[3][8];
+};
+// The offsets of element `i` (row-major in the common shape) in each of K operands.
+template <int K> GR_DEV void offsets(const Layout& layout, i64 i, i64 (&at)[K]) {
+  GR_UNROLL
+  for (int k = 0; k < K; k++) at[k] = 0;
+  for (int d = layout.rank - 1; d >= 0; d--) {
+    u32 size = layout.sizes[d];
+    i64 rest = i / size, index = i - rest * size;
+    GR_UNROLL
+    for (int k = 0; k < K; k++) at[k] += index * layout.strides[k][d];
+    i = rest;
+  }
+}
+// This thread's number in the grid, and the number of threads: loops over elements start and step by them.
+GR_DEV i64 grid_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
+GR_DEV i64 grid_size() { return (i64)gridDim.x * blockDim.x; }

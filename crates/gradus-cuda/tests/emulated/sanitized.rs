@@ -1,0 +1,58 @@
+//! The whole of these tests once more, compiled with AddressSanitizer and without the allocator's rounding: every access of a kernel
+//! beyond a buffer, or beyond its shared memory, ends the run.
+
+use std::process::Command;
+
+use crate::standin::{Build, build, has_compiler};
+
+#[test]
+fn no_kernel_leaves_its_memory() {
+    if !has_compiler() || std::env::var_os("GRADUS_EMULATION_BUILD").is_some() {
+        return;
+    }
+    build(Build::Asan, &[]);
+    let out = sanitized(
+        &[
+            "--skip",
+            "sanitized",
+            "--skip",
+            "planted",
+            "--skip",
+            "lacks",
+        ],
+        None,
+    );
+    assert!(out.0, "{}", out.1);
+}
+
+/// Runs this program under AddressSanitizer; whether it passed, and what it said.
+pub fn sanitized(arguments: &[&str], bug: Option<&str>) -> (bool, String) {
+    let library = Command::new("g++")
+        .arg("-print-file-name=libasan.so")
+        .output()
+        .unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .args(["--test-threads", "1"])
+        .env(
+            "LD_PRELOAD",
+            String::from_utf8_lossy(&library.stdout).trim(),
+        )
+        .env(
+            "ASAN_OPTIONS",
+            "detect_leaks=0:detect_stack_use_after_return=0:verify_asan_link_order=0",
+        )
+        .env("GRADUS_EMULATION_BUILD", "asan")
+        .env("GRADUS_CUDA_ALLOCATOR", "exact");
+    if let Some(bug) = bug {
+        command.env("GRADUS_EMULATION_BUG", bug);
+    }
+    let out = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    (out.status.success(), text)
+}
