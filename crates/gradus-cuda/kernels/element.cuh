@@ -55,6 +55,11 @@ template <int K> GR_DEV void offsets(const Layout& layout, i64 i, i64 (&at)[K]) 
     i = rest;
   }
 }
+// A piece of a parameter, its gradient and the optimiser's state of it: device addresses and a length.
+struct Chunk {
+  u64 parameter, gradient, first, second;
+  u32 length;
+};
 // This thread's number in the grid, and the number of threads: loops over elements start and step by them.
 GR_DEV i64 grid_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 GR_DEV i64 grid_size() { return (i64)gridDim.x * blockDim.x; }

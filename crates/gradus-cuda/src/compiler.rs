@@ -37,6 +37,11 @@ pub(crate) const FILES: &[Source] = sources![
     "copy.cu",
     "reduce.cu",
     "softmax.cu",
+    "norm.cu",
+    "loss.cu",
+    "embedding.cu",
+    "random.cu",
+    "optim.cu",
 ];
 
 /// What the compiler is told. Division and roots are IEEE's, products and sums may be fused, and subnormal numbers are numbers, as on

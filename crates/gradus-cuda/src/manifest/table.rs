@@ -51,4 +51,77 @@ super::kernels! {
     /// Its gradient from dy and the output y.
     softmax_backward [F32, BF16, F16] (dy: In<T>, y: In<T>, dx: Out<T>, rows: i64, columns: i32, log: i32)
         block(256, 4) regs(64);
+
+    "norm.cu":
+    /// y = (x − mean)·rstd·w + b by rows; RMS norm if `mean` is null.
+    norm_rows [F32, BF16, F16] (x: In<T>, w: Opt<T>, b: Opt<T>, y: Out<T>, mean: OptOut<f32>, rstd: Out<f32>, rows: i64, n: i32,
+        eps: f32) block(256, 4) regs(64);
+    /// Its gradient by x.
+    norm_rows_backward [F32, BF16, F16] (dy: In<T>, x: In<T>, w: Opt<T>, mean: Opt<f32>, rstd: In<f32>, dx: Out<T>, rows: i64,
+        n: i32) block(256, 4) regs(64);
+    /// Its gradients by w and b, of gridDim.y pieces of the rows.
+    norm_rows_parameters [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: Opt<f32>, rstd: In<f32>, dw: Out<f32>, db: Out<f32>,
+        rows: i64, n: i32) block(128, 8) regs(64);
+    /// Mean and variance of each channel: a block a channel.
+    batch_norm_statistics [F32, BF16, F16] (x: In<T>, mean: Out<f32>, var: Out<f32>, batch: i64, channels: i32, s: i64)
+        block(512, 2) regs(64);
+    /// y = (x − mean)·rstd·w + b by channels.
+    batch_norm [F32, BF16, F16] (x: In<T>, mean: In<f32>, rstd: In<f32>, w: Opt<T>, b: Opt<T>, y: Out<T>, batch: i64,
+        channels: i32, s: i64) block(256, 4) regs(64);
+    /// dw = Σ dy·x̂, db = Σ dy of each channel.
+    batch_norm_sums [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: In<f32>, rstd: In<f32>, dw: Out<f32>, db: Out<f32>, batch: i64,
+        channels: i32, s: i64) block(512, 2) regs(64);
+    /// The gradient by x, given those sums.
+    batch_norm_backward [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: In<f32>, rstd: In<f32>, w: Opt<T>, dw: In<f32>, db: In<f32>,
+        dx: Out<T>, batch: i64, channels: i32, s: i64, training: i32) block(256, 4) regs(64);
+
+    "loss.cu":
+    /// Each row's loss, lse and weight of its target.
+    cross_entropy [F32, BF16, F16] (logits: In<T>, target: In<i64>, weight: Opt<T>, weight_sum: Opt<f32>, losses: Out<f32>,
+        lse: Out<f32>, weights: Out<f32>, rows: i64, classes: i32, ignore: i64, smoothing: f32) block(256, 4) regs(64);
+    /// Their sum or mean, and the sum of the weights.
+    cross_entropy_total [F32, BF16, F16] (losses: In<f32>, weights: In<f32>, y: Out<T>, total: Out<f32>, rows: i64, mean: i32)
+        block(512, 2) regs(64);
+    /// The gradient by the logits.
+    cross_entropy_backward [F32, BF16, F16] (dy: In<T>, logits: In<T>, target: In<i64>, weight: Opt<T>, weight_sum: Opt<f32>,
+        lse: In<f32>, total: In<f32>, dx: Out<T>, rows: i64, classes: i32, ignore: i64, smoothing: f32, reduction: i32)
+        block(256, 4) regs(64);
+
+    "embedding.cu":
+    /// Rows of a table.
+    gather_rows [F32, BF16, I64, U8] (table: In<T>, indices: In<i64>, y: Out<T>, n: i64, rows: i64, width: i64)
+        block(128, 8) regs(64);
+    /// Rows added to a table, in f32.
+    scatter_add_rows [F32, BF16, F16] (x: In<T>, indices: In<i64>, table: InOut<f32>, n: i64, rows: i64, width: i64)
+        block(128, 8) regs(64);
+    /// Elements along an axis.
+    gather [F32, BF16, I64, U8] (x: In<T>, indices: In<i64>, y: Out<T>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(64);
+    /// Elements added along an axis, in f32.
+    scatter_add [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: InOut<f32>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(64);
+
+    "random.cu":
+    /// x kept and scaled, or 0.
+    dropout [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, seed: u64, offset: u64, threshold: u64, scale: f32)
+        block(256, 4) regs(64);
+    /// Uniform numbers.
+    uniform [] (y: Out<f32>, n: i64, seed: u64, offset: u64) block(256, 4) regs(64);
+    /// Rotary positions.
+    rope [F32, BF16, F16] (x: In<T>, cosines: In<f32>, sines: In<f32>, y: Out<T>, rows: i64, per: i64, time: i64, hs: i32,
+        direction: f32) block(256, 4) regs(64);
+
+    "optim.cu":
+    /// Adam and AdamW.
+    adam_chunks [] (chunks: In<Chunk>, step_size: f32, beta1: f32, beta2: f32, eps: f32, root_correction: f32, penalty: f32,
+        shrink: f32, maximize: i32) block(512, 2) regs(64);
+    /// SGD with momentum.
+    sgd_chunks [] (chunks: In<Chunk>, lr: f32, momentum: f32, dampening: f32, penalty: f32, nesterov: i32, maximize: i32,
+        first_step: i32) block(512, 2) regs(64);
+    /// Sums of squares.
+    norm_chunks [] (chunks: In<Chunk>, parts: Out<f32>) block(512, 2) regs(64);
+    /// Their root.
+    norm_total [] (parts: In<f32>, norm: Out<f32>, n: i64) block(512, 2) regs(64);
+    /// Gradients scaled down to a norm.
+    clip_chunks [] (chunks: In<Chunk>, norm: In<f32>, most: f32) block(512, 2) regs(64);
 }

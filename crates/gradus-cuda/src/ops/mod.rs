@@ -5,6 +5,11 @@
 
 pub mod copy;
 pub mod elementwise;
+pub mod embedding;
+pub mod loss;
+pub mod norm;
+pub mod optim;
+pub mod random;
 pub mod reduce;
 pub mod softmax;
 

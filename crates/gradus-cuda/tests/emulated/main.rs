@@ -4,7 +4,12 @@
 //! Needs g++; without it the tests say so and pass. `GRADUS_EMULATION_BUILD=asan` is what the sanitised run sets for itself.
 
 mod elementwise;
+mod embedding;
 mod lacks;
+mod loss;
+mod norm;
+mod optim;
+mod random;
 mod reduce;
 mod sanitized;
 mod standin;
