@@ -7,12 +7,13 @@
 namespace gr {
 // ---- cp.async ------------------------------------------------------------------------------------------------------------
 static void perform(const Copy& c) {
-  if (c.valid) memcpy(c.to, c.from, 16);
-  else memset(c.to, 0, 16);
+  u8 line[16] = {};
+  memcpy(line, c.from, c.bytes);
+  memcpy(c.to, line, 16);
 }
-void copy_async(void* to, const void* from, bool valid) {
-  if (eager) perform({to, from, valid});
-  else me().copies.push_back({to, from, valid});
+void copy_async(void* to, const void* from, int bytes) {
+  if (eager) perform({to, from, bytes});
+  else me().copies.push_back({to, from, bytes});
 }
 void copy_commit() { me().copy_groups.push_back(me().copies.size()); }
 // Runs what is older than the last `groups` groups; of `0`, also what was never committed (the thread's end).

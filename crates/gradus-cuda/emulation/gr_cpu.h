@@ -19,7 +19,7 @@ typedef uint8_t u8;
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
 #define __grid_constant__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __constant__ static const
 #define __shared__ static __attribute__((section("gr_shared"))) // one block runs at a time; filled with NaN before each
 #define GR_DEV inline
@@ -46,7 +46,7 @@ void barrier();                     // __syncthreads
 void meet_warp(u32 mask);           // all lanes of the mask
 void post(const void* value, u32 bytes);       // this lane's value, for the others of its warp
 void peek(u32 lane, void* value, u32 bytes);
-void copy_async(void* to, const void* from, bool valid);
+void copy_async(void* to, const void* from, int bytes);
 void copy_commit();
 void copy_wait(u32 groups);
 void mbarrier_init(u64* b, u32 arrivals);
@@ -100,10 +100,10 @@ inline float gr_atomic_add(float* p, float v) { float old = *p; *p = old + v; re
 inline u32 gr_atomic_inc(u32* p, u32 wrap) { u32 old = *p; *p = old >= wrap ? 0 : old + 1; return old; }
 inline void gr_fence() {}
 
-inline void gr_copy_async16(void* to, const void* from, bool valid) {
+inline void gr_copy_async16(void* to, const void* from, int bytes) {
   check_aligned(to, 16, "cp.async: misaligned destination");
   check_aligned(from, 16, "cp.async: misaligned source");
-  gr::copy_async(to, from, valid);
+  gr::copy_async(to, from, bytes);
 }
 inline void gr_copy_commit() { gr::copy_commit(); }
 template <int N> void gr_copy_wait() { gr::copy_wait(N); }
@@ -131,13 +131,11 @@ inline void gr_load_matrix(u32 (&r)[4], const void* row) { load_matrix(r, row, f
 inline void gr_load_matrix_transposed(u32 (&r)[4], const void* row) { load_matrix(r, row, true); }
 
 // Of the fragments of the PTX ISA, figure "mma .m16n8k16": lane 4·g + t holds rows g and g + 8 of a, column g of b.
-inline void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+template <class Low, class High> void mma_fragments(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, Low low, High high) {
   struct Fragment { u32 a[4], b[2]; } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, of_a, even, odd;
   gr::post(&mine, sizeof mine);
   gr::meet_warp(GR_FULL);
   const u32 g = gr::here->lane / 4, t = gr::here->lane % 4;
-  auto low = [](u32 x) { return gr_float(x << 16); };
-  auto high = [](u32 x) { return gr_float(x & 0xffff0000u); };
   auto dot = [&](u32 x, u32 y) { return low(x) * low(y) + high(x) * high(y); };
   float sum[4] = {c[0], c[1], c[2], c[3]};
   for (u32 q = 0; q < 4; q++) {
@@ -153,6 +151,13 @@ inline void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   }
   gr::meet_warp(GR_FULL);
   for (u32 i = 0; i < 4; i++) c[i] = sum[i];
+}
+
+inline void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  mma_fragments(c, a, b0, b1, [](u32 x) { return gr_float(x << 16); }, [](u32 x) { return gr_float(x & 0xffff0000u); });
+}
+inline void gr_mma_f16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  mma_fragments(c, a, b0, b1, [](u32 x) { return gr_from_f16((u16)x); }, [](u32 x) { return gr_from_f16((u16)(x >> 16)); });
 }
 
 // ---- hopper.cuh -----------------------------------------------------------------------------------------------------------

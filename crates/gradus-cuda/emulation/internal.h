@@ -6,7 +6,7 @@
 
 namespace gr {
 enum State { READY, BARRIER, WARP, SPIN, DONE };
-struct Copy { void* to; const void* from; bool valid; };            // cp.async
+struct Copy { void* to; const void* from; int bytes; };             // cp.async
 struct Product { float* d; u32 n; u64 a, b; int accumulate; };     // wgmma, this thread's share
 struct Load { u8* tile; const void* map; int x, y; u64* barrier; }; // TMA
 struct Fiber {

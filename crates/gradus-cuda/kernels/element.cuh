@@ -16,6 +16,9 @@ template <> struct Narrow<Bf16> { GR_DEV static Bf16 of(float x) { Bf16 r = {gr_
 template <> struct Narrow<F16> { GR_DEV static F16 of(float x) { F16 r = {gr_to_f16(x)}; return r; } };
 template <class T> GR_DEV T narrow(float x) { return Narrow<T>::of(x); }
 
+GR_DEV void mma(const Bf16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_bf16(c, a, b0, b1); }
+GR_DEV void mma(const F16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_f16(c, a, b0, b1); }
+
 // As many elements as 16 bytes hold, moved by one instruction.
 template <class T> struct __align__(16) Pack {
   static const int N = 16 / sizeof(T);

@@ -60,10 +60,10 @@ GR_DEV float gr_atomic_add(float* p, float v) { return atomicAdd(p, v); }
 GR_DEV u32 gr_atomic_inc(u32* p, u32 wrap) { return atomicInc(p, wrap); }
 GR_DEV void gr_fence() { __threadfence(); }
 
-// 16 bytes from global to shared memory, asynchronously; zeros where `valid` is not so (nothing is read then).
-GR_DEV void gr_copy_async16(void* shared, const void* global, bool valid) {
+// 16 bytes of shared memory, asynchronously: the first `bytes` from global memory, zeros after (of 0, nothing is read).
+GR_DEV void gr_copy_async16(void* shared, const void* global, int bytes) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-    :: "r"(gr_shared_address(shared)), "l"(global), "r"(valid ? 16 : 0) : "memory");
+    :: "r"(gr_shared_address(shared)), "l"(global), "r"(bytes) : "memory");
 }
 GR_DEV void gr_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Until at most N groups of this thread are under way.
@@ -83,6 +83,10 @@ GR_DEV void gr_load_matrix_transposed(u32 (&r)[4], const void* row) {
 // c (16×8, f32) += a (16×16) · b (16×8), bf16.
 GR_DEV void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+GR_DEV void gr_mma_f16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 #endif

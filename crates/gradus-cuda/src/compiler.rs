@@ -28,6 +28,7 @@ pub(crate) const HEADERS: &[Source] = sources![
     "hopper.cuh",
     "reduce.cuh",
     "math.cuh",
+    "gemm.cuh",
 ];
 
 /// The files of kernels.
@@ -42,6 +43,9 @@ pub(crate) const FILES: &[Source] = sources![
     "embedding.cu",
     "random.cu",
     "optim.cu",
+    "gemm_simt.cu",
+    "gemm_mma.cu",
+    "gemm_wgmma.cu",
 ];
 
 /// What the compiler is told. Division and roots are IEEE's, products and sums may be fused, and subnormal numbers are numbers, as on

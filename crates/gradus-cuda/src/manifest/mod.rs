@@ -53,6 +53,25 @@ pub(crate) struct Layout {
     pub strides: [[i64; 8]; 3],
 }
 
+/// A matrix product: `Gemm` of gemm.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gemm {
+    pub m: i32,
+    pub n: i32,
+    pub k: i32,
+    pub inner_batch: i32,
+    pub a_row: i64,
+    pub a_column: i64,
+    pub b_row: i64,
+    pub b_column: i64,
+    pub a_batch: [i64; 2],
+    pub b_batch: [i64; 2],
+    pub alpha: f32,
+    pub activation: i32,
+    pub bias: i32,
+}
+
 /// What cuTensorMapEncodeTiled fills: `TensorMap` of hopper.cuh.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +85,7 @@ pub(crate) mod kinds {
     pub type InOut = super::Ptr;
     pub type Opt = super::Ptr;
     pub type OptOut = super::Ptr;
+    pub type Gemm = super::Gemm;
     pub type Layout = super::Layout;
     pub type TensorMap = super::TensorMap;
     pub type i32 = core::primitive::i32;
@@ -105,7 +125,7 @@ impl Parameter {
             "In" | "Opt" => format!("const {element}* __restrict__ {name}"),
             "Out" | "OptOut" => format!("{element}* __restrict__ {name}"),
             "InOut" => format!("{element}* {name}"),
-            "Layout" | "TensorMap" => format!("const __grid_constant__ {value} {name}"),
+            "Gemm" | "Layout" | "TensorMap" => format!("const __grid_constant__ {value} {name}"),
             _ => format!("{value} {name}"),
         }
     }

@@ -124,4 +124,22 @@ super::kernels! {
     norm_total [] (parts: In<f32>, norm: Out<f32>, n: i64) block(512, 2) regs(64);
     /// Gradients scaled down to a norm.
     clip_chunks [] (chunks: In<Chunk>, norm: In<f32>, most: f32) block(512, 2) regs(64);
+
+    "gemm_simt.cu":
+    /// Rung 1: a thread an element; any type, any strides.
+    gemm_naive [F32, BF16, F16] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 4) regs(64);
+    /// Rung 2: 32×32 tiles in shared memory.
+    gemm_tiled [] (a: In<f32>, b: In<f32>, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm) block(256, 4) regs(64);
+    /// Rung 3: 128×128 tiles, 8×8 in registers; A and B each contiguous in one dimension.
+    gemm_simt [] (a: In<f32>, b: In<f32>, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm) block(256, 2) regs(128);
+
+    "gemm_mma.cu":
+    /// Rung 4: tensor cores of a warp; A and B each contiguous in one dimension.
+    gemm_mma [BF16, F16] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 2) regs(128)
+        shared(49152) uses("mma.sync", "cp.async", "ldmatrix");
+
+    "gemm_wgmma.cu":
+    /// Rung 5: tensor cores of a warpgroup and TMA; A (M, K) and B (N, K) with k along memory.
+    gemm_wgmma [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<Bf16>, residual: Opt<Bf16>, c: Out<Bf16>, g: Gemm)
+        block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "cp.async.bulk.tensor", "mbarrier.try_wait");
 }

@@ -6,6 +6,7 @@
 pub mod copy;
 pub mod elementwise;
 pub mod embedding;
+pub mod gemm;
 pub mod loss;
 pub mod norm;
 pub mod optim;
@@ -34,6 +35,14 @@ impl<'a, T: Element> Dense<'a, T> {
         let mut y = x.buffer().device().uninit(x.len())?;
         copy::copy(x, &mut y)?;
         Ok(Self::Owned(y))
+    }
+
+    /// The elements in the shape they had.
+    fn view(&self, shape: &[usize]) -> Result<View<'_, T>> {
+        match self {
+            Self::Borrowed(x) => Ok((*x).clone()),
+            Self::Owned(y) => y.view(shape),
+        }
     }
 
     fn ptr(&self) -> crate::manifest::Ptr {

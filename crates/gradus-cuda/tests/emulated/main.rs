@@ -5,6 +5,7 @@
 
 mod elementwise;
 mod embedding;
+mod gemm;
 mod lacks;
 mod loss;
 mod norm;
