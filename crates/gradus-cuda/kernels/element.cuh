@@ -19,6 +19,14 @@ template <class T> GR_DEV T narrow(float x) { return Narrow<T>::of(x); }
 GR_DEV void mma(const Bf16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_bf16(c, a, b0, b1); }
 GR_DEV void mma(const F16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_f16(c, a, b0, b1); }
 
+// Two elements of 16 bits in a register, `low` in the low half.
+template <class T> struct Pack2;
+template <> struct Pack2<Bf16> { GR_DEV static u32 of(float low, float high) { return gr_pack_bf16(low, high); } };
+template <> struct Pack2<F16> {
+  GR_DEV static u32 of(float low, float high) { return gr_to_f16(low) | (u32)gr_to_f16(high) << 16; }
+};
+template <class T> GR_DEV u32 pack2(float low, float high) { return Pack2<T>::of(low, high); }
+
 // As many elements as 16 bytes hold, moved by one instruction.
 template <class T> struct __align__(16) Pack {
   static const int N = 16 / sizeof(T);

@@ -114,9 +114,7 @@ GR_KERNEL(gemm_simt) {
       stow(a_tiles[(step + 1) & 1], next_a, a_along);
       stow(b_tiles[(step + 1) & 1], next_b, b_along);
     }
-#ifndef GR_BUG_GEMM_NO_BARRIER
-    gr_sync();
-#endif
+    gr_sync(); // the next tiles are there, and these may be overwritten
   }
   GR_UNROLL
   for (int i = 0; i < 8; i++)

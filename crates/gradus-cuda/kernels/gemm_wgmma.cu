@@ -40,9 +40,7 @@ GR_KERNEL(gemm_wgmma) {
     if (threadIdx.x == 0)
       for (int step = 0; step < steps; step++) {
         const int s = step % STAGES;
-#ifndef GR_BUG_WGMMA_NO_EMPTY_WAIT
         gr_barrier_wait(empty + s, (step / STAGES & 1) ^ 1); // the first time round, at once
-#endif
         gr_barrier_expect(full + s, A_BYTES + B_BYTES);
         gr_tensor_load(a_tiles + s * A_BYTES, &a_map, step * 64, i0, full + s);
         gr_tensor_load(b_tiles + s * B_BYTES, &b_map, step * 64, j0, full + s);
@@ -62,13 +60,8 @@ GR_KERNEL(gemm_wgmma) {
     GR_UNROLL
     for (int k = 0; k < 4; k++) gr_wgmma_64x256(sum, gr_wgmma_advance(a_tile, k), gr_wgmma_advance(b_tile, k), 1);
     gr_wgmma_commit();
-#ifdef GR_BUG_WGMMA_EARLY_RELEASE
-    if (t == 0) gr_barrier_arrive(empty + s);
-    gr_wgmma_wait<1>();
-#else
     gr_wgmma_wait<1>(); // the step before is done: its tiles may be overwritten
     if (t == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);
-#endif
   }
   gr_wgmma_wait<0>();
   const int row = i0 + consumer * 64 + t / 32 * 16 + t % 32 / 4;

@@ -39,8 +39,6 @@ template <class Op> GR_DEV float block_reduce(float v, float* scratch) {
   if (lane == 0) scratch[warp] = v;
   gr_sync();
   v = warp_reduce<Op>(lane < warps ? scratch[lane] : Op::identity());
-#ifndef GR_BUG_NO_TRAILING_BARRIER
   gr_sync(); // the scratch may be used again
-#endif
   return v;
 }

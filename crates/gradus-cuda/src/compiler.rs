@@ -29,6 +29,7 @@ pub(crate) const HEADERS: &[Source] = sources![
     "reduce.cuh",
     "math.cuh",
     "gemm.cuh",
+    "attention.cuh",
 ];
 
 /// The files of kernels.
@@ -46,6 +47,12 @@ pub(crate) const FILES: &[Source] = sources![
     "gemm_simt.cu",
     "gemm_mma.cu",
     "gemm_wgmma.cu",
+    "attention_simt.cu",
+    "attention_mma.cu",
+    "conv.cu",
+    "pool.cu",
+    "probe.cu",
+    "probe_hopper.cu",
 ];
 
 /// What the compiler is told. Division and roots are IEEE's, products and sums may be fused, and subnormal numbers are numbers, as on

@@ -72,6 +72,58 @@ pub(crate) struct Gemm {
     pub bias: i32,
 }
 
+/// Attention: `Attention` of attention.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attention {
+    pub batch: i32,
+    pub heads: i32,
+    pub key_heads: i32,
+    pub queries: i32,
+    pub keys: i32,
+    pub width: i32,
+    pub q: [i64; 3],
+    pub k: [i64; 3],
+    pub v: [i64; 3],
+    pub dy: [i64; 3],
+    pub mask: [i64; 4],
+    pub scale: f32,
+    pub causal: i32,
+}
+
+/// A convolution over images: `Conv` of conv.cu. Channels and outputs are of a group.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Conv {
+    pub batch: i32,
+    pub groups: i32,
+    pub channels: i32,
+    pub outputs: i32,
+    pub input: [i32; 2],
+    pub kernel: [i32; 2],
+    pub output: [i32; 2],
+    pub stride: [i32; 2],
+    pub padding: [i32; 2],
+    pub dilation: [i32; 2],
+    pub pieces: i32,
+}
+
+/// A pooling over images: `Pool` of pool.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pool {
+    pub planes: i32,
+    pub input: [i32; 2],
+    pub output: [i32; 2],
+    pub kernel: [i32; 2],
+    pub stride: [i32; 2],
+    pub padding: [i32; 2],
+    pub dilation: [i32; 2],
+    pub adaptive: i32,
+    pub include_padding: i32,
+    pub divisor: f32,
+}
+
 /// What cuTensorMapEncodeTiled fills: `TensorMap` of hopper.cuh.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +137,10 @@ pub(crate) mod kinds {
     pub type InOut = super::Ptr;
     pub type Opt = super::Ptr;
     pub type OptOut = super::Ptr;
+    pub type Attention = super::Attention;
+    pub type Conv = super::Conv;
     pub type Gemm = super::Gemm;
+    pub type Pool = super::Pool;
     pub type Layout = super::Layout;
     pub type TensorMap = super::TensorMap;
     pub type i32 = core::primitive::i32;
@@ -125,7 +180,9 @@ impl Parameter {
             "In" | "Opt" => format!("const {element}* __restrict__ {name}"),
             "Out" | "OptOut" => format!("{element}* __restrict__ {name}"),
             "InOut" => format!("{element}* {name}"),
-            "Gemm" | "Layout" | "TensorMap" => format!("const __grid_constant__ {value} {name}"),
+            "Attention" | "Conv" | "Gemm" | "Layout" | "Pool" | "TensorMap" => {
+                format!("const __grid_constant__ {value} {name}")
+            }
             _ => format!("{value} {name}"),
         }
     }

@@ -3,10 +3,10 @@
 super::kernels! {
     "unary.cu":
     /// y = op(x), both contiguous.
-    unary [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, op: i32, p: f32, q: f32) block(256, 4) regs(64);
+    unary [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, op: i32, p: f32, q: f32) block(256, 4) regs(64) stack(32);
     /// y (contiguous) = op(x), x of any layout.
     unary_strided [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32, p: f32, q: f32)
-        block(256, 4) regs(64);
+        block(256, 4) regs(64) stack(32);
 
     "binary.cu":
     /// y = op(a, b), all contiguous.
@@ -142,4 +142,70 @@ super::kernels! {
     /// Rung 5: tensor cores of a warpgroup and TMA; A (M, K) and B (N, K) with k along memory.
     gemm_wgmma [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<Bf16>, residual: Opt<Bf16>, c: Out<Bf16>, g: Gemm)
         block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "cp.async.bulk.tensor", "mbarrier.try_wait");
+
+    "attention_simt.cu":
+    /// y and lse: a warp a query; any type, a mask.
+    attention_simt [F32, BF16, F16] (q: In<T>, k: In<T>, v: In<T>, mask: Opt<T>, y: Out<T>, lse: Out<f32>, a: Attention)
+        block(128, 4) regs(96);
+    /// Σ dy·y of each row.
+    attention_delta [F32, BF16, F16] (dy: In<T>, y: In<T>, delta: Out<f32>, a: Attention) block(128, 8) regs(64);
+    /// dq: a warp a query.
+    attention_simt_dq [F32, BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, mask: Opt<T>, lse: In<f32>, delta: In<f32>,
+        dq: Out<T>, a: Attention) block(128, 4) regs(128);
+    /// dk and dv: a warp a key.
+    attention_simt_dkv [F32, BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, mask: Opt<T>, lse: In<f32>, delta: In<f32>,
+        dk: Out<T>, dv: Out<T>, a: Attention) block(128, 4) regs(128);
+
+    "attention_mma.cu":
+    /// Width 64: y and lse.
+    attention_mma_64 [BF16, F16] (q: In<T>, k: In<T>, v: In<T>, y: Out<T>, lse: Out<f32>, a: Attention) block(128, 3) regs(168)
+        shared(40960) uses("mma.sync", "cp.async", "ldmatrix");
+    /// dq.
+    attention_mma_dq_64 [BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, lse: In<f32>, delta: In<f32>, dq: Out<T>, a: Attention)
+        block(128, 3) regs(168) shared(32768) uses("mma.sync", "cp.async", "ldmatrix");
+    /// dk and dv.
+    attention_mma_dkv_64 [BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, lse: In<f32>, delta: In<f32>, dk: Out<T>, dv: Out<T>,
+        a: Attention) block(128, 3) regs(168) shared(32768) uses("mma.sync", "cp.async", "ldmatrix");
+    /// Width 128: y and lse.
+    attention_mma_128 [BF16, F16] (q: In<T>, k: In<T>, v: In<T>, y: Out<T>, lse: Out<f32>, a: Attention) block(128, 2) regs(255)
+        shared(81920) uses("mma.sync", "cp.async", "ldmatrix");
+    /// dq.
+    attention_mma_dq_128 [BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, lse: In<f32>, delta: In<f32>, dq: Out<T>, a: Attention)
+        block(128, 2) regs(255) shared(65536) uses("mma.sync", "cp.async", "ldmatrix");
+    /// dk and dv.
+    attention_mma_dkv_128 [BF16, F16] (dy: In<T>, q: In<T>, k: In<T>, v: In<T>, lse: In<f32>, delta: In<f32>, dk: Out<T>, dv: Out<T>,
+        a: Attention) block(128, 2) regs(255) shared(49152) uses("mma.sync", "cp.async", "ldmatrix");
+
+    "conv.cu":
+    /// y = conv(x, w) + bias.
+    conv_forward [F32, BF16, F16] (x: In<T>, w: In<T>, bias: Opt<T>, y: Out<T>, g: Conv) block(256, 2) regs(128);
+    /// dx from dy and w.
+    conv_data [F32, BF16, F16] (dy: In<T>, w: In<T>, dx: Out<T>, g: Conv) block(256, 2) regs(128);
+    /// dw in pieces of the sum, (pieces, …), from x and dy.
+    conv_weight [F32, BF16, F16] (x: In<T>, dy: In<T>, parts: Out<f32>, g: Conv) block(256, 2) regs(128);
+
+    "pool.cu":
+    /// The largest of each window, and its place.
+    max_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, indices: OptOut<i64>, g: Pool) block(256, 4) regs(64);
+    /// Gradients to where the largest were.
+    max_pool_backward [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: Out<T>, g: Pool) block(256, 4) regs(64);
+    /// The average of each window.
+    avg_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, g: Pool) block(256, 4) regs(64);
+    /// Its gradient.
+    avg_pool_backward [F32, BF16, F16] (dy: In<T>, dx: Out<T>, g: Pool) block(256, 4) regs(64);
+
+    "probe.cu":
+    /// Conversions and exponentials.
+    probe_numbers [] (x: In<f32>, bf16: Out<Bf16>, f16: Out<F16>, powers: Out<f32>, high: Out<u32>, n: i32) block(256, 1) regs(64);
+    /// Shuffles and reductions.
+    probe_block [] (x: In<f32>, y: Out<f32>) block(256, 1) regs(64);
+    /// Asynchronous copies.
+    probe_copy [] (x: In<Byte>, y: Out<Byte>) block(32, 1) regs(64) uses("cp.async");
+    /// ldmatrix both ways, and mma.
+    probe_mma [BF16, F16] (a: In<T>, at: In<T>, b: In<T>, bt: In<T>, c: Out<f32>) block(32, 1) regs(64) uses("mma.sync", "ldmatrix");
+
+    "probe_hopper.cu":
+    /// TMA, mbarriers, wgmma.
+    probe_wgmma [] (a_map: TensorMap, b_map: TensorMap, c: Out<f32>) block(128, 1) regs(200) shared(41024) hopper(true)
+        uses("wgmma.mma_async", "cp.async.bulk.tensor");
 }

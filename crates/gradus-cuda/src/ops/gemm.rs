@@ -358,7 +358,13 @@ impl Job {
 }
 
 /// A matrix of bf16 (rows, k), k along memory, as TMA reads it: boxes of `box_rows` × 64, in the 128-byte swizzle.
-fn tensor_map(at: Ptr, rows: i32, k: i32, line: i64, box_rows: u32) -> Result<TensorMap> {
+pub(crate) fn tensor_map(
+    at: Ptr,
+    rows: i32,
+    k: i32,
+    line: i64,
+    box_rows: u32,
+) -> Result<TensorMap> {
     let mut map = TensorMap([0; 16]);
     let (sizes, strides) = ([k as u64, rows as u64], [line as u64 * 2]);
     let (boxes, steps) = ([64u32, box_rows], [1u32, 1]);

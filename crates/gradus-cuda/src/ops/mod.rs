@@ -3,6 +3,8 @@
 //!
 //! Names, arguments and meanings follow gradus-cpu's modules of the same names.
 
+pub mod attention;
+pub mod conv;
 pub mod copy;
 pub mod elementwise;
 pub mod embedding;
@@ -10,6 +12,7 @@ pub mod gemm;
 pub mod loss;
 pub mod norm;
 pub mod optim;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod softmax;

@@ -3,6 +3,8 @@
 //!
 //! Needs g++; without it the tests say so and pass. `GRADUS_EMULATION_BUILD=asan` is what the sanitised run sets for itself.
 
+mod attention;
+mod conv;
 mod elementwise;
 mod embedding;
 mod gemm;
@@ -10,6 +12,9 @@ mod lacks;
 mod loss;
 mod norm;
 mod optim;
+mod planted;
+mod pool;
+mod probe;
 mod random;
 mod reduce;
 mod sanitized;

@@ -10,7 +10,7 @@ fn no_kernel_leaves_its_memory() {
     if !has_compiler() || std::env::var_os("GRADUS_EMULATION_BUILD").is_some() {
         return;
     }
-    build(Build::Asan, &[]);
+    build(Build::Asan, None);
     let out = sanitized(
         &[
             "--skip",
@@ -26,7 +26,7 @@ fn no_kernel_leaves_its_memory() {
 }
 
 /// Runs this program under AddressSanitizer; whether it passed, and what it said.
-pub fn sanitized(arguments: &[&str], bug: Option<&str>) -> (bool, String) {
+pub fn sanitized(arguments: &[&str], bug: Option<usize>) -> (bool, String) {
     let library = Command::new("g++")
         .arg("-print-file-name=libasan.so")
         .output()
@@ -46,7 +46,7 @@ pub fn sanitized(arguments: &[&str], bug: Option<&str>) -> (bool, String) {
         .env("GRADUS_EMULATION_BUILD", "asan")
         .env("GRADUS_CUDA_ALLOCATOR", "exact");
     if let Some(bug) = bug {
-        command.env("GRADUS_EMULATION_BUG", bug);
+        command.env("GRADUS_EMULATION_BUG", bug.to_string());
     }
     let out = command.output().unwrap();
     let text = format!(

@@ -1,5 +1,8 @@
 //! Builds the stand-in for `libcuda` and `libnvrtc` with g++, once for each state of the sources, and loads it.
+//!
+//! With `GRADUS_TEST_DEVICE=real` nothing is built: the tests run on the machine's first GPU.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::CString;
 use std::hash::{Hash, Hasher};
@@ -8,6 +11,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use gradus_cuda::{Device, compiler, library, manifest};
+
+use crate::planted::BUGS;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -43,15 +48,19 @@ fn run(command: &mut Command) {
     );
 }
 
-/// Whether there is a g++; says so if not.
+fn is_real() -> bool {
+    std::env::var("GRADUS_TEST_DEVICE").is_ok_and(|v| v == "real")
+}
+
+/// Whether the emulation can be built here; says so if not.
 pub fn has_compiler() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        let found = cfg!(target_os = "linux")
-            && Command::new("g++")
-                .arg("--version")
-                .output()
-                .is_ok_and(|o| o.status.success());
+        if is_real() {
+            return false;
+        }
+        let version = Command::new("g++").arg("--version").output();
+        let found = cfg!(target_os = "linux") && version.is_ok_and(|o| o.status.success());
         if !found {
             eprintln!("SKIPPED: the emulation needs g++ on Linux");
         }
@@ -59,43 +68,53 @@ pub fn has_compiler() -> bool {
     })
 }
 
-fn compile(source: &Path, object: &Path, extra: &[&str], build: Build) {
-    let mut command = Command::new("g++");
-    command.args([
-        "-std=c++20",
-        "-x",
-        "c++",
-        "-fPIC",
-        "-fvisibility=hidden",
-        "-DGRADUS_CPU",
-        "-c",
-    ]);
-    command
-        .args(["-w", "-ffp-contract=off"])
-        .args(build.flags())
-        .args(extra);
-    command
-        .arg("-I")
-        .arg(format!("{ROOT}/emulation"))
-        .arg("-I")
-        .arg(format!("{ROOT}/kernels"));
-    if let Some(folder) = object.parent() {
-        command.arg("-I").arg(folder);
-    }
-    run(command.arg(source).arg("-o").arg(object));
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
-/// The text of a folder's files: what a build is a function of.
-fn contents(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(format!("{ROOT}/{folder}"))
+/// Writes a file unless it has that text already; so that a build knows what is new.
+fn write(path: &Path, text: &str) {
+    if std::fs::read_to_string(path).ok().as_deref() != Some(text) {
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        std::fs::write(&part, text).unwrap();
+        std::fs::rename(part, path).unwrap();
+    }
+}
+
+/// A folder's files by name.
+fn contents(folder: &str) -> Vec<(String, String)> {
+    let files = std::fs::read_dir(format!("{ROOT}/{folder}"))
         .unwrap()
-        .map(|f| f.unwrap().path())
+        .map(|f| f.unwrap().path());
+    let mut all: Vec<_> = files
+        .map(|f| (name_of(&f), std::fs::read_to_string(&f).unwrap()))
         .collect();
-    files.sort();
-    files
-        .into_iter()
-        .map(|f| (f.clone(), std::fs::read_to_string(&f).unwrap()))
-        .collect()
+    all.sort();
+    all
+}
+
+/// Puts a file and all it includes into the hash.
+fn hash_with_includes(
+    name: &str,
+    all: &[(String, String)],
+    seen: &mut BTreeSet<String>,
+    hash: &mut DefaultHasher,
+) {
+    let Some((_, text)) = all.iter().find(|(n, _)| n == name) else {
+        return;
+    };
+    if !seen.insert(name.into()) {
+        return;
+    }
+    text.hash(hash);
+    for line in text.lines() {
+        if let Some(included) = line.trim().strip_prefix("#include \"") {
+            hash_with_includes(included.trim_end_matches('"'), all, seen, hash);
+        }
+    }
 }
 
 /// Compiles `source` unless an object of the same hash is there.
@@ -103,94 +122,36 @@ fn object(
     folder: &Path,
     name: &str,
     source: &Path,
+    include: &Path,
     hash: u64,
-    extra: &[&str],
     build: Build,
 ) -> PathBuf {
     let object = folder.join(format!("{name}-{hash:016x}.o"));
     if !object.exists() {
-        let part = folder.join(format!("{name}-{hash:016x}.{}.o", std::process::id()));
-        compile(source, &part, extra, build);
+        let part = folder.join(format!("{name}-{hash:016x}.{}.part", std::process::id()));
+        let mut command = Command::new("g++");
+        command.args([
+            "-std=c++20",
+            "-x",
+            "c++",
+            "-fPIC",
+            "-fvisibility=hidden",
+            "-DGRADUS_CPU",
+            "-c",
+            "-w",
+        ]);
+        command.arg("-ffp-contract=off").args(build.flags());
+        command
+            .arg("-I")
+            .arg(include)
+            .arg("-I")
+            .arg(folder)
+            .arg("-I")
+            .arg(format!("{ROOT}/emulation"));
+        run(command.arg(source).arg("-o").arg(&part));
         std::fs::rename(&part, &object).unwrap();
     }
     object
-}
-
-/// The two libraries: the driver with all kernels, and the compiler. `extra` are options for the kernels (a planted bug).
-pub fn build(build: Build, extra: &[&str]) -> (PathBuf, PathBuf) {
-    let tag = if build == Build::Asan {
-        "asan"
-    } else {
-        "plain"
-    };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulation-{tag}"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let table = manifest::header();
-    std::fs::write(folder.join("manifest.cuh"), &table).unwrap();
-    let (kernels, emulation) = (contents("kernels"), contents("emulation"));
-    // A kernel is a function of its file, all headers, and its entries in the manifest (here: the whole of it).
-    let mut common = DefaultHasher::new();
-    (&table, build.flags()).hash(&mut common);
-    for (path, text) in kernels.iter().chain(&emulation) {
-        if path.extension().is_some_and(|e| e == "cuh" || e == "h") {
-            text.hash(&mut common);
-        }
-    }
-    let mut objects = Vec::new();
-    let mut all = common.clone();
-    for file in compiler::files() {
-        let path = Path::new(ROOT).join("kernels").join(file);
-        let wrapper = folder.join(format!("{file}.cpp"));
-        let text = format!("#include \"{file}\"\n{}", manifest::emulation_table(file));
-        if std::fs::read_to_string(&wrapper).is_ok_and(|t| t != text) || !wrapper.exists() {
-            std::fs::write(&wrapper, &text).unwrap();
-        }
-        let mut hash = common.clone();
-        // A planted bug touches the files that know its name.
-        let body = std::fs::read_to_string(&path).unwrap();
-        let concerned = extra.is_empty() || extra.iter().any(|e| knows(&body, &kernels, e));
-        let extra = if concerned { extra } else { &[] };
-        (&text, &body, extra).hash(&mut hash);
-        hash.finish().hash(&mut all);
-        objects.push(object(&folder, file, &wrapper, hash.finish(), extra, build));
-    }
-    for (path, text) in &emulation {
-        if path.extension().is_some_and(|e| e == "cpp") && !path.ends_with("nvrtc.cpp") {
-            let mut hash = common.clone();
-            text.hash(&mut hash);
-            hash.finish().hash(&mut all);
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            objects.push(object(&folder, &name, path, hash.finish(), &[], build));
-        }
-    }
-    let driver = folder.join(format!("libcuda-{:016x}.so", all.finish()));
-    link(&driver, "libcuda.so.1", &objects, build);
-    let compiler_source = Path::new(ROOT).join("emulation/nvrtc.cpp");
-    let compiler_object = object(
-        &folder,
-        "nvrtc",
-        &compiler_source,
-        common.finish(),
-        &[],
-        build,
-    );
-    let nvrtc = folder.join(format!("libnvrtc-{:016x}.so", common.finish()));
-    link(&nvrtc, "libnvrtc.so.13", &[compiler_object], build);
-    (driver, nvrtc)
-}
-
-/// Whether a file, or a header it includes, mentions the macro of `-Dmacro`.
-fn knows(body: &str, kernels: &[(PathBuf, String)], define: &str) -> bool {
-    let macro_name = define.trim_start_matches("-D");
-    body.contains(macro_name)
-        || kernels.iter().any(|(path, text)| {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            name.ends_with(".cuh") && text.contains(macro_name) && body.contains(&name)
-        })
 }
 
 fn link(library: &Path, soname: &str, objects: &[PathBuf], build: Build) {
@@ -206,16 +167,93 @@ fn link(library: &Path, soname: &str, objects: &[PathBuf], build: Build) {
     std::fs::rename(&part, library).unwrap();
 }
 
-/// The stand-in's device, or `None` (said aloud) if it cannot be built here.
-pub fn device() -> Option<Device> {
-    if !has_compiler() {
-        return None;
+/// The two libraries: the driver with all kernels, and the compiler; with the bug of this number planted, if there is one.
+pub fn build(build: Build, bug: Option<usize>) -> (PathBuf, PathBuf) {
+    let tag = if build == Build::Asan {
+        "asan"
+    } else {
+        "plain"
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulation-{tag}"));
+    let sources = bug.map_or_else(
+        || folder.join("kernels"),
+        |n| folder.join(format!("bug-{n}")),
+    );
+    std::fs::create_dir_all(&sources).unwrap();
+    let mut kernels = contents("kernels");
+    if let Some(bug) = bug.map(|n| &BUGS[n]) {
+        let (_, text) = kernels
+            .iter_mut()
+            .find(|(name, _)| name == bug.file)
+            .unwrap();
+        assert_eq!(
+            text.matches(bug.from).count(),
+            1,
+            "{}: {:?} must be there once",
+            bug.file,
+            bug.from
+        );
+        *text = text.replace(bug.from, bug.to);
     }
-    load();
-    Some(Device::new(0).unwrap())
+    kernels.push(("manifest.cuh".into(), manifest::header()));
+    for (name, text) in &kernels {
+        write(&sources.join(name), text);
+    }
+    let emulation = contents("emulation");
+    let all_files: Vec<_> = kernels.iter().chain(&emulation).cloned().collect();
+    let hash_of = |name: &str, wrapper: &str| {
+        let mut hash = DefaultHasher::new();
+        (build.flags(), wrapper).hash(&mut hash);
+        hash_with_includes(name, &all_files, &mut BTreeSet::new(), &mut hash);
+        hash.finish()
+    };
+    let mut objects = Vec::new();
+    for file in compiler::files() {
+        let wrapper = format!("#include \"{file}\"\n{}", manifest::emulation_table(file));
+        let path = sources.join(format!("{file}.cpp"));
+        write(&path, &wrapper);
+        objects.push(object(
+            &folder,
+            file,
+            &path,
+            &sources,
+            hash_of(file, &wrapper),
+            build,
+        ));
+    }
+    let parts = emulation.iter().filter(|(name, _)| name.ends_with(".cpp"));
+    let (compilers, drivers): (Vec<_>, Vec<_>) = parts.partition(|(name, _)| name == "nvrtc.cpp");
+    let part = |name: &str| {
+        let path = Path::new(ROOT).join("emulation").join(name);
+        object(&folder, name, &path, &sources, hash_of(name, ""), build)
+    };
+    objects.extend(drivers.iter().map(|(name, _)| part(name)));
+    let compiler_objects: Vec<_> = compilers.iter().map(|(name, _)| part(name)).collect();
+    let named = |objects: &[PathBuf]| {
+        let mut hash = DefaultHasher::new();
+        objects.hash(&mut hash);
+        hash.finish()
+    };
+    let driver = folder.join(format!("libcuda-{:016x}.so", named(&objects)));
+    link(&driver, "libcuda.so.1", &objects, build);
+    let nvrtc = folder.join(format!("libnvrtc-{:016x}.so", named(&compiler_objects)));
+    link(&nvrtc, "libnvrtc.so.13", &compiler_objects, build);
+    (driver, nvrtc)
 }
 
-/// Builds and loads the libraries this process shall have.
+/// The libraries this process shall have, by its environment.
+fn paths() -> &'static (PathBuf, PathBuf) {
+    static PATHS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    PATHS.get_or_init(|| {
+        let asan = std::env::var("GRADUS_EMULATION_BUILD").is_ok_and(|v| v == "asan");
+        let bug = std::env::var("GRADUS_EMULATION_BUG")
+            .ok()
+            .map(|b| b.parse().unwrap());
+        build(if asan { Build::Asan } else { Build::Plain }, bug)
+    })
+}
+
+/// Builds and loads the libraries.
 pub fn load() {
     static LOADED: OnceLock<()> = OnceLock::new();
     LOADED.get_or_init(|| {
@@ -225,14 +263,29 @@ pub fn load() {
     });
 }
 
+/// The device to test on, or `None` (said aloud) if there is none.
+pub fn device() -> Option<Device> {
+    if is_real() {
+        return Some(Device::new(0).unwrap());
+    }
+    if !has_compiler() {
+        return None;
+    }
+    load();
+    Some(Device::new(0).unwrap())
+}
+
 /// Runs `f` once for each order of threads.
 pub fn orders(f: impl Fn(&Device)) {
     for_orders(&["f", "r", "s", "we"], f);
 }
 
-/// Runs `f` in these orders.
+/// Runs `f` in these orders of threads; once on a real device, which has its own.
 pub fn for_orders(orders: &[&str], f: impl Fn(&Device)) {
     let Some(device) = device() else { return };
+    if is_real() {
+        return f(&device);
+    }
     for order in orders {
         set_order(order);
         f(&device);
@@ -242,29 +295,13 @@ pub fn for_orders(orders: &[&str], f: impl Fn(&Device)) {
 
 fn set_order(order: &str) {
     let (driver, _) = paths();
-    // SAFETY: the library is loaded; the function copies the text.
+    let order = CString::new(order).unwrap();
+    // SAFETY: the library is loaded and stays so; the function copies the text.
     unsafe {
         let library = libloading::Library::new(driver).unwrap();
         let set = library
             .get::<unsafe extern "C" fn(*const std::ffi::c_char)>(b"gr_cpu_order")
             .unwrap();
-        let order = CString::new(order).unwrap();
         set(order.as_ptr());
     }
-}
-
-fn paths() -> &'static (PathBuf, PathBuf) {
-    static PATHS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
-    PATHS.get_or_init(|| {
-        let kind = if std::env::var("GRADUS_EMULATION_BUILD").is_ok_and(|v| v == "asan") {
-            Build::Asan
-        } else {
-            Build::Plain
-        };
-        let bug = std::env::var("GRADUS_EMULATION_BUG")
-            .ok()
-            .map(|b| format!("-D{b}"));
-        let extra: Vec<&str> = bug.as_deref().into_iter().collect();
-        build(kind, &extra)
-    })
 }
