@@ -26,6 +26,7 @@ typedef uint8_t u8;
 #define GR_CALLED static
 #define GR_GLOBAL extern "C"
 #define GR_UNROLL
+#define GR_UNROLL_2
 #define GR_DYNAMIC_SHARED(name) u8* name = gr::dynamic_shared()
 
 struct uint3 { u32 x, y, z; };

@@ -54,7 +54,7 @@ template <int D> GR_DEV void across_fragments(u32 (&r)[4], u8* tile, int step, i
 }
 // sum (16 × 8·N) += a (16 rows of a tile) · b (8·N rows of a tile)ᵀ, over all D.
 template <int D, int N, class T> GR_DEV void product_along(float (&sum)[N][4], u8* a, int row0, u8* b) {
-  GR_UNROLL
+  GR_UNROLL_2
   for (int step = 0; step < D / 16; step++) {
     u32 fa[4];
     rows_fragment<D>(fa, a, row0, step);

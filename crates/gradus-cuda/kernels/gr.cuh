@@ -19,6 +19,7 @@ typedef unsigned char u8;
 #define GR_CALLED static __device__ __noinline__ // code that exists once, and is called
 #define GR_GLOBAL extern "C" __global__
 #define GR_UNROLL _Pragma("unroll")
+#define GR_UNROLL_2 _Pragma("unroll 2") // where unrolling wholly would cost registers for addresses
 // The dynamic shared memory of a launch, aligned as TMA's 128-byte swizzle wants it.
 #define GR_DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
 

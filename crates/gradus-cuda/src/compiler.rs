@@ -197,6 +197,11 @@ pub fn cubin(file: &str, arch: &str) -> Result<Vec<u8>> {
     Ok(compiled.cubin)
 }
 
+/// What the compiler is told for every file, beside the architecture.
+pub fn options() -> &'static [&'static str] {
+    OPTIONS
+}
+
 /// The names of the files of kernels.
 pub fn files() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|s| s.name)

@@ -2,9 +2,12 @@
 //! more registers than the manifest says, and the instructions the manifest claims.
 //!
 //! NVRTC is found as the crate finds it (`GRADUS_NVRTC`, …); without one the test says so and passes.
-//! `GRADUS_CUDA_REPORT=1` prints what each kernel takes.
+//! `GRADUS_CUDA_REPORT=1` prints what each kernel takes; the name of a file there checks that file only. What the compiler said is
+//! kept under `target/tmp`, under the hash of what it compiled.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
 
 use gradus_cuda::{Error, compiler, library, manifest};
 
@@ -64,6 +67,40 @@ fn body<'a>(ptx: &'a str, symbol: &str) -> &'a str {
     &rest[..end]
 }
 
+/// The compiler's log and PTX of a file: from an earlier run of the same text, or from the compiler.
+fn compile(file: &str, arch: &str) -> (String, String) {
+    let mut hash = std::hash::DefaultHasher::new();
+    (
+        manifest::header(),
+        arch,
+        library::compiler().unwrap(),
+        compiler::options(),
+    )
+        .hash(&mut hash);
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).unwrap();
+    let mut paths: Vec<PathBuf> = folder.map(|f| f.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.extension().is_some_and(|e| e == "cuh") || path.ends_with(file) {
+            std::fs::read(path).unwrap().hash(&mut hash);
+        }
+    }
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{file}-{arch}-{:016x}", hash.finish()));
+    let separator = "\u{1}";
+    if let Some((log, ptx)) = std::fs::read_to_string(&kept)
+        .ok()
+        .as_deref()
+        .and_then(|t| t.split_once(separator))
+    {
+        return (log.into(), ptx.into());
+    }
+    let compiled = compiler::compile(file, arch, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(&compiled.cubin[1..4], b"ELF", "{file}");
+    std::fs::write(kept, format!("{}{separator}{}", compiled.log, compiled.ptx)).unwrap();
+    (compiled.log, compiled.ptx)
+}
+
 fn check(arch: &str) {
     match library::compiler() {
         Err(Error::NoCompiler { detail }) => {
@@ -73,20 +110,22 @@ fn check(arch: &str) {
         other => drop(other.unwrap()),
     }
     let hopper = arch == "sm_90a";
-    let report = std::env::var_os("GRADUS_CUDA_REPORT").is_some();
+    let report = std::env::var("GRADUS_CUDA_REPORT").ok();
+    let only = report.clone().filter(|r| r.ends_with(".cu"));
     let mut faults = Vec::new();
     for file in compiler::files() {
         let kernels: Vec<_> = manifest::KERNELS
             .iter()
             .filter(|k| k.file == file)
             .collect();
-        if !hopper && kernels.iter().all(|k| k.hopper) {
+        if only.as_deref().is_some_and(|only| only != file)
+            || !hopper && kernels.iter().all(|k| k.hopper)
+        {
             continue;
         }
         let start = std::time::Instant::now();
-        let compiled = compiler::compile(file, arch, &[]).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(&compiled.cubin[1..4], b"ELF", "{file}");
-        let (reports, warnings) = parse(&compiled.log);
+        let (log, ptx) = compile(file, arch);
+        let (reports, warnings) = parse(&log);
         faults.extend(warnings.iter().map(|w| format!("{file} ({arch}): {w}")));
         let symbols: usize = kernels.iter().map(|k| k.symbols().len()).sum();
         if reports.len() != symbols {
@@ -101,7 +140,7 @@ fn check(arch: &str) {
                     faults.push(format!("{symbol} ({arch}) is not in {file}"));
                     continue;
                 };
-                if report {
+                if report.is_some() {
                     println!(
                         "{arch:7} {symbol:32} {:3} registers, {:3} stack, {} spills",
                         r.registers, r.stack, r.spills
@@ -114,13 +153,13 @@ fn check(arch: &str) {
                     ));
                 }
                 for instruction in kernel.uses {
-                    if !body(&compiled.ptx, &symbol).contains(instruction) {
+                    if !body(&ptx, &symbol).contains(instruction) {
                         faults.push(format!("{symbol} ({arch}): no {instruction} in its code"));
                     }
                 }
             }
         }
-        if report {
+        if report.is_some() {
             println!("{arch} {file}: {:?}", start.elapsed());
         }
     }

@@ -145,6 +145,7 @@ fn rung_2_tiled() {
         for lies in LIES {
             check::<f32>(device, Some(Rung::Tiled), [2, 33, 65, 47], lies, true);
         }
+        check::<f32>(device, Some(Rung::Tiled), [1, 3, 4, 5], LIES[0], false); // less than a tile of k
     });
 }
 
