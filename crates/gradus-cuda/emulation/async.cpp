@@ -59,11 +59,14 @@ void mbarrier_wait(u64* b, u32 parity) {
 }
 
 // ---- TMA ---------------------------------------------------------------------------------------------------------------
-struct Map { const u8* base; u64 columns, rows, row_bytes; u32 box_columns, box_rows; }; // as driver.cpp encodes it
+// What driver.cpp's cuTensorMapEncodeTiled writes into a TensorMap.
+struct Map { const u8* base; u64 columns, rows, row_bytes; u32 box_columns, box_rows; };
 static u64 swizzle(u64 at) { return at ^ (at >> 7 & 7) << 4; }
 void tensor_load(void* tile, const void* map, int x, int y, u64* barrier) {
   if (((u8*)tile - shared_base()) & 1023) fail("TMA: a swizzled tile begins at a multiple of 1024 bytes");
-  block.loads.push_back({(u8*)tile, map, x, y, barrier});
+  Load load = {(u8*)tile, {}, x, y, barrier};
+  memcpy(load.map, map, sizeof load.map); // the kernel's argument: gone with the thread, which need not wait
+  block.loads.push_back(load);
 }
 bool deliver_load() {
   if (block.loads.empty()) return false;
@@ -72,6 +75,7 @@ bool deliver_load() {
   block.loads.erase(block.loads.begin() + which);
   Map m;
   memcpy(&m, load.map, sizeof m);
+  static_assert(sizeof m <= sizeof load.map);
   for (u32 r = 0; r < m.box_rows; r++)
     for (u32 c = 0; c < m.box_columns; c++) {
       const u64 at = (u64)(load.tile - shared_base()) + r * 128 + c * 2;
@@ -118,9 +122,11 @@ static void multiply(const Product& p) {
 void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate) { me().products.push_back({d, n, a, b, accumulate}); }
 void wgmma_commit() { me().product_groups.push_back(me().products.size()); }
 void wgmma_wait(u32 groups) {
+  meet_warp(GR_FULL); // .sync: the lanes of a warp stay together; the warps of the group need not
   me().state = READY;
   yield(); // let every other thread run first: as late as it may be
   run_groups(me().products, me().product_groups, groups, multiply);
+  meet_warp(GR_FULL); // a warp's product is done for all its lanes, or for none
 }
 void wgmma_fence() {}
 } // namespace gr

@@ -2,7 +2,7 @@
 //
 // What it is: the scheduler of the emulation. A fiber runs until it meets a barrier, waits for its warp, or spins on an mbarrier.
 // What it is not: a model of time. The orders: "f"orward, "r"everse, "s"huffled anew at each round, "w" warp by warp, each as far
-// as it gets (the greatest drift between warps). A second letter "e": copies complete as early as they may, not as late.
+// as it gets, "l" so too, but one warp runs only when no other can (the greatest drift between warps). A second letter "e": copies complete as early as they may, not as late.
 #include "internal.h"
 #include <map>
 #include <mutex>
@@ -217,16 +217,19 @@ static void run_block(const char* order) {
   std::vector<u32> sequence(n), of_warps(warps);
   for (u32 i = 0; i < n; i++) sequence[i] = *order == 'r' ? n - 1 - i : i;
   for (u32 i = 0; i < warps; i++) of_warps[i] = i;
+  const u32 lagging = random_number() % warps;
   u32 idle = 0;
   while (b.done < n) {
     bool ran = false;
-    if (*order == 'w') {
+    auto greedily = [&](u32 w) {
+      for (bool any = true; any; ran |= any) {
+        any = false;
+        for (u32 i = w * 32; i < n && i < w * 32 + 32; i++) any |= step(b.fibers[i]);
+      }
+    };
+    if (*order == 'w' || *order == 'l') {
       for (u32 i = warps; i > 1; i--) std::swap(of_warps[i - 1], of_warps[random_number() % i]);
-      for (u32 w : of_warps)
-        for (bool any = true; any; ran |= any) {
-          any = false;
-          for (u32 i = w * 32; i < n && i < w * 32 + 32; i++) any |= step(b.fibers[i]);
-        }
+      for (u32 w : of_warps) if (*order == 'w' || w != lagging) greedily(w);
     } else {
       if (*order == 's') for (u32 i = n; i > 1; i--) std::swap(sequence[i - 1], sequence[random_number() % i]);
       for (u32 i : sequence) ran |= step(b.fibers[i]);
@@ -237,6 +240,7 @@ static void run_block(const char* order) {
       ran = true;
     }
     if (deliver_load()) ran = true;
+    if (!ran && *order == 'l') greedily(lagging);
     idle = ran ? 0 : idle + 1;
     if (idle > 4 && error.empty()) deadlock();
     if (!error.empty()) for (auto& f : b.fibers) if (f.state != DONE) f.state = READY;

@@ -48,6 +48,60 @@ template <class T> GR_DEV Pack<T> load_pack_bounded(const T* p, i64 n, T fill) {
   return v;
 }
 
+// ---- rows: a block's threads walk the elements of a row, 16 bytes each where the row allows it --------------------------------------------
+
+template <class T> GR_DEV bool has_packs(const T* row, int n) { return is_aligned16(row) && n % Pack<T>::N == 0; }
+// Calls f(i, x[i]) for this thread's share of a row.
+template <class T, class F> GR_DEV void each_of_row(const T* __restrict__ x, int n, F f) {
+  if (has_packs(x, n)) {
+    for (int i = threadIdx.x * Pack<T>::N; i < n; i += blockDim.x * Pack<T>::N) {
+      const Pack<T> v = load_pack(x + i);
+      GR_UNROLL
+      for (int k = 0; k < Pack<T>::N; k++) f(i + k, widen(v.at[k]));
+    }
+  } else {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) f(i, widen(x[i]));
+  }
+}
+// y[i] = f(i, x[i]).
+template <class T, class F> GR_DEV void map_row(const T* __restrict__ x, T* __restrict__ y, int n, F f) {
+  if (has_packs(x, n) && is_aligned16(y)) {
+    for (int i = threadIdx.x * Pack<T>::N; i < n; i += blockDim.x * Pack<T>::N) {
+      Pack<T> v = load_pack(x + i);
+      GR_UNROLL
+      for (int k = 0; k < Pack<T>::N; k++) v.at[k] = narrow<T>(f(i + k, widen(v.at[k])));
+      store_pack(y + i, v);
+    }
+  } else {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = narrow<T>(f(i, widen(x[i])));
+  }
+}
+// Calls f(i, a[i], b[i]), and y[i] = f(i, a[i], b[i]), for two rows.
+template <class T, class F> GR_DEV void each_of_rows(const T* __restrict__ a, const T* __restrict__ b, int n, F f) {
+  if (has_packs(a, n) && is_aligned16(b)) {
+    for (int i = threadIdx.x * Pack<T>::N; i < n; i += blockDim.x * Pack<T>::N) {
+      const Pack<T> u = load_pack(a + i), v = load_pack(b + i);
+      GR_UNROLL
+      for (int k = 0; k < Pack<T>::N; k++) f(i + k, widen(u.at[k]), widen(v.at[k]));
+    }
+  } else {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) f(i, widen(a[i]), widen(b[i]));
+  }
+}
+template <class T, class F> GR_DEV void map_rows(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ y, int n, F f) {
+  if (has_packs(a, n) && is_aligned16(b) && is_aligned16(y)) {
+    for (int i = threadIdx.x * Pack<T>::N; i < n; i += blockDim.x * Pack<T>::N) {
+      const Pack<T> u = load_pack(a + i);
+      Pack<T> v = load_pack(b + i);
+      GR_UNROLL
+      for (int k = 0; k < Pack<T>::N; k++) v.at[k] = narrow<T>(f(i + k, widen(u.at[k]), widen(v.at[k])));
+      store_pack(y + i, v);
+    }
+  } else {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = narrow<T>(f(i, widen(a[i]), widen(b[i])));
+  }
+}
+
 // How one to three operands of a common shape lie: sizes from the slowest dimension on, strides in elements.
 struct Layout {
   int rank;

@@ -2,8 +2,8 @@
 //
 // C (M, N) = A (M, K) · B (N, K)ᵀ, both with k along memory, as a linear layer has them: x·Wᵀ. A block has 128×256 of C and three
 // warpgroups. The first is the producer: one of its threads tells TMA to bring tiles of 64 of k into a ring of four stages. The other
-// two multiply 64×256 each, straight from shared memory. Two barriers a stage: "full" turns when the bytes have come, "empty" when both
-// consumers are done. One product stays under way while the next one's tiles are waited for. Edges are TMA's: what lies outside reads 0.
+// two multiply 64×256 each, straight from shared memory. Two barriers a stage: "full" turns when the bytes have come, "empty" when all
+// warps of the consumers are done. One product stays under way while the next one's tiles are waited for. Edges are TMA's: what lies outside reads 0.
 // Sources: PTX ISA 9.7.15; NVIDIA's CUTLASS (warp-specialised kernels); P. Yadav, "Outperforming cuBLAS on H100" (2024).
 #include "gemm.cuh"
 #include "hopper.cuh"
@@ -30,7 +30,7 @@ GR_KERNEL(gemm_wgmma) {
   if (threadIdx.x == 0) {
     for (int s = 0; s < STAGES; s++) {
       gr_barrier_init(full + s, 1);
-      gr_barrier_init(empty + s, 2);
+      gr_barrier_init(empty + s, 8); // every warp of the two consumers: one that is ahead must not speak for one that is behind
     }
     gr_barrier_init_done();
   }
@@ -61,7 +61,7 @@ GR_KERNEL(gemm_wgmma) {
     for (int k = 0; k < 4; k++) gr_wgmma_64x256(sum, gr_wgmma_advance(a_tile, k), gr_wgmma_advance(b_tile, k), 1);
     gr_wgmma_commit();
     gr_wgmma_wait<1>(); // the step before is done: its tiles may be overwritten
-    if (t == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);
+    if (t % 32 == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);
   }
   gr_wgmma_wait<0>();
   const int row = i0 + consumer * 64 + t / 32 * 16 + t % 32 / 4;

@@ -12,13 +12,12 @@ GR_FLOAT_KERNELS(cross_entropy,
   for (i64 row = blockIdx.x; row < rows; row += gridDim.x) {
     const T* x = logits + row * classes;
     float max = -GR_INFINITY; float sum = 0.f; float smooth = 0.f;
-    for (int i = threadIdx.x; i < classes; i += blockDim.x) max = gr_max(max, widen(x[i]));
+    each_of_row(x, classes, [&](int, float v) { max = gr_max(max, v); });
     max = block_reduce<Max>(max, scratch);
-    for (int i = threadIdx.x; i < classes; i += blockDim.x) {
-      float v = widen(x[i]);
+    each_of_row(x, classes, [&](int i, float v) {
       sum += expf(v - max);
       if (smoothing > 0.f) smooth += v * class_weight(weight, i);
-    }
+    });
     sum = block_reduce<Sum>(sum, scratch);
     smooth = block_reduce<Sum>(smooth, scratch);
     if (threadIdx.x == 0) {
@@ -66,8 +65,7 @@ GR_FLOAT_KERNELS(cross_entropy_backward,
     const float hard = known ? (1.f - smoothing) * class_weight(weight, c) : 0.f; const float soft = smoothing / (float)classes;
     const float all = weight_sum ? *weight_sum : (float)classes;
     const float l = lse[row]; const float scale = g * (hard + soft * all);
-    for (int i = threadIdx.x; i < classes; i += blockDim.x) {
-      float d = c == ignore ? 0.f : expf(widen(x[i]) - l) * scale - g * soft * class_weight(weight, i) - (i == c ? g * hard : 0.f);
-      out[i] = narrow<T>(d);
-    }
+    map_row(x, out, classes, [&](int i, float v) {
+      return c == ignore ? 0.f : expf(v - l) * scale - g * soft * class_weight(weight, i) - (i == c ? g * hard : 0.f);
+    });
   })

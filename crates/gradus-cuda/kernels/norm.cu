@@ -15,20 +15,16 @@ GR_FLOAT_KERNELS(norm_rows,
     const T* p = x + row * n;
     float mu = 0.f; float square = 0.f;
     if (mean) {
-      for (int i = threadIdx.x; i < n; i += blockDim.x) mu += widen(p[i]);
+      each_of_row(p, n, [&](int, float v) { mu += v; });
       mu = block_reduce<Sum>(mu, scratch) / (float)n;
     }
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-      float d = widen(p[i]) - mu;
-      square += d * d;
-    }
+    each_of_row(p, n, [&](int, float v) { square += (v - mu) * (v - mu); });
     const float r = 1.f / sqrtf(block_reduce<Sum>(square, scratch) / (float)n + eps);
     if (threadIdx.x == 0) {
       if (mean) mean[row] = mu;
       rstd[row] = r;
     }
-    for (int i = threadIdx.x; i < n; i += blockDim.x)
-      y[row * n + i] = narrow<T>((widen(p[i]) - mu) * r * or_else(w, i, 1.f) + or_else(b, i, 0.f));
+    map_row(p, y + row * n, n, [&](int i, float v) { return (v - mu) * r * or_else(w, i, 1.f) + or_else(b, i, 0.f); });
   })
 
 GR_FLOAT_KERNELS(norm_rows_backward,
@@ -37,18 +33,17 @@ GR_FLOAT_KERNELS(norm_rows_backward,
     const i64 at = row * n;
     const float mu = mean ? mean[row] : 0.f; const float r = rstd[row];
     float sum = 0.f; float dot = 0.f;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-      float g = widen(dy[at + i]) * or_else(w, i, 1.f);
+    each_of_rows(dy + at, x + at, n, [&](int i, float d, float v) {
+      const float g = d * or_else(w, i, 1.f);
       sum += g;
-      dot += g * (widen(x[at + i]) - mu) * r;
-    }
+      dot += g * (v - mu) * r;
+    });
     sum = block_reduce<Sum>(sum, scratch);
     dot = block_reduce<Sum>(dot, scratch) / (float)n;
     const float shift = mean ? sum / (float)n : 0.f;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-      float g = widen(dy[at + i]) * or_else(w, i, 1.f);
-      dx[at + i] = narrow<T>(r * (g - shift - (widen(x[at + i]) - mu) * r * dot));
-    }
+    map_rows(dy + at, x + at, dx + at, n, [&](int i, float d, float v) {
+      return r * (d * or_else(w, i, 1.f) - shift - (v - mu) * r * dot);
+    });
   })
 
 // Sums for w and b of a piece of the rows: dw (pieces, n), db (pieces, n). A thread has a column; the pieces are added up after.

@@ -11,10 +11,16 @@ template <class Op> struct Plain : Op {
   static GR_DEV float element(float x) { return x; }
 };
 
-// A block folds elements first, first + step, … of n, and every thread has the result.
+// Threads first, first + step, … fold n elements, 16 bytes at a time as far as they go; every thread of a block has the block's result.
 template <class Op, class T> GR_DEV float fold(const T* __restrict__ x, i64 n, i64 first, i64 step, float* scratch) {
   float v = Op::identity();
-  for (i64 i = first; i < n; i += step) v = Op::combine(v, Op::element(widen(x[i])));
+  const i64 packs = is_aligned16(x) ? n / Pack<T>::N : 0;
+  for (i64 i = first; i < packs; i += step) {
+    const Pack<T> p = load_pack(x + i * Pack<T>::N);
+    GR_UNROLL
+    for (int k = 0; k < Pack<T>::N; k++) v = Op::combine(v, Op::element(widen(p.at[k])));
+  }
+  for (i64 i = packs * Pack<T>::N + first; i < n; i += step) v = Op::combine(v, Op::element(widen(x[i])));
   return block_reduce<Op>(v, scratch);
 }
 // The switch over operations, around a statement that uses `Op`.

@@ -14,11 +14,11 @@ GR_DEV float shifted_exp(float x, float max) { return x == -GR_INFINITY ? 0.f : 
 // Maximum and Σ e^(x − max) of a row, to every thread.
 template <class T> GR_DEV void row_statistics(const T* __restrict__ x, int columns, float* scratch, float& max, float& sum) {
   max = -GR_INFINITY, sum = 0.f;
-  for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-    float v = widen(x[i]), m = gr_max(max, v);
+  each_of_row(x, columns, [&](int, float v) {
+    const float m = gr_max(max, v);
     sum = sum * shifted_exp(max, m) + (v == v ? shifted_exp(v, m) : v);
     max = m;
-  }
+  });
   float m = block_reduce<Max>(max, scratch);
   sum = block_reduce<Sum>(sum * shifted_exp(max, m), scratch);
   max = m;
@@ -31,10 +31,8 @@ GR_FLOAT_KERNELS(softmax,
     float max; float sum;
     row_statistics(p, columns, scratch, max, sum);
     const float log_sum = logf(sum); const float inverse = 1.f / sum;
-    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-      float v = widen(p[i]);
-      out[i] = narrow<T>(log ? v - max - log_sum : expf(v - max) * inverse);
-    }
+    if (log) map_row(p, out, columns, [&](int, float v) { return v - max - log_sum; });
+    else map_row(p, out, columns, [&](int, float v) { return expf(v - max) * inverse; });
   })
 
 // softmax: dx = y·(dy − Σ dy·y). log-softmax: dx = dy − e^y·Σ dy.
@@ -43,13 +41,9 @@ GR_FLOAT_KERNELS(softmax_backward,
   for (i64 row = blockIdx.x; row < rows; row += gridDim.x) {
     const i64 at = row * columns;
     float sum = 0.f;
-    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-      float g = widen(dy[at + i]);
-      sum += log ? g : g * widen(y[at + i]);
-    }
+    if (log) each_of_row(dy + at, columns, [&](int, float g) { sum += g; });
+    else each_of_rows(dy + at, y + at, columns, [&](int, float g, float v) { sum += g * v; });
     sum = block_reduce<Sum>(sum, scratch);
-    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-      float g = widen(dy[at + i]), v = widen(y[at + i]);
-      dx[at + i] = narrow<T>(log ? g - expf(v) * sum : v * (g - sum));
-    }
+    if (log) map_rows(dy + at, y + at, dx + at, columns, [&](int, float g, float v) { return g - expf(v) * sum; });
+    else map_rows(dy + at, y + at, dx + at, columns, [&](int, float g, float v) { return v * (g - sum); });
   })

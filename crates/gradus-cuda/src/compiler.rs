@@ -57,12 +57,7 @@ pub(crate) const FILES: &[Source] = sources![
 
 /// What the compiler is told. Division and roots are IEEE's, products and sums may be fused, and subnormal numbers are numbers, as on
 /// the CPU; what may be approximate says so in the kernel (`gr_exp2`).
-pub(crate) const OPTIONS: &[&str] = &[
-    "--std=c++17",
-    "--ptxas-options=-v",
-    "-default-device",
-    "--device-int128",
-];
+pub(crate) const OPTIONS: &[&str] = &["--std=c++17", "--ptxas-options=-v"];
 
 /// A compiled file.
 #[derive(Debug)]

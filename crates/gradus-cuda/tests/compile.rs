@@ -104,7 +104,7 @@ fn compile(file: &str, arch: &str) -> (String, String) {
 fn check(arch: &str) {
     match library::compiler() {
         Err(Error::NoCompiler { detail }) => {
-            eprintln!("SKIPPED: no NVRTC ({detail})");
+            println!("skipped: no NVRTC ({detail})");
             return;
         }
         other => drop(other.unwrap()),

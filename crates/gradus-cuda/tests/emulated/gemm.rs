@@ -173,7 +173,7 @@ fn rung_4_tensor_cores_of_a_warp() {
 
 #[test]
 fn rung_5_tensor_cores_of_a_warpgroup() {
-    orders(|device| {
+    for_orders(&["f", "r", "s", "we", "l", "l", "l", "l"], |device| {
         // Six steps of k: the ring of four stages goes round. Edges in every dimension.
         check::<bf16>(
             device,

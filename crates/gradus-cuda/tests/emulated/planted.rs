@@ -92,10 +92,18 @@ pub const BUGS: &[Bug] = &[
     bug(
         "a tile released while the product that reads it is under way",
         "gemm_wgmma.cu",
-        "if (t == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);",
-        "if (t == 0) gr_barrier_arrive(empty + s);",
+        "if (t % 32 == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);",
+        "if (t % 32 == 0) gr_barrier_arrive(empty + s);",
         "gemm::rung_5_tensor_cores_of_a_warpgroup",
         "element",
+    ),
+    bug(
+        "a warp that speaks for the three others of its group",
+        "gemm_wgmma.cu",
+        "if (t % 32 == 0 && step > 0) gr_barrier_arrive(empty + (step - 1) % STAGES);",
+        "if (t == 0 && step > 0) for (int i = 0; i < 4; i++) gr_barrier_arrive(empty + (step - 1) % STAGES);",
+        "gemm::rung_5_tensor_cores_of_a_warpgroup",
+        "",
     ),
     bug(
         "a barrier that waits for bytes nobody sends",

@@ -27,18 +27,19 @@ fn no_kernel_leaves_its_memory() {
 
 /// Runs this program under AddressSanitizer; whether it passed, and what it said.
 pub fn sanitized(arguments: &[&str], bug: Option<usize>) -> (bool, String) {
-    let library = Command::new("g++")
-        .arg("-print-file-name=libasan.so")
-        .output()
-        .unwrap();
+    // Its own library first, and C++'s, whose exceptions it must have seen when it starts.
+    let libraries = ["libasan.so", "libstdc++.so.6"].map(|name| {
+        let out = Command::new("g++")
+            .arg(format!("-print-file-name={name}"))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&out.stdout).trim().to_string()
+    });
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(arguments)
         .args(["--test-threads", "1"])
-        .env(
-            "LD_PRELOAD",
-            String::from_utf8_lossy(&library.stdout).trim(),
-        )
+        .env("LD_PRELOAD", libraries.join(":"))
         .env(
             "ASAN_OPTIONS",
             "detect_leaks=0:detect_stack_use_after_return=0:verify_asan_link_order=0",
