@@ -4,6 +4,7 @@
 //! ever invalidated. A file is written beside its place and renamed: another process sees the old state or the whole file.
 //! `GRADUS_CUDA_CACHE` names the folder (`off` for none); otherwise it is `gradus/cubin` in the user's cache.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -36,13 +37,11 @@ pub(crate) fn key(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    let digest = hash.finalize();
-    digest
-        .iter()
-        .take(16)
-        .map(|b| format!("{b:02x}"))
-        .collect::<String>()
-        + ".cubin"
+    let mut name = String::new();
+    for byte in &hash.finalize()[..16] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name + ".cubin"
 }
 
 /// Every entry ends with the hash of what is before it, so a damaged file is compiled again and not run.

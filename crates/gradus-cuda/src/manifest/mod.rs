@@ -144,7 +144,6 @@ pub(crate) mod kinds {
     pub type Layout = super::Layout;
     pub type TensorMap = super::TensorMap;
     pub type i32 = core::primitive::i32;
-    pub type u32 = core::primitive::u32;
     pub type i64 = core::primitive::i64;
     pub type u64 = core::primitive::u64;
     pub type f32 = core::primitive::f32;

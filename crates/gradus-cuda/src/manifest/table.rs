@@ -36,7 +36,7 @@ super::kernels! {
 
     "reduce.cu":
     /// y (rows) = op over the columns of x (rows, columns): a block a row.
-    reduce_rows [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i64, op: i32) block(256, 4) regs(24);
+    reduce_rows [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i64, op: i32) block(256, 4) regs(40);
     /// y (outer, inner) = op over the middle of x (outer, middle, inner): a thread an element.
     reduce_middle [F32, BF16, F16] (x: In<T>, y: Out<T>, outer: i64, middle: i64, inner: i64, op: i32)
         block(256, 4) regs(48);
@@ -47,18 +47,18 @@ super::kernels! {
 
     "softmax.cu":
     /// y = softmax or log-softmax of the rows of x (rows, columns): a block a row.
-    softmax [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i32, log: i32) block(256, 4) regs(24);
+    softmax [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i32, log: i32) block(256, 4) regs(40);
     /// Its gradient from dy and the output y.
     softmax_backward [F32, BF16, F16] (dy: In<T>, y: In<T>, dx: Out<T>, rows: i64, columns: i32, log: i32)
-        block(256, 4) regs(24);
+        block(256, 4) regs(40);
 
     "norm.cu":
     /// y = (x − mean)·rstd·w + b by rows; RMS norm if `mean` is null.
     norm_rows [F32, BF16, F16] (x: In<T>, w: Opt<T>, b: Opt<T>, y: Out<T>, mean: OptOut<f32>, rstd: Out<f32>, rows: i64, n: i32,
-        eps: f32) block(256, 4) regs(32);
+        eps: f32) block(256, 4) regs(48);
     /// Its gradient by x.
     norm_rows_backward [F32, BF16, F16] (dy: In<T>, x: In<T>, w: Opt<T>, mean: Opt<f32>, rstd: In<f32>, dx: Out<T>, rows: i64,
-        n: i32) block(256, 4) regs(32);
+        n: i32) block(256, 4) regs(48);
     /// Its gradients by w and b, of gridDim.y pieces of the rows.
     norm_rows_parameters [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: Opt<f32>, rstd: In<f32>, dw: Out<f32>, db: Out<f32>,
         rows: i64, n: i32) block(128, 8) regs(64);
@@ -78,14 +78,14 @@ super::kernels! {
     "loss.cu":
     /// Each row's loss, lse and weight of its target.
     cross_entropy [F32, BF16, F16] (logits: In<T>, target: In<i64>, weight: Opt<T>, weight_sum: Opt<f32>, losses: Out<f32>,
-        lse: Out<f32>, weights: Out<f32>, rows: i64, classes: i32, ignore: i64, smoothing: f32) block(256, 4) regs(32);
+        lse: Out<f32>, weights: Out<f32>, rows: i64, classes: i32, ignore: i64, smoothing: f32) block(256, 4) regs(56);
     /// Their sum or mean, and the sum of the weights.
     cross_entropy_total [F32, BF16, F16] (losses: In<f32>, weights: In<f32>, y: Out<T>, total: Out<f32>, rows: i64, mean: i32)
         block(512, 2) regs(16);
     /// The gradient by the logits.
     cross_entropy_backward [F32, BF16, F16] (dy: In<T>, logits: In<T>, target: In<i64>, weight: Opt<T>, weight_sum: Opt<f32>,
         lse: In<f32>, total: In<f32>, dx: Out<T>, rows: i64, classes: i32, ignore: i64, smoothing: f32, reduction: i32)
-        block(256, 4) regs(32);
+        block(256, 4) regs(56);
 
     "embedding.cu":
     /// Rows of a table.

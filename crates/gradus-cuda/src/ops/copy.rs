@@ -39,7 +39,7 @@ pub fn copy<T: Element>(x: &View<'_, T>, y: &mut Buffer<T>) -> Result<()> {
     if let Some((batch, rows, columns)) = matrix
         && batch <= 65535
         && rows.div_ceil(32) <= 65535
-        && columns <= i32::MAX as u32
+        && i32::try_from(columns).is_ok()
         && rows >= 8
         && columns >= 8
     {

@@ -251,7 +251,7 @@ fn sum_pieces(
 /// (N, C, S) of (N, C, …).
 fn channels<T: FloatElement>(op: &'static str, x: &View<'_, T>) -> Result<(usize, usize, usize)> {
     match x.shape() {
-        [n, c, rest @ ..] if *c <= i32::MAX as usize => Ok((*n, *c, rest.iter().product())),
+        [n, c, rest @ ..] if i32::try_from(*c).is_ok() => Ok((*n, *c, rest.iter().product())),
         shape => Err(Error::shape(
             op,
             format!("the input is (N, C, …), not {shape:?}"),
