@@ -20,3 +20,4 @@ mod reduce;
 mod sanitized;
 mod standin;
 mod support;
+mod training;
