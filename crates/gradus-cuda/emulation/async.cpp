@@ -7,6 +7,10 @@
 namespace gr {
 // ---- cp.async ------------------------------------------------------------------------------------------------------------
 static void perform(const Copy& c) {
+#ifdef GR_RACES
+  touched(c.from, c.bytes, false);
+  touched(c.to, 16, true);
+#endif
   u8 line[16] = {};
   memcpy(line, c.from, c.bytes);
   memcpy(c.to, line, 16);

@@ -101,10 +101,13 @@ Fiber& me() { return current(); }
 
 // The first failure is kept, and every fiber leaves at its next meeting point: the launch then returns an error.
 struct Abandon {};
-[[noreturn]] void fail(const char* why) {
+void report(const char* why) {
   char text[512];
   snprintf(text, sizeof text, "emulation: kernel %s, block (%u,%u,%u), thread %u: %s", kernel_name.c_str(), block.id.x, block.id.y, block.id.z, here ? me().number : 0, why);
   if (error.empty()) error = text;
+}
+[[noreturn]] void fail(const char* why) {
+  report(why);
   throw Abandon();
 }
 
@@ -139,10 +142,15 @@ static void fiber_main() {
 }
 u8* dynamic_shared() { return arena; }
 u8* shared_base() { return arena; }
+bool is_stack(const void* p) { return (u8*)p >= stacks && (u8*)p < stacks + STACK * 1024; }
+bool is_shared(const void* p) {
+  return ((u8*)p >= arena && (u8*)p < arena + ARENA) || ((u8*)p >= __start_gr_shared && (u8*)p < __stop_gr_shared);
+}
 void barrier() {
   me().state = BARRIER;
   block.waiting++;
   yield();
+  me().barriers++;
 }
 void meet_warp(u32 mask) {
   Fiber& f = me();
@@ -160,6 +168,20 @@ void meet_warp(u32 mask) {
     if (other.state != WARP || other.mask != mask) fail("a warp's operation: lanes disagree on the mask");
     other.state = READY;
   }
+}
+void sync_warp() {
+  meet_warp(GR_FULL);
+  me().meetings++; // shuffles and ldmatrix meet too, but order no memory
+}
+float atomic_add(float* p, float v) {
+  const float old = *p;
+  *p = old + v;
+  return old;
+}
+u32 atomic_inc(u32* p, u32 wrap) {
+  const u32 old = *p;
+  *p = old >= wrap ? 0 : old + 1;
+  return old;
 }
 void post(const void* value, u32 bytes) { memcpy(block.warps[me().number >> 5].slots[me().place.lane], value, bytes); }
 void peek(u32 lane, void* value, u32 bytes) { memcpy(value, block.warps[me().number >> 5].slots[lane], bytes); }
@@ -192,6 +214,7 @@ static void start(u32 threads) {
   for (u32 i = 0; i < threads; i++) {
     Fiber& f = b.fibers[i];
     f.number = i;
+    f.barriers = f.meetings = 0;
     f.place = {{i % b.size.x, i / b.size.x % b.size.y, i / b.size.x / b.size.y}, b.id, b.size, b.grid, i & 31};
     f.state = READY;
     f.copies.clear(), f.copy_groups.clear(), f.products.clear(), f.product_groups.clear();
@@ -275,6 +298,9 @@ int gr_cpu_launch(const char* name, uint3 grid, uint3 size, u32 shared, void** a
   arguments = args;
   kernel_name = name;
   error.clear();
+#ifdef GR_RACES
+  races_begin();
+#endif
   random_state = seed * 2654435761u + 88172645463325252ull;
   block.size = size;
   block.grid = grid;

@@ -45,8 +45,11 @@ u8* dynamic_shared();
 [[noreturn]] void fail(const char* why);
 void barrier();                     // __syncthreads
 void meet_warp(u32 mask);           // all lanes of the mask
+void sync_warp();                   // all lanes, and what they wrote is seen
 void post(const void* value, u32 bytes);       // this lane's value, for the others of its warp
 void peek(u32 lane, void* value, u32 bytes);
+float atomic_add(float* p, float v);
+u32 atomic_inc(u32* p, u32 wrap);
 void copy_async(void* to, const void* from, int bytes);
 void copy_commit();
 void copy_wait(u32 groups);
@@ -93,12 +96,12 @@ inline double rsqrt(double x) { return 1. / sqrt(x); }
 template <class V> V gr_shuffle_xor(V v, int lanes) { return gr::exchange(GR_FULL, v, gr::here->lane ^ lanes); }
 template <class V> V gr_shuffle(V v, int lane) { return gr::exchange(GR_FULL, v, (u32)lane & 31); }
 inline void gr_sync() { gr::barrier(); }
-inline void gr_sync_warp() { gr::meet_warp(GR_FULL); }
+inline void gr_sync_warp() { gr::sync_warp(); }
 
 inline void check_aligned(const void* p, u32 n, const char* what) { if ((uintptr_t)p & (n - 1)) gr::fail(what); }
 inline uint4 gr_load_once(const uint4* p) { check_aligned(p, 16, "16-byte load: misaligned"); return *p; }
-inline float gr_atomic_add(float* p, float v) { float old = *p; *p = old + v; return old; }
-inline u32 gr_atomic_inc(u32* p, u32 wrap) { u32 old = *p; *p = old >= wrap ? 0 : old + 1; return old; }
+inline float gr_atomic_add(float* p, float v) { return gr::atomic_add(p, v); }
+inline u32 gr_atomic_inc(u32* p, u32 wrap) { return gr::atomic_inc(p, wrap); }
 inline void gr_fence() {}
 
 inline void gr_copy_async16(void* to, const void* from, int bytes) {

@@ -13,6 +13,7 @@ struct Fiber {
   Place place;
   void* stack;
   u32 number, mask;
+  u32 barriers, meetings; // how often it met its block, its warp
   State state;
   std::vector<Copy> copies;
   std::vector<size_t> copy_groups;    // where each committed group ends
@@ -33,5 +34,11 @@ Fiber& me();
 void yield();
 u32 random_number();
 u8* shared_base();
+void report(const char* why); // as `fail`, where one cannot throw: the fibers leave at their next meeting point
+// races.cpp
+void races_begin();                                       // a launch
+void touched(const void* address, u64 n, bool write);     // by the fiber that runs
+bool is_stack(const void* address);
+bool is_shared(const void* address);
 bool deliver_load(); // completes one outstanding tensor copy; false if there is none
 } // namespace gr

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::sanitized::sanitized;
+use crate::sanitized::{racing, sanitized};
 use crate::standin::{Build, build, has_compiler};
 
 pub struct Bug {
@@ -17,8 +17,8 @@ pub struct Bug {
     test: &'static str,
     /// What it must say.
     says: &'static str,
-    /// Whether it takes AddressSanitizer to see it.
-    asan: bool,
+    /// The build that sees it.
+    under: Build,
 }
 
 const fn bug(
@@ -36,7 +36,7 @@ const fn bug(
         to,
         test,
         says,
-        asan: false,
+        under: Build::Plain,
     }
 }
 
@@ -138,7 +138,7 @@ pub const BUGS: &[Bug] = &[
         "CUDA_ERROR_LAUNCH_FAILED",
     ),
     Bug {
-        asan: true,
+        under: Build::Asan,
         ..bug(
             "an element beyond the end",
             "copy.cu",
@@ -149,7 +149,7 @@ pub const BUGS: &[Bug] = &[
         )
     },
     Bug {
-        asan: true,
+        under: Build::Asan,
         ..bug(
             "shared memory beyond the array",
             "copy.cu",
@@ -159,7 +159,57 @@ pub const BUGS: &[Bug] = &[
             "global-buffer-overflow",
         )
     },
+    Bug {
+        under: Build::Races,
+        ..bug(
+            "a missing barrier between two tiles, whatever the order of threads",
+            "gemm_simt.cu",
+            "    gr_sync(); // the next tiles are there, and these may be overwritten\n",
+            "",
+            "gemm::rung_3_vectorised",
+            "race in shared memory",
+        )
+    },
+    Bug {
+        under: Build::Races,
+        ..bug(
+            "lanes that do not meet before they read what others wrote",
+            "probe.cu",
+            "  gr_sync_warp();\n",
+            "",
+            "probe::every_primitive_by_itself",
+            "race in shared memory",
+        )
+    },
+    Bug {
+        under: Build::Races,
+        ..bug(
+            "two threads with one element",
+            "copy.cu",
+            "i += grid_size()) y[i] = value;",
+            "i += grid_size()) y[i / 2] = value;",
+            "elementwise::fills",
+            "race in global memory",
+        )
+    },
 ];
+
+/// Runs this program with a bug, as it is otherwise; whether it passed, and what it said.
+fn plain(arguments: &[&str], bug: usize) -> (bool, String) {
+    build(Build::Plain, Some(bug));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .args(["--test-threads", "1"])
+        .env("GRADUS_EMULATION_BUG", bug.to_string());
+    let out = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    (out.status.success(), text)
+}
 
 #[test]
 fn every_planted_bug_is_caught() {
@@ -168,22 +218,11 @@ fn every_planted_bug_is_caught() {
     }
     let mut missed = Vec::new();
     for (n, bug) in BUGS.iter().enumerate() {
-        let (passed, text) = if bug.asan {
-            build(Build::Asan, Some(n));
-            sanitized(&[bug.test, "--exact"], Some(n))
-        } else {
-            build(Build::Plain, Some(n));
-            let out = Command::new(std::env::current_exe().unwrap())
-                .args([bug.test, "--exact", "--test-threads", "1"])
-                .env("GRADUS_EMULATION_BUG", n.to_string())
-                .output()
-                .unwrap();
-            let text = format!(
-                "{}{}",
-                String::from_utf8_lossy(&out.stdout),
-                String::from_utf8_lossy(&out.stderr)
-            );
-            (out.status.success(), text)
+        let arguments = [bug.test, "--exact"];
+        let (passed, text) = match bug.under {
+            Build::Asan => sanitized(&arguments, Some(n)),
+            Build::Races => racing(&arguments, Some(n)),
+            Build::Plain => plain(&arguments, n),
         };
         assert!(
             text.contains("running 1 test"),

@@ -10,7 +10,6 @@ fn no_kernel_leaves_its_memory() {
     if !has_compiler() || std::env::var_os("GRADUS_EMULATION_BUILD").is_some() {
         return;
     }
-    build(Build::Asan, None);
     let out = sanitized(
         &[
             "--skip",
@@ -27,6 +26,7 @@ fn no_kernel_leaves_its_memory() {
 
 /// Runs this program under AddressSanitizer; whether it passed, and what it said.
 pub fn sanitized(arguments: &[&str], bug: Option<usize>) -> (bool, String) {
+    build(Build::Asan, bug);
     // Its own library first, and C++'s, whose exceptions it must have seen when it starts.
     let libraries = ["libasan.so", "libstdc++.so.6"].map(|name| {
         let out = Command::new("g++")
@@ -46,6 +46,45 @@ pub fn sanitized(arguments: &[&str], bug: Option<usize>) -> (bool, String) {
         )
         .env("GRADUS_EMULATION_BUILD", "asan")
         .env("GRADUS_CUDA_ALLOCATOR", "exact");
+    if let Some(bug) = bug {
+        command.env("GRADUS_EMULATION_BUG", bug.to_string());
+    }
+    let out = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    (out.status.success(), text)
+}
+
+#[test]
+fn no_two_threads_race() {
+    if !has_compiler() || std::env::var_os("GRADUS_EMULATION_BUILD").is_some() {
+        return;
+    }
+    let out = racing(
+        &[
+            "--skip",
+            "sanitized",
+            "--skip",
+            "planted",
+            "--skip",
+            "lacks",
+        ],
+        None,
+    );
+    assert!(out.0, "{}", out.1);
+}
+
+/// Runs this program with every access checked for races; whether it passed, and what it said.
+pub fn racing(arguments: &[&str], bug: Option<usize>) -> (bool, String) {
+    build(Build::Races, bug);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(arguments)
+        .args(["--test-threads", "1"])
+        .env("GRADUS_EMULATION_BUILD", "races");
     if let Some(bug) = bug {
         command.env("GRADUS_EMULATION_BUG", bug.to_string());
     }

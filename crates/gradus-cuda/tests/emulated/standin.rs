@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use gradus_cuda::{Device, compiler, library, manifest};
 
@@ -16,15 +16,25 @@ use crate::planted::BUGS;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Plain, or with AddressSanitizer.
+/// Plain, with AddressSanitizer, or with every access reported to `emulation/races.cpp`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     Plain,
     Asan,
+    Races,
 }
 
 impl Build {
-    fn flags(self) -> &'static [&'static str] {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Asan => "asan",
+            Self::Races => "races",
+        }
+    }
+
+    /// Options for a kernel's file, or for the emulation's own.
+    fn flags(self, kernel: bool) -> &'static [&'static str] {
         match self {
             Self::Plain => &["-O1"],
             Self::Asan => &[
@@ -33,6 +43,17 @@ impl Build {
                 "-fsanitize=address",
                 "-fsanitize-sections=gr_shared",
             ],
+            Self::Races if kernel => &["-O1", "-DGR_RACES", "-fsanitize=thread"],
+            Self::Races => &["-O1", "-DGR_RACES"],
+        }
+    }
+
+    /// The build this process shall have.
+    fn of_process() -> Self {
+        match std::env::var("GRADUS_EMULATION_BUILD").as_deref() {
+            Ok("asan") => Self::Asan,
+            Ok("races") => Self::Races,
+            _ => Self::Plain,
         }
     }
 }
@@ -140,7 +161,9 @@ fn object(
             "-c",
             "-w",
         ]);
-        command.arg("-ffp-contract=off").args(build.flags());
+        command
+            .arg("-ffp-contract=off")
+            .args(build.flags(name.ends_with(".cu")));
         command
             .arg("-I")
             .arg(include)
@@ -162,19 +185,16 @@ fn link(library: &Path, soname: &str, objects: &[PathBuf], build: Build) {
     let mut command = Command::new("g++");
     command
         .args(["-shared", &format!("-Wl,-soname,{soname}")])
-        .args(build.flags());
+        .args(build.flags(false));
     run(command.args(objects).arg("-o").arg(&part));
     std::fs::rename(&part, library).unwrap();
 }
 
 /// The two libraries: the driver with all kernels, and the compiler; with the bug of this number planted, if there is one.
 pub fn build(build: Build, bug: Option<usize>) -> (PathBuf, PathBuf) {
-    let tag = if build == Build::Asan {
-        "asan"
-    } else {
-        "plain"
-    };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulation-{tag}"));
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulation-{}", build.name()));
     let sources = bug.map_or_else(
         || folder.join("kernels"),
         |n| folder.join(format!("bug-{n}")),
@@ -203,7 +223,7 @@ pub fn build(build: Build, bug: Option<usize>) -> (PathBuf, PathBuf) {
     let all_files: Vec<_> = kernels.iter().chain(&emulation).cloned().collect();
     let hash_of = |name: &str, wrapper: &str| {
         let mut hash = DefaultHasher::new();
-        (build.flags(), wrapper).hash(&mut hash);
+        (build.flags(name.ends_with(".cu")), wrapper).hash(&mut hash);
         hash_with_includes(name, &all_files, &mut BTreeSet::new(), &mut hash);
         hash.finish()
     };
@@ -245,11 +265,10 @@ pub fn build(build: Build, bug: Option<usize>) -> (PathBuf, PathBuf) {
 fn paths() -> &'static (PathBuf, PathBuf) {
     static PATHS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     PATHS.get_or_init(|| {
-        let asan = std::env::var("GRADUS_EMULATION_BUILD").is_ok_and(|v| v == "asan");
         let bug = std::env::var("GRADUS_EMULATION_BUG")
             .ok()
             .map(|b| b.parse().unwrap());
-        build(if asan { Build::Asan } else { Build::Plain }, bug)
+        build(Build::of_process(), bug)
     })
 }
 
@@ -286,7 +305,13 @@ pub fn for_orders(orders: &[&str], f: impl Fn(&Device)) {
     if is_real() {
         return f(&device);
     }
-    for order in orders {
+    // A race is seen in any order.
+    let all = if Build::of_process() == Build::Races {
+        &orders[..1]
+    } else {
+        orders
+    };
+    for order in all {
         set_order(order);
         f(&device);
     }

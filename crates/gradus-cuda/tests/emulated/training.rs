@@ -81,12 +81,11 @@ impl OnCpu {
             unreachable!()
         };
         let hidden = [BATCH, HIDDEN];
-        let view = |x| CpuView::contiguous(x, &[BATCH, HIDDEN]).map(|_| x).unwrap();
         let pre = plus_bias(product(rows(x, BATCH, IN), rows(w1, HIDDEN, IN).t()), b1);
         let mut act = vec![0.0; pre.len()];
         cpu_elementwise::unary(
             cpu_elementwise::UnaryOp::Gelu,
-            CpuView::contiguous(view(&pre), &hidden).unwrap(),
+            CpuView::contiguous(&pre, &hidden).unwrap(),
             &mut act,
         )
         .unwrap();
