@@ -4,11 +4,11 @@ use gradus_cpu::loss as cpu;
 use gradus_cuda::Device;
 use gradus_cuda::ops::loss::{CrossEntropy, Reduction, cross_entropy, cross_entropy_backward};
 
-use crate::standin::{device, orders};
+use crate::standin::{device, for_orders};
 use crate::support::{Numbers, Real, close, each_float, garbage, largest};
 
 fn against_cpu<T: Real>(device: &Device) {
-    let (rows, classes) = (37, 301);
+    let (rows, classes) = (13, 301);
     let shape = [rows, classes];
     let mut numbers = Numbers::new(10);
     let (x, w) = (
@@ -17,7 +17,7 @@ fn against_cpu<T: Real>(device: &Device) {
     );
     let w: Vec<T> = w.iter().map(|w| T::of(w.real() + 1.5)).collect();
     let mut target: Vec<i64> = (0..rows).map(|_| numbers.below(classes) as i64).collect();
-    (target[3], target[30]) = (-100, -100);
+    (target[3], target[10]) = (-100, -100);
     let view = gradus_cpu::View::contiguous(&x, &shape).unwrap();
     let (x_d, w_d, t_d) = (
         device.upload(&x).unwrap(),
@@ -96,7 +96,7 @@ fn against_cpu<T: Real>(device: &Device) {
 
 #[test]
 fn cross_entropy_and_its_gradient() {
-    orders(|device| each_float!(against_cpu(device)));
+    for_orders(&["f", "we"], |device| each_float!(against_cpu(device)));
 }
 
 #[test]
