@@ -4,7 +4,7 @@
 #include <string.h>
 #define API extern "C" __attribute__((visibility("default"))) int
 static const char IMAGE[] = "\x7f" "ELF emulated";
-API nvrtcVersion(int* major, int* minor) { *major = 13; *minor = 0; return 0; }
+API nvrtcVersion(int* major, int* minor) { *major = 13; *minor = 99; return 0; } // no real one's
 API nvrtcCreateProgram(void** p, const char*, const char*, int, const char* const*, const char* const*) { *p = (void*)1; return 0; }
 API nvrtcDestroyProgram(void**) { return 0; }
 API nvrtcCompileProgram(void*, int, const char* const*) { return 0; }

@@ -6,8 +6,11 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
+
+use crate::device::lock;
 
 /// The user's cache folder, as the platforms define it.
 pub(crate) fn user_cache() -> Option<PathBuf> {
@@ -21,8 +24,19 @@ pub(crate) fn user_cache() -> Option<PathBuf> {
         .or_else(|| var("HOME").map(|home| home.join(".cache")))
 }
 
+/// What [`crate::compiler::keep_in`] said: a folder, or none at all.
+static CHOSEN: Mutex<Option<Option<PathBuf>>> = Mutex::new(None);
+
+/// Overrides the environment.
+pub(crate) fn choose(folder: Option<PathBuf>) {
+    *lock(&CHOSEN) = Some(folder);
+}
+
 /// The folder cubins are kept in, if they are kept.
 pub(crate) fn folder() -> Option<PathBuf> {
+    if let Some(chosen) = &*lock(&CHOSEN) {
+        return chosen.clone();
+    }
     match std::env::var_os("GRADUS_CUDA_CACHE") {
         Some(v) if v == "off" => None,
         Some(v) if !v.is_empty() => Some(PathBuf::from(v)),

@@ -1,7 +1,7 @@
 //! Kernels from source to machine code: NVRTC to a cubin, with what the assembler says about it.
 //!
 //! The sources are in the binary (`include_str!`) and use no header of the toolkit. A file is compiled when one of its kernels is
-//! first launched, to SASS of the device's own architecture, and kept on disk ([`crate::cache`]).
+//! first launched, to SASS of the device's own architecture, and kept on disk.
 
 use std::ffi::{CStr, CString};
 
@@ -190,6 +190,11 @@ pub fn cubin(file: &str, arch: &str) -> Result<Vec<u8>> {
         cache::write(&folder, &key, &compiled.cubin);
     }
     Ok(compiled.cubin)
+}
+
+/// Keeps compiled files in this folder from now on, or (`None`) nowhere; in place of `GRADUS_CUDA_CACHE` and the user's cache.
+pub fn keep_in(folder: Option<std::path::PathBuf>) {
+    cache::choose(folder);
 }
 
 /// What the compiler is told for every file, beside the architecture.

@@ -1,4 +1,4 @@
-//! The operations: checked arguments, a choice of kernel, a launch. Inputs are [`View`](crate::View)s or whole buffers, outputs are
+//! The operations: checked arguments, a choice of kernel, a launch. Inputs are [`View`]s or whole buffers, outputs are
 //! whole buffers in row-major order; nothing is copied to the host, and nothing waits.
 //!
 //! Names, arguments and meanings follow gradus-cpu's modules of the same names.

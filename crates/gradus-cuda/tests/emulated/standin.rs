@@ -272,11 +272,17 @@ fn paths() -> &'static (PathBuf, PathBuf) {
     })
 }
 
+/// Where the stand-in's compiler keeps what it "compiled": not with the user's.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cubin")
+}
+
 /// Builds and loads the libraries.
 pub fn load() {
     static LOADED: OnceLock<()> = OnceLock::new();
     LOADED.get_or_init(|| {
         let (driver, nvrtc) = paths();
+        compiler::keep_in(Some(cache()));
         library::preload(driver).unwrap();
         library::preload(nvrtc).unwrap();
     });
