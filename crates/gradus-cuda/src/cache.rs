@@ -24,18 +24,25 @@ pub(crate) fn user_cache() -> Option<PathBuf> {
         .or_else(|| var("HOME").map(|home| home.join(".cache")))
 }
 
-/// What [`crate::compiler::keep_in`] said: a folder, or none at all.
-static CHOSEN: Mutex<Option<Option<PathBuf>>> = Mutex::new(None);
+/// Who says where cubins are kept.
+enum Kept {
+    /// The environment.
+    ByEnvironment,
+    /// [`crate::compiler::keep_in`]: there, or nowhere.
+    In(Option<PathBuf>),
+}
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept::ByEnvironment);
 
 /// Overrides the environment.
 pub(crate) fn choose(folder: Option<PathBuf>) {
-    *lock(&CHOSEN) = Some(folder);
+    *lock(&KEPT) = Kept::In(folder);
 }
 
 /// The folder cubins are kept in, if they are kept.
 pub(crate) fn folder() -> Option<PathBuf> {
-    if let Some(chosen) = &*lock(&CHOSEN) {
-        return chosen.clone();
+    if let Kept::In(folder) = &*lock(&KEPT) {
+        return folder.clone();
     }
     match std::env::var_os("GRADUS_CUDA_CACHE") {
         Some(v) if v == "off" => None,
