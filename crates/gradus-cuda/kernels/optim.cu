@@ -1,0 +1,70 @@
+// One step of an optimiser over all parameters of a model in one launch; the norm of all gradients, and clipping by it.
+//
+// A model has hundreds of tensors, most of them small: a launch each would be mostly launches. So the host writes a list of chunks, each
+// with its addresses and length, and a block takes a chunk. Formulas and their order are PyTorch's (torch/optim, single tensor).
+// The norm stays on the device: clipping needs no answer from it.
+#include "reduce.cuh"
+
+GR_KERNEL(adam_chunks) {
+  const Chunk c = chunks[blockIdx.x];
+  float* p = (float*)c.parameter;
+  const float* g_of = (const float*)c.gradient;
+  float *m_of = (float*)c.first, *v_of = (float*)c.second;
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) {
+    float g = maximize ? -g_of[i] : g_of[i], x = p[i], m = m_of[i], v = v_of[i];
+    g = fmaf(penalty, x, g); // L2
+    x *= shrink;             // or decoupled
+    m = fmaf(1.f - beta1, g - m, m);
+    v = fmaf((1.f - beta2) * g, g, beta2 * v);
+    const float denominator = sqrtf(v) / root_correction + eps;
+    p[i] = fmaf(-step_size, m / denominator, x);
+    m_of[i] = m;
+    v_of[i] = v;
+  }
+}
+
+// `first` is the momentum's state, or null without momentum.
+GR_KERNEL(sgd_chunks) {
+  const Chunk c = chunks[blockIdx.x];
+  float* p = (float*)c.parameter;
+  const float* g_of = (const float*)c.gradient;
+  float* velocity = (float*)c.first;
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) {
+    float g = maximize ? -g_of[i] : g_of[i], x = p[i];
+    g = fmaf(penalty, x, g);
+    if (velocity) {
+      const float v = first_step ? g : fmaf(momentum, velocity[i], (1.f - dampening) * g);
+      velocity[i] = v;
+      g = nesterov ? fmaf(momentum, v, g) : v;
+    }
+    p[i] = fmaf(-lr, g, x);
+  }
+}
+
+// parts[block] = Σ g² of a chunk.
+GR_KERNEL(norm_chunks) {
+  __shared__ float scratch[32];
+  const Chunk c = chunks[blockIdx.x];
+  const float* g = (const float*)c.gradient;
+  float sum = 0.f;
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) sum = fmaf(g[i], g[i], sum);
+  sum = block_reduce<Sum>(sum, scratch);
+  if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
+// norm = √Σ parts, by one block.
+GR_KERNEL(norm_total) {
+  __shared__ float scratch[32];
+  float sum = 0.f;
+  for (i64 i = threadIdx.x; i < n; i += blockDim.x) sum += parts[i];
+  sum = block_reduce<Sum>(sum, scratch);
+  if (threadIdx.x == 0) *norm = sqrtf(sum);
+}
+
+// Gradients ·= min(1, most / (norm + 1e-6)).
+GR_KERNEL(clip_chunks) {
+  const Chunk c = chunks[blockIdx.x];
+  float* g = (float*)c.gradient;
+  const float scale = gr_min(most / (*norm + 1e-6f), 1.f);
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) g[i] *= scale;
+}

@@ -1,0 +1,320 @@
+//! Device memory: a pool that keeps what is given back, and typed buffers from it.
+//!
+//! Asking the driver for memory takes as long as a kernel, so blocks that are dropped are kept and reused. With one stream that
+//! needs no waiting: whoever gets the block puts its work behind the work of whoever had it. When the device is full, everything
+//! that is kept goes back to the driver and the question is asked again (PyTorch's allocator does the same).
+//! `GRADUS_CUDA_ALLOCATOR=exact` keeps nothing and rounds nothing, so that a memory checker sees every buffer's end.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use cudarc::driver::{result, sys};
+
+use crate::device::{check, lock};
+use crate::view::{View, numel};
+use crate::{Device, Element, Error, Result};
+
+/// Sizes are multiples of this, up to [`LARGE`].
+const SMALL_STEP: usize = 512;
+/// From here on sizes are multiples of it.
+const LARGE: usize = 2 << 20;
+
+/// Blocks kept for reuse, and numbers.
+pub(crate) struct Pool {
+    /// By size: the addresses of free blocks.
+    free: BTreeMap<usize, Vec<sys::CUdeviceptr>>,
+    exact: bool,
+    stats: MemoryStats,
+}
+
+/// What the allocator has and gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// Bytes in buffers.
+    pub used: usize,
+    /// Bytes had from the driver: in buffers, or kept for reuse.
+    pub reserved: usize,
+    /// The most `used` ever was.
+    pub peak: usize,
+    /// Requests.
+    pub requests: u64,
+    /// Requests the driver was asked for; the others were served from what was kept.
+    pub driver_requests: u64,
+}
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self {
+            free: BTreeMap::new(),
+            exact: std::env::var_os("GRADUS_CUDA_ALLOCATOR").is_some_and(|v| v == "exact"),
+            stats: MemoryStats::default(),
+        }
+    }
+
+    fn rounded(&self, bytes: usize) -> usize {
+        match bytes {
+            _ if self.exact => bytes,
+            0..LARGE => bytes.next_multiple_of(SMALL_STEP),
+            _ => bytes.checked_next_multiple_of(LARGE).unwrap_or(bytes),
+        }
+    }
+
+    /// A kept block of at least `size` bytes that wastes at most as much again.
+    fn reuse(&mut self, size: usize) -> Option<(sys::CUdeviceptr, usize)> {
+        let (&found, blocks) = self.free.range_mut(size..=size.saturating_mul(2)).next()?;
+        let block = blocks.pop()?;
+        if blocks.is_empty() {
+            self.free.remove(&found);
+        }
+        Some((block, found))
+    }
+
+    /// A block of at least `bytes` bytes, and its size. The context is bound.
+    fn allocate(&mut self, bytes: usize) -> Result<(sys::CUdeviceptr, usize)> {
+        let size = self.rounded(bytes);
+        self.stats.requests += 1;
+        let (block, size) = match self.reuse(size) {
+            Some(found) => found,
+            None => {
+                self.stats.driver_requests += 1;
+                // SAFETY: the size is above 0 (the caller's), the context is bound.
+                let ask = || unsafe { result::malloc_sync(size) };
+                let full = |e: &result::DriverError| e.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+                let mut block = ask();
+                if block.as_ref().is_err_and(full) && !self.free.is_empty() {
+                    self.trim();
+                    block = ask();
+                }
+                if block.as_ref().is_err_and(full) {
+                    let (free, total) = result::mem_get_info().unwrap_or((0, 0));
+                    return Err(Error::OutOfMemory {
+                        wanted: bytes,
+                        free,
+                        total,
+                    });
+                }
+                self.stats.reserved += size;
+                (check("cuMemAlloc", block)?, size)
+            }
+        };
+        self.stats.used += size;
+        self.stats.peak = self.stats.peak.max(self.stats.used);
+        Ok((block, size))
+    }
+
+    /// Takes a block back.
+    fn give_back(&mut self, block: sys::CUdeviceptr, size: usize) {
+        self.stats.used -= size;
+        self.free.entry(size).or_default().push(block);
+        if self.exact {
+            self.trim();
+        }
+    }
+
+    /// Gives everything that is kept back to the driver, which waits for the work that uses it.
+    pub(crate) fn trim(&mut self) {
+        for (size, blocks) in std::mem::take(&mut self.free) {
+            for block in blocks {
+                self.stats.reserved -= size;
+                // SAFETY: a free block of ours. `cuMemFree` waits for the device.
+                let _ = unsafe { result::free_sync(block) };
+            }
+        }
+    }
+}
+
+/// `len` elements of device memory. Dropped, it goes back to the device's pool.
+#[derive(Debug)]
+pub struct Buffer<T> {
+    device: Device,
+    block: sys::CUdeviceptr,
+    /// Bytes of the block; 0 if there is none.
+    size: usize,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        if self.size > 0 && self.device.0.bind().is_ok() {
+            lock(&self.device.0.pool).give_back(self.block, self.size);
+        }
+    }
+}
+
+impl Device {
+    /// What the allocator has and gave.
+    pub fn memory_stats(&self) -> MemoryStats {
+        lock(&self.0.pool).stats
+    }
+
+    /// Gives memory that is kept for reuse back to the driver.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    pub fn trim(&self) -> Result<()> {
+        self.0.bind()?;
+        lock(&self.0.pool).trim();
+        Ok(())
+    }
+
+    /// `len` elements whose values are whatever was there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    pub fn uninit<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        let bytes = len
+            .checked_mul(size_of::<T>())
+            .filter(|&b| isize::try_from(b).is_ok());
+        let bytes = bytes.ok_or_else(|| {
+            Error::shape("Device::uninit", format!("{len} elements are too many"))
+        })?;
+        self.0.bind()?;
+        let (block, size) = if bytes == 0 {
+            (0, 0)
+        } else {
+            lock(&self.0.pool).allocate(bytes)?
+        };
+        Ok(Buffer {
+            device: self.clone(),
+            block,
+            size,
+            len,
+            element: PhantomData,
+        })
+    }
+
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// As [`uninit`](Self::uninit).
+    pub fn zeros<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        let mut buffer = self.uninit(len)?;
+        buffer.set_zero()?;
+        Ok(buffer)
+    }
+
+    /// A copy of `data` on the device.
+    ///
+    /// # Errors
+    /// As [`uninit`](Self::uninit).
+    ///
+    /// ```
+    /// # use gradus_cuda::Device;
+    /// # fn main() -> Result<(), gradus_cuda::Error> {
+    /// # let Ok(device) = Device::new(0) else { return Ok(()) };
+    /// let x = device.upload(&[1.0f32, 2.0])?;
+    /// assert_eq!(x.download()?, [1.0, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload<T: Element>(&self, data: &[T]) -> Result<Buffer<T>> {
+        let mut buffer = self.uninit(data.len())?;
+        buffer.write(data)?;
+        Ok(buffer)
+    }
+}
+
+impl<T: Element> Buffer<T> {
+    /// Where it is.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The address of the first element.
+    pub(crate) fn address(&self) -> u64 {
+        self.block
+    }
+
+    fn bytes(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+
+    /// All of it, row-major in `shape`.
+    ///
+    /// # Errors
+    /// If it does not have exactly so many elements.
+    pub fn view(&self, shape: &[usize]) -> Result<View<'_, T>> {
+        crate::error::check_len("view", "the buffer", self.len, numel("view", shape)?)?;
+        View::contiguous(self, shape)
+    }
+
+    /// Overwrites it with `data`.
+    ///
+    /// # Errors
+    /// If the lengths differ; [`Error::Driver`].
+    pub fn write(&mut self, data: &[T]) -> Result<()> {
+        crate::error::check_len("Buffer::write", "the data", data.len(), self.len)?;
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.device.0.bind()?;
+        // SAFETY: the block has as many bytes; of pageable memory the driver has taken its copy when the call returns.
+        check("cuMemcpyHtoDAsync", unsafe {
+            result::memcpy_htod_async(self.block, data, self.device.0.stream)
+        })
+    }
+
+    /// All elements to 0.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    pub fn set_zero(&mut self) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.device.0.bind()?;
+        // SAFETY: the block has as many bytes, and 0 is a value of every element type.
+        check("cuMemsetD8Async", unsafe {
+            result::memset_d8_async(self.block, 0, self.bytes(), self.device.0.stream)
+        })
+    }
+
+    /// A copy on the host; waits for all work before.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], also for a kernel that failed before.
+    pub fn download(&self) -> Result<Vec<T>> {
+        let mut data = vec![T::default(); self.len];
+        if self.is_empty() {
+            return Ok(data);
+        }
+        if T::DTYPE == crate::DType::Bool {
+            return self.download_bools(data);
+        }
+        self.device.0.bind()?;
+        // SAFETY: `data` has as many elements and lives until the stream is waited for; every bit pattern is a value of `T`.
+        check("cuMemcpyDtoHAsync", unsafe {
+            result::memcpy_dtoh_async(&mut data, self.block, self.device.0.stream)
+        })?;
+        self.device.synchronize()?;
+        Ok(data)
+    }
+
+    /// By way of bytes: memory that nobody wrote need not hold valid `bool`s.
+    fn download_bools(&self, mut data: Vec<T>) -> Result<Vec<T>> {
+        let mut bytes = vec![0u8; self.len];
+        self.device.0.bind()?;
+        // SAFETY: as many bytes, waited for below.
+        check("cuMemcpyDtoHAsync", unsafe {
+            result::memcpy_dtoh_async(&mut bytes, self.block, self.device.0.stream)
+        })?;
+        self.device.synchronize()?;
+        for (out, byte) in data.iter_mut().zip(bytes) {
+            let value = byte != 0;
+            // SAFETY: `T` is `bool` (its dtype says so).
+            *out = unsafe { std::mem::transmute_copy(&value) };
+        }
+        Ok(data)
+    }
+}

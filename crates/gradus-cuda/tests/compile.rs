@@ -1,0 +1,193 @@
+//! What the compiler makes of every kernel, for sm_80 and sm_90a, on a machine with no GPU: no warning, no spill, no stack and no
+//! more registers than the manifest says, and the instructions the manifest claims.
+//!
+//! NVRTC is found as the crate finds it (`GRADUS_NVRTC`, …); without one the test says so and passes.
+//! `GRADUS_CUDA_REPORT=1` prints what each kernel takes; the name of a file there checks that file only. What the compiler said is
+//! kept under `target/tmp`, under the hash of what it compiled.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use gradus_cuda::{Error, compiler, library, manifest};
+
+/// What ptxas says of one kernel.
+#[derive(Debug, Default, Clone)]
+struct Report {
+    registers: u32,
+    stack: u32,
+    spills: u32,
+}
+
+/// The number before `word` in a line of ptxas.
+fn number(line: &str, word: &str) -> u32 {
+    let before = line.split(word).next().unwrap_or_default();
+    before
+        .split_whitespace()
+        .next_back()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The log of a file, by kernel; and the lines that are warnings.
+fn parse(log: &str) -> (HashMap<String, Report>, Vec<String>) {
+    let (mut reports, mut warnings) = (HashMap::<String, Report>::new(), Vec::new());
+    let (mut name, mut function) = (String::new(), String::new());
+    for line in log.lines() {
+        if let Some(rest) = line.split("Compiling entry function '").nth(1) {
+            name = rest.split('\'').next().unwrap_or_default().into();
+        } else if let Some(rest) = line.split("Function properties for ").nth(1) {
+            function = rest.trim().into();
+        } else if line.contains("bytes stack frame") {
+            // Of the kernel itself, or of a function it calls: the stack of a thread holds both.
+            let report = reports.entry(name.clone()).or_default();
+            let own = number(line, " bytes stack frame");
+            report.stack = if function == name {
+                report.stack + own
+            } else {
+                report.stack.max(own)
+            };
+            report.spills +=
+                number(line, " bytes spill stores") + number(line, " bytes spill loads");
+        } else if line.contains("Used ") && line.contains(" registers") {
+            reports.entry(name.clone()).or_default().registers = number(line, " registers");
+        }
+        if line.to_lowercase().contains("warning") {
+            warnings.push(line.to_string());
+        }
+    }
+    (reports, warnings)
+}
+
+/// The part of a file's PTX that is one kernel.
+fn body<'a>(ptx: &'a str, symbol: &str) -> &'a str {
+    let start = ptx.find(&format!(".entry {symbol}(")).unwrap_or(ptx.len());
+    let rest = &ptx[start..];
+    let end = rest[1..].find(".entry ").map_or(rest.len(), |i| i + 1);
+    &rest[..end]
+}
+
+/// The compiler's log and PTX of a file: from an earlier run of the same text, or from the compiler.
+fn compile(file: &str, arch: &str) -> (String, String) {
+    let mut hash = std::hash::DefaultHasher::new();
+    (
+        manifest::header(),
+        arch,
+        library::compiler().unwrap(),
+        compiler::options(),
+    )
+        .hash(&mut hash);
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).unwrap();
+    let mut paths: Vec<PathBuf> = folder.map(|f| f.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.extension().is_some_and(|e| e == "cuh") || path.ends_with(file) {
+            std::fs::read(path).unwrap().hash(&mut hash);
+        }
+    }
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{file}-{arch}-{:016x}", hash.finish()));
+    let separator = "\u{1}";
+    if let Some((log, ptx)) = std::fs::read_to_string(&kept)
+        .ok()
+        .as_deref()
+        .and_then(|t| t.split_once(separator))
+    {
+        return (log.into(), ptx.into());
+    }
+    let compiled = compiler::compile(file, arch, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(&compiled.cubin[1..4], b"ELF", "{file}");
+    std::fs::write(kept, format!("{}{separator}{}", compiled.log, compiled.ptx)).unwrap();
+    (compiled.log, compiled.ptx)
+}
+
+fn check(arch: &str) {
+    match library::compiler() {
+        Err(Error::NoCompiler { detail }) => {
+            println!("skipped: no NVRTC ({detail})");
+            return;
+        }
+        other => drop(other.unwrap()),
+    }
+    let hopper = arch == "sm_90a";
+    let report = std::env::var("GRADUS_CUDA_REPORT").ok();
+    let only = report.clone().filter(|r| r.ends_with(".cu"));
+    let mut faults = Vec::new();
+    for file in compiler::files() {
+        let kernels: Vec<_> = manifest::KERNELS
+            .iter()
+            .filter(|k| k.file == file)
+            .collect();
+        if only.as_deref().is_some_and(|only| only != file)
+            || !hopper && kernels.iter().all(|k| k.hopper)
+        {
+            continue;
+        }
+        let start = std::time::Instant::now();
+        let (log, ptx) = compile(file, arch);
+        let (reports, warnings) = parse(&log);
+        faults.extend(warnings.iter().map(|w| format!("{file} ({arch}): {w}")));
+        let symbols: usize = kernels.iter().map(|k| k.symbols().len()).sum();
+        if reports.len() != symbols {
+            faults.push(format!(
+                "{file} ({arch}): {} kernels compiled, {symbols} in the manifest",
+                reports.len()
+            ));
+        }
+        for kernel in kernels {
+            for symbol in kernel.symbols() {
+                let Some(r) = reports.get(&symbol) else {
+                    faults.push(format!("{symbol} ({arch}) is not in {file}"));
+                    continue;
+                };
+                if report.is_some() {
+                    println!(
+                        "{arch:7} {symbol:32} {:3} registers, {:3} stack, {} spills",
+                        r.registers, r.stack, r.spills
+                    );
+                }
+                if r.registers > kernel.registers || r.stack > kernel.stack || r.spills > 0 {
+                    faults.push(format!(
+                        "{symbol} ({arch}): {r:?}; allowed {} registers, {} stack",
+                        kernel.registers, kernel.stack
+                    ));
+                }
+                for instruction in kernel.uses {
+                    if !body(&ptx, &symbol).contains(instruction) {
+                        faults.push(format!("{symbol} ({arch}): no {instruction} in its code"));
+                    }
+                }
+            }
+        }
+        if report.is_some() {
+            println!("{arch} {file}: {:?}", start.elapsed());
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn sm_80() {
+    check("sm_80");
+}
+
+#[test]
+fn sm_90a() {
+    check("sm_90a");
+}
+
+#[test]
+fn the_check_can_fail() {
+    let log = "ptxas info    : Compiling entry function 'k_f32' for 'sm_80'\n\
+               ptxas info    : Function properties for k_f32\n\
+               \x20   16 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads\n\
+               ptxas info    : Used 77 registers, used 1 barriers, 400 bytes cmem[0]\n\
+               k.cu(3): warning #177-D: variable \"x\" was declared but never referenced";
+    let (reports, warnings) = parse(log);
+    let r = &reports["k_f32"];
+    assert_eq!(
+        (r.registers, r.stack, r.spills, warnings.len()),
+        (77, 16, 20, 1)
+    );
+    assert_eq!(body(".entry a(\n1\n.entry b(\n2", "a"), ".entry a(\n1\n");
+}

@@ -1,0 +1,23 @@
+//! Every kernel executes, on a machine with no GPU: gradus-cuda's real calls of the driver run on a stand-in whose kernels are the
+//! `.cu` files compiled for the CPU (`emulation/`), and results are compared with gradus-cpu's.
+//!
+//! Needs g++; without it the tests say so and pass. `GRADUS_EMULATION_BUILD=asan` is what the sanitised run sets for itself.
+
+mod attention;
+mod conv;
+mod elementwise;
+mod embedding;
+mod gemm;
+mod lacks;
+mod loss;
+mod norm;
+mod optim;
+mod planted;
+mod pool;
+mod probe;
+mod random;
+mod reduce;
+mod sanitized;
+mod standin;
+mod support;
+mod training;
