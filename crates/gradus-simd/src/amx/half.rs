@@ -12,7 +12,7 @@ use super::{Order, PART, TILE};
 /// two strides must be 1.
 ///
 /// # Safety
-/// As [`split`], with one part.
+/// As [`split`](super::split), with one part.
 pub unsafe fn copy(
     order: Order,
     src: *const u16,
