@@ -78,28 +78,25 @@ pub fn main(options: &Options) -> Result<bool, String> {
 struct Counts {
     passed: usize,
     failed: usize,
-    ignored: usize,
+    ignored: Vec<String>,
     skipped: Vec<String>,
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let run = self.passed + self.failed - self.skipped.len().min(self.passed);
-        let skipped = self.skipped.len() + self.ignored;
+        let skipped = self.skipped.len() + self.ignored.len();
         write!(
             f,
             "{run} tests ran ({} failed), {skipped} skipped",
             self.failed
         )?;
-        let mut reasons = self.skipped.clone();
-        reasons.sort();
-        reasons.dedup();
-        for reason in reasons {
-            let n = self.skipped.iter().filter(|r| **r == reason).count();
-            write!(f, "\n  {n} skipped: {reason}")?;
-        }
-        if self.ignored > 0 {
-            write!(f, "\n  {} skipped: marked #[ignore]", self.ignored)?;
+        for (how, all) in [("skipped", &self.skipped), ("ignored", &self.ignored)] {
+            let mut reasons: Vec<_> = all.iter().collect();
+            reasons.sort();
+            for same in reasons.chunk_by(|a, b| a == b) {
+                write!(f, "\n  {} {how}: {}", same.len(), same[0])?;
+            }
         }
         Ok(())
     }
@@ -117,7 +114,13 @@ impl Counts {
             };
             self.passed += number(" passed");
             self.failed += number(" failed");
-            self.ignored += number(" ignored");
+        } else if let Some((_, why)) = line
+            .strip_prefix("test ")
+            .and_then(|test| test.split_once(" ... ignored"))
+        {
+            // "test path::name ... ignored, its reason"
+            let why = why.strip_prefix(", ").unwrap_or("no reason is given");
+            self.ignored.push(why.trim().to_string());
         } else if let Some(reason) = line.strip_prefix("skipped: ") {
             self.skipped.push(reason.trim().to_string());
         }
@@ -157,9 +160,11 @@ mod tests {
         counts.line("test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s");
         counts.line("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
         counts.line("skipped: no GRADUS_VECTORS");
+        counts.line("test accuracy::all ... ignored, runs all 2^32 inputs");
+        counts.line("test src/lib.rs - f (line 3) ... ignored");
         assert_eq!(
             counts.to_string(),
-            "15 tests ran (1 failed), 3 skipped\n  1 skipped: no GRADUS_VECTORS\n  2 skipped: marked #[ignore]"
+            "15 tests ran (1 failed), 3 skipped\n  1 skipped: no GRADUS_VECTORS\n  1 ignored: no reason is given\n  1 ignored: runs all 2^32 inputs"
         );
     }
 }

@@ -186,7 +186,7 @@ unsafe fn turn_tiles<S: Isa, T: Float>(
 ) -> usize {
     let tile = S::TILE;
     let there = first + n.next_multiple_of(tile) <= m.rows() || n.is_multiple_of(tile);
-    if size_of::<T>() != 4 || tile == 1 || m.col_stride() != 1 || m.row_stride() < 0 || !there {
+    if size_of::<T>() != 4 || m.col_stride() != 1 || m.row_stride() < 0 || !there {
         return 0;
     }
     let step = m.row_stride() as usize;

@@ -77,6 +77,7 @@ fn is_real() -> bool {
 pub fn has_compiler() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     if is_real() {
+        println!("skipped: a test of the emulation, on a real device");
         return false;
     }
     let found = *FOUND.get_or_init(|| {
