@@ -4,13 +4,16 @@
 //! short loop as it sees fit, and often after it has decided what is memory; even the `[zero; N]` that begins an array is such a
 //! loop. Each multiply-add then stores its result, too: a register tile of 13 rows ran at a fifth of its speed for that. So kernels
 //! write their loops with [`unroll!`](unroll) and keep their sums in [`Registers`].
+//!
+//! What is not taken is left out before any machine code is made (`if const { … }`): a condition the optimiser would have to fold
+//! costs its whole body in every instance, and once cost most of this crate's build.
 
 use std::mem::MaybeUninit;
 
 /// `unroll!(I in 0..N (0 1 2 3) { … })`: the body for each `I` below the constant `N`, which the list must reach.
 macro_rules! unroll {
     ($i:ident in 0..$n:ident ($($k:literal)*) $body:block) => {
-        $(if $k < $n {
+        $(if const { $k < $n } {
             const $i: usize = $k;
             $body
         })*

@@ -126,12 +126,13 @@ pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
     stride: usize,
     add: bool,
 ) {
-    let (mr, nv) = register_tile::<S, T>();
+    // `const`: what is larger than the ISA's tile is not even compiled.
     macro_rules! heights {
         ($nv:literal: $($h:literal)*) => {
             match height {
-                // Taller than the ISA's tile: never taken, and folded away.
-                $($h if $h <= mr => unsafe { outer_product::<S, T, B, $h, $nv>(isa, k, a, b, out, stride, add) },)*
+                $($h if const { $h <= register_tile::<S, T>().0 } => {
+                    unsafe { outer_product::<S, T, B, $h, $nv>(isa, k, a, b, out, stride, add) }
+                })*
                 _ => debug_assert!(false, "a tile of height {height}"),
             }
         };
@@ -139,7 +140,7 @@ pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
     macro_rules! widths {
         ($($w:literal)*) => {
             match width {
-                $($w if $w <= nv => heights!($w: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),)*
+                $($w if const { $w <= register_tile::<S, T>().1 } => heights!($w: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),)*
                 _ => debug_assert!(false, "a tile of {width} vectors"),
             }
         };
