@@ -41,8 +41,8 @@ template <class T> GR_DEV i64 packs_of(const T* a, const T* b, const T* y, i64 n
 }
 
 #define LIGHT(X) \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(tanh_backward) X(sigmoid_backward) X(relu_backward) X(gelu_backward) \
-  X(gelu_tanh_backward) X(silu_backward)
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(tanh_backward) X(sigmoid_backward) X(relu_backward) X(relu6_backward) \
+  X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
 #define X(name) case GR_BINARY_##name: light_loop<GR_BINARY_##name>(a, b, y, packs); break;
 GR_FLOAT_KERNELS(binary,
   i64 packs = packs_of(a, b, y, n);

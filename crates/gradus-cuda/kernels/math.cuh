@@ -102,6 +102,7 @@ template <int OP> GR_DEV float binary_value(float a, float b) {
   if (OP == GR_BINARY_tanh_backward) return a * (1.f - b * b);
   if (OP == GR_BINARY_sigmoid_backward) return a * b * (1.f - b);
   if (OP == GR_BINARY_relu_backward) return b <= 0.f ? 0.f : a;
+  if (OP == GR_BINARY_relu6_backward) return b > 0.f && b < 6.f ? a : 0.f;
   if (OP == GR_BINARY_gelu_backward) return a * (normal_share(b) + b * normal_density(b));
   if (OP == GR_BINARY_gelu_tanh_backward) {
     float slope = 1.595769122f * (1.f + 3.f * 0.044715f * b * b), s = sigmoid(gelu_tanh_inner(b));

@@ -26,7 +26,7 @@ fn by<T: Float>(
 const WAYS: [Way; 3] = [Way::Packed, Way::Shifted, Way::ShiftedTiles];
 
 /// One convolution: forward, both gradients and that of the bias, contiguous and on a given ISA.
-fn case<T: Float, const D: usize>(
+pub(super) fn case<T: Float, const D: usize>(
     isa: IsaName,
     x_shape: &[usize],
     w_shape: &[usize],

@@ -160,6 +160,7 @@ pub(crate) fn has_binary(op: BinaryOp) -> bool {
             | ShiftLeft
             | ShiftRight
             | ReluBackward
+            | Relu6Backward
     )
 }
 
@@ -258,6 +259,13 @@ pub(crate) fn binary<I: Int>(op: BinaryOp, a: I, b: I) -> Option<I> {
                 I::ZERO
             } else {
                 a
+            }
+        }
+        BinaryOp::Relu6Backward => {
+            if b > I::ZERO && b < I::from_i64(6) {
+                a
+            } else {
+                I::ZERO
             }
         }
         _ => a,

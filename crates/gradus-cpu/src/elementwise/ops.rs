@@ -242,6 +242,8 @@ pub enum BinaryOp {
     SigmoidBackward,
     /// The gradient of [`UnaryOp::Relu`]: a where b > 0, else 0; b the input or the output.
     ReluBackward,
+    /// The gradient of [`UnaryOp::Relu6`]: a where 0 < b < 6, else 0; b the input or the output.
+    Relu6Backward,
     /// The gradient of [`UnaryOp::Gelu`], b the input.
     GeluBackward,
     /// The gradient of [`UnaryOp::GeluTanh`], b the input.
@@ -406,6 +408,7 @@ impl BinaryOp {
             Self::TanhBackward => "tanh_backward",
             Self::SigmoidBackward => "sigmoid_backward",
             Self::ReluBackward => "relu_backward",
+            Self::Relu6Backward => "relu6_backward",
             Self::GeluBackward => "gelu_backward",
             Self::GeluTanhBackward => "gelu_tanh_backward",
             Self::SiluBackward => "silu_backward",

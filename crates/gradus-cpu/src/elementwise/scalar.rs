@@ -337,6 +337,13 @@ pub fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
                 a
             }
         }
+        BinaryOp::Relu6Backward => {
+            if b > 0.0 && b < 6.0 {
+                a
+            } else {
+                0.0
+            }
+        }
         BinaryOp::GeluBackward => a * (0.5 * erfc(-b * FRAC_1_SQRT_2) + b * normal_density(b)),
         BinaryOp::GeluTanhBackward => {
             let inner = 2.0 * GELU_TANH.0 * b * (1.0 + GELU_TANH.1 * b * b);

@@ -379,6 +379,13 @@ impl<T: Float> Kernel for Binary<T> {
             BinaryOp::TanhBackward => map!(self, isa, |a, b| a * b.neg_mul_add(b, one)),
             BinaryOp::SigmoidBackward => map!(self, isa, |a, b| a * b * (one - b)),
             BinaryOp::ReluBackward => map!(self, isa, |a, b| choose::<S, T>(b.le(zero), zero, a)),
+            BinaryOp::Relu6Backward => {
+                let six = k.c::<T>(6.0);
+                map!(self, isa, |a, b| {
+                    let below = choose::<S, T>(b.lt(six), a, zero);
+                    choose::<S, T>(b.gt(zero), below, zero)
+                });
+            }
             BinaryOp::GeluBackward => {
                 let root = k.c::<T>(-std::f64::consts::FRAC_1_SQRT_2);
                 let density = k.c::<T>(0.398_942_280_401_432_7); // 1/√(2π)

@@ -112,6 +112,7 @@ pub const BINARY: &[BinaryOp] = &[
     BinaryOp::TanhBackward,
     BinaryOp::SigmoidBackward,
     BinaryOp::ReluBackward,
+    BinaryOp::Relu6Backward,
     BinaryOp::GeluBackward,
     BinaryOp::GeluTanhBackward,
     BinaryOp::SiluBackward,

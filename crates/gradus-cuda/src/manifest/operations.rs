@@ -69,6 +69,8 @@ operations!(
     SigmoidBackward = "sigmoid_backward",
     /// a where b > 0.
     ReluBackward = "relu_backward",
+    /// a where 0 < b < 6.
+    Relu6Backward = "relu6_backward",
     /// b is the input.
     GeluBackward = "gelu_backward",
     /// b is the input.

@@ -168,6 +168,7 @@ const BINARY: [(BinaryOp, cpu::BinaryOp); 21] = [
     (BinaryOp::TanhBackward, cpu::BinaryOp::TanhBackward),
     (BinaryOp::SigmoidBackward, cpu::BinaryOp::SigmoidBackward),
     (BinaryOp::ReluBackward, cpu::BinaryOp::ReluBackward),
+    (BinaryOp::Relu6Backward, cpu::BinaryOp::Relu6Backward),
     (BinaryOp::GeluBackward, cpu::BinaryOp::GeluBackward),
     (BinaryOp::GeluTanhBackward, cpu::BinaryOp::GeluTanhBackward),
     (BinaryOp::SiluBackward, cpu::BinaryOp::SiluBackward),

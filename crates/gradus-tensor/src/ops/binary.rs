@@ -216,6 +216,9 @@ binary! {
     /// The gradient of `relu`: a where b > 0, else 0; b its input or output.
     relu_backward relu_backward_scalar relu_backward_ relu_backward_scalar_ ReluBackward SAME,
         [1.0, 2.0, 1.0] [0.5, 0.5, -0.5] => [1.0, 2.0, 0.0];
+    /// The gradient of `relu6`: a where 0 < b < 6, else 0; b its input or output.
+    relu6_backward relu6_backward_scalar relu6_backward_ relu6_backward_scalar_ Relu6Backward SAME,
+        [1.0, 2.0, 1.0] [0.5, 6.0, -0.5] => [1.0, 0.0, 0.0];
     /// The gradient of `gelu`, b its input.
     gelu_backward gelu_backward_scalar gelu_backward_ gelu_backward_scalar_ GeluBackward FLOAT,
         [1.0, 2.0, 1.0] [0.5, 0.5, -0.5] => [0.867495, 1.73499, 0.132505];

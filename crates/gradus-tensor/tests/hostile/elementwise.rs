@@ -50,10 +50,10 @@ pub fn ops() -> Vec<Op> {
     all.extend(binary! {
         add sub mul div floor_divide trunc_divide remainder fmod maximum minimum fmax fmin atan2 hypot xlogy xlog1py logaddexp
         logaddexp2 copysign heaviside bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift tanh_backward
-        sigmoid_backward relu_backward gelu_backward gelu_tanh_backward silu_backward pow float_power rsub
+        sigmoid_backward relu_backward relu6_backward gelu_backward gelu_tanh_backward silu_backward pow float_power rsub
         add_ sub_ mul_ div_ floor_divide_ trunc_divide_ remainder_ fmod_ maximum_ minimum_ fmax_ fmin_ atan2_ hypot_ xlogy_
         xlog1py_ logaddexp_ logaddexp2_ copysign_ heaviside_ bitwise_and_ bitwise_or_ bitwise_xor_ bitwise_left_shift_
-        bitwise_right_shift_ tanh_backward_ sigmoid_backward_ relu_backward_ gelu_backward_ gelu_tanh_backward_ silu_backward_
+        bitwise_right_shift_ tanh_backward_ sigmoid_backward_ relu_backward_ relu6_backward_ gelu_backward_ gelu_tanh_backward_ silu_backward_
         pow_ eq ne lt le gt ge logical_and logical_or logical_xor equal type_as
     });
     all.extend(with_scalar! {
@@ -61,13 +61,13 @@ pub fn ops() -> Vec<Op> {
         maximum_scalar minimum_scalar fmax_scalar fmin_scalar atan2_scalar hypot_scalar xlogy_scalar xlog1py_scalar
         logaddexp_scalar logaddexp2_scalar copysign_scalar heaviside_scalar bitwise_and_scalar bitwise_or_scalar
         bitwise_xor_scalar bitwise_left_shift_scalar bitwise_right_shift_scalar tanh_backward_scalar sigmoid_backward_scalar
-        relu_backward_scalar gelu_backward_scalar gelu_tanh_backward_scalar silu_backward_scalar pow_scalar rpow_scalar
+        relu_backward_scalar relu6_backward_scalar gelu_backward_scalar gelu_tanh_backward_scalar silu_backward_scalar pow_scalar rpow_scalar
         float_power_scalar rsub_scalar rdiv_scalar
         add_scalar_ sub_scalar_ mul_scalar_ div_scalar_ floor_divide_scalar_ trunc_divide_scalar_ remainder_scalar_ fmod_scalar_
         maximum_scalar_ minimum_scalar_ fmax_scalar_ fmin_scalar_ atan2_scalar_ hypot_scalar_ xlogy_scalar_ xlog1py_scalar_
         logaddexp_scalar_ logaddexp2_scalar_ copysign_scalar_ heaviside_scalar_ bitwise_and_scalar_ bitwise_or_scalar_
         bitwise_xor_scalar_ bitwise_left_shift_scalar_ bitwise_right_shift_scalar_ tanh_backward_scalar_
-        sigmoid_backward_scalar_ relu_backward_scalar_ gelu_backward_scalar_ gelu_tanh_backward_scalar_ silu_backward_scalar_
+        sigmoid_backward_scalar_ relu_backward_scalar_ relu6_backward_scalar_ gelu_backward_scalar_ gelu_tanh_backward_scalar_ silu_backward_scalar_
         pow_scalar_ eq_scalar ne_scalar lt_scalar le_scalar gt_scalar ge_scalar clamp_min clamp_max
     });
     all.extend([
