@@ -71,7 +71,7 @@ pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Resul
     let scale = max_norm / (norm + 1e-6);
     if scale < 1.0 || scale.is_nan() {
         for (_, grad) in gradients.iter_mut() {
-            let nothing = Tensor::zeros([0], grad.dtype())?;
+            let nothing = Tensor::zeros([0], &*grad)?;
             *grad = std::mem::replace(grad, nothing).mul_scalar_(scale)?; // in place: nobody else holds a gradient
         }
     }

@@ -54,7 +54,7 @@ fn messages_name_the_op_the_shapes_and_the_way_out() {
     );
     assert_eq!(
         Device::cuda(0).unwrap_err().to_string(),
-        "Device::cuda: cuda:0: the CUDA backend is not built yet; use Device::Cpu"
+        "Device::cuda: cuda:0: this build has no CUDA: the feature `cuda` of gradus is off; use the CPU, or build with it"
     );
     assert_eq!(
         text(f(&[3]).bitwise_not()),

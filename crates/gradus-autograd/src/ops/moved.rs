@@ -21,6 +21,6 @@ pub(crate) fn moved(
         let numbers =
             Tensor::arange(0, shape.numel()? as i64, 1, DType::I64)?.reshape(sizes(shape))?;
         let from = f(&numbers)?;
-        Var::from(Tensor::zeros(shape, dy.dtype())?).put(&from, &dy, true)
+        Var::from(Tensor::zeros(shape, &dy)?).put(&from, &dy, true)
     })
 }
