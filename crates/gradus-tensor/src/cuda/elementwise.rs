@@ -83,7 +83,9 @@ pub(crate) fn unary(op: cpu::UnaryOp, x: &Tensor) -> Result<Tensor> {
             _ => x.mul(x),
         };
     }
-    let (twin, constants) = unary_twin(op).ok_or_else(|| unknown(op.name(), x))?;
+    let Some((twin, constants)) = unary_twin(op) else {
+        return super::composed::unary(op, x)?.ok_or_else(|| unknown(op.name(), x));
+    };
     dispatch_cuda!(float op.name(), x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
         build::<T>(&gpu, x.shape(), x.dtype(), |y| elementwise::unary_with(twin, constants, &v, y))
@@ -95,7 +97,9 @@ pub(crate) fn binary(op: cpu::BinaryOp, shape: &Shape, a: &Tensor, b: &Tensor) -
     let name = op.name();
     let (a, b) = pair(name, a, b)?;
     let gpu = together(name, &[&a, &b])?;
-    let twin = binary_twin(op).ok_or_else(|| unknown(name, &a))?;
+    let Some(twin) = binary_twin(op) else {
+        return super::composed::binary(op, &a, &b)?.ok_or_else(|| unknown(name, &a));
+    };
     let (la, lb) = (stretched(&a, shape)?, stretched(&b, shape)?);
     dispatch_cuda!(name, a.dtype(), T => {
         let (va, vb) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
@@ -235,5 +239,171 @@ pub(crate) fn chain(
         Some(y) if y.shape() == shape => Ok(y),
         Some(y) => y.broadcast_to(shape)?.contiguous(),
         None => Err(Error::value(op, "the program is empty")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use gradus_cpu::elementwise::{BinaryOp as B, CompareOp as C, TernaryOp as T, UnaryOp as U};
+
+    /// Each kernel's number is the twin of one op of the CPU, of its name; so none is missing and none is another's.
+    fn covers<D: Copy + Ord>(twins: Vec<(&'static str, &'static str, D)>, all: usize) {
+        let numbers: BTreeSet<D> = twins.iter().map(|t| t.2).collect();
+        assert_eq!((numbers.len(), twins.len()), (all, all));
+        for (cpu, cuda, _) in twins {
+            // Two names that PyTorch has for one op.
+            assert!(
+                cpu == cuda || (cpu, cuda) == ("pow", "pow_scalar"),
+                "{cpu} {cuda}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_kernel_is_the_twin_of_one_op() {
+        let unary = [
+            U::Neg,
+            U::Abs,
+            U::Sign,
+            U::Square,
+            U::Reciprocal,
+            U::Sqrt,
+            U::Rsqrt,
+            U::Exp,
+            U::Exp2,
+            U::Expm1,
+            U::Log,
+            U::Log1p,
+            U::Log2,
+            U::Log10,
+            U::Sin,
+            U::Cos,
+            U::Tan,
+            U::Asin,
+            U::Acos,
+            U::Atan,
+            U::Sinh,
+            U::Cosh,
+            U::Tanh,
+            U::Asinh,
+            U::Acosh,
+            U::Atanh,
+            U::Erf,
+            U::Erfc,
+            U::Erfinv,
+            U::Lgamma,
+            U::Digamma,
+            U::Sinc,
+            U::Sigmoid,
+            U::Logit,
+            U::LogSigmoid,
+            U::Floor,
+            U::Ceil,
+            U::Round,
+            U::Trunc,
+            U::Frac,
+            U::Relu,
+            U::Relu6,
+            U::LeakyRelu(0.1),
+            U::Elu(1.0),
+            U::Selu,
+            U::Celu(1.0),
+            U::Gelu,
+            U::GeluTanh,
+            U::Silu,
+            U::Mish,
+            U::Softplus {
+                beta: 1.0,
+                threshold: 20.0,
+            },
+            U::Softsign,
+            U::Hardswish,
+            U::Hardsigmoid,
+            U::Hardshrink(0.5),
+            U::Softshrink(0.5),
+            U::Tanhshrink,
+            U::Threshold {
+                threshold: 0.0,
+                value: 0.0,
+            },
+            U::Clamp { min: 0.0, max: 1.0 },
+            U::NanToNum {
+                nan: 0.0,
+                posinf: 0.0,
+                neginf: 0.0,
+            },
+            U::PowScalar(2.0),
+            U::Affine {
+                scale: 1.0,
+                shift: 0.0,
+            },
+            U::BitwiseNot,
+        ];
+        let twin = |op: &U| unary_twin(*op).map(|(t, _)| (op.name(), t.name(), t as i32));
+        covers(unary.iter().filter_map(twin).collect(), UnaryOp::ALL.len());
+        let binary = [
+            B::Add,
+            B::Sub,
+            B::Mul,
+            B::Div,
+            B::FloorDiv,
+            B::TruncDiv,
+            B::Remainder,
+            B::Fmod,
+            B::Pow,
+            B::Atan2,
+            B::Maximum,
+            B::Minimum,
+            B::Fmax,
+            B::Fmin,
+            B::Hypot,
+            B::Xlogy,
+            B::Xlog1py,
+            B::LogAddExp,
+            B::LogAddExp2,
+            B::Copysign,
+            B::Heaviside,
+            B::BitwiseAnd,
+            B::BitwiseOr,
+            B::BitwiseXor,
+            B::ShiftLeft,
+            B::ShiftRight,
+            B::TanhBackward,
+            B::SigmoidBackward,
+            B::ReluBackward,
+            B::GeluBackward,
+            B::GeluTanhBackward,
+            B::SiluBackward,
+        ];
+        let twin = |op: &B| binary_twin(*op).map(|t| (op.name(), t.name(), t as i32));
+        covers(
+            binary.iter().filter_map(twin).collect(),
+            BinaryOp::ALL.len(),
+        );
+        let compare = [
+            C::Eq,
+            C::Ne,
+            C::Lt,
+            C::Le,
+            C::Gt,
+            C::Ge,
+            C::LogicalAnd,
+            C::LogicalOr,
+            C::LogicalXor,
+        ];
+        let twin = |op: &C| compare_twin(*op).map(|t| (op.name(), t.name(), t as i32));
+        covers(
+            compare.iter().filter_map(twin).collect(),
+            CompareOp::ALL.len(),
+        );
+        let ternary = [T::Lerp, T::Addcmul(1.0), T::Addcdiv(1.0), T::Clamp];
+        let twin = |op: &T| ternary_twin(*op).map(|(t, _)| (op.name(), t.name(), t as i32));
+        covers(
+            ternary.iter().filter_map(twin).collect(),
+            TernaryOp::ALL.len(),
+        );
     }
 }

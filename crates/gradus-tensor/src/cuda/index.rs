@@ -6,6 +6,7 @@ use gradus_cuda::ops::embedding;
 use super::{build, no_kernel, solid, tensor, together};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -72,10 +73,8 @@ pub(crate) fn index_select(
 pub(crate) fn take(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     let op = "take";
     together(op, &[x, index])?;
-    let index = whole(op, index)?;
-    let wrapped = index.add_scalar(x.numel() as i64)?;
-    let at = Tensor::where_(&index.lt_scalar(0)?, &wrapped, &index)?;
-    let y = x.flatten(0, -1)?.gather(0, &at.flatten(0, -1)?);
+    let at = wrapped(op, index, x.numel())?;
+    let y = x.flatten(0, -1)?.gather(0, &at);
     y.map_err(|e| e.in_op(op))?.reshape_to(index.shape())
 }
 
@@ -117,6 +116,9 @@ fn line(x: &Tensor) -> Result<Tensor> {
 pub(crate) fn gather(x: &Tensor, d: usize, index: &Tensor) -> Result<Tensor> {
     let op = "gather";
     let gpu = together(op, &[x, index])?;
+    if index.numel() == 0 {
+        return Tensor::zeros(index.shape(), x);
+    }
     let at = whole(op, index)?;
     let (x, at) = (line(x)?, line(&at)?);
     let x = cut(op, &x, d, &at)?;
@@ -135,6 +137,9 @@ pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) ->
     if !x.dtype().is_float() {
         return Err(no_kernel(op, x.dtype()));
     }
+    if index.numel() == 0 {
+        return x.copy();
+    }
     let at = whole(op, index)?;
     let (out, at, src) = (line(x)?, line(&at)?, line(src)?);
     let part = cut(op, &out, d, &at)?;
@@ -146,7 +151,7 @@ pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) ->
     if part.dims() == out.dims() {
         return sum.reshape_to(x.shape());
     }
-    let layout = |l: &crate::layout::Layout| {
+    let layout = |l: &Layout| {
         let mut l = l.clone();
         for i in (0..at.rank()).filter(|&i| i != d) {
             l = l.narrow(i as isize, 0, at.dims()[i])?;
@@ -154,6 +159,70 @@ pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) ->
         Ok(l)
     };
     crate::ops::copy::replaced(op, out.copy()?, &sum, layout)?.reshape_to(x.shape())
+}
+
+/// Slices of `x` along `d` by positions that the host knows.
+pub(crate) fn select_rows(op: &'static str, x: &Tensor, d: usize, at: &[usize]) -> Result<Tensor> {
+    let at = at.iter().map(|&i| i as i64).collect();
+    index_select(op, x, d, &positions(x, at)?)
+}
+
+/// A vector of positions where `like` is.
+fn positions(like: &Tensor, at: Vec<i64>) -> Result<Tensor> {
+    let n = at.len();
+    Tensor::from_vec(at, n)?.to_device(&like.device())
+}
+
+/// A copy of `x` with the elements of `source` added at positions of the flattened tensor, negative ones counted from the back.
+pub(crate) fn put(x: &Tensor, index: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
+    let op = "put";
+    together(op, &[x, index, source])?;
+    if !accumulate {
+        return Err(super::not_here(op, x.device()));
+    }
+    let at = wrapped(op, index, x.numel())?;
+    let flat = scatter_add(&x.flatten(0, -1)?, 0, &at, &source.flatten(0, -1)?);
+    flat.map_err(|e| e.in_op(op))?.reshape_to(x.shape())
+}
+
+/// Indices of a flat tensor of `n` elements, as a vector: negative ones are counted from the back.
+fn wrapped(op: &'static str, index: &Tensor, n: usize) -> Result<Tensor> {
+    let index = whole(op, index)?.flatten(0, -1)?;
+    let from_back = index.add_scalar(n as i64)?;
+    Tensor::where_(&index.lt_scalar(0)?, &from_back, &index)
+}
+
+/// May a layout show one place twice? (Never "no" where it does.)
+pub(crate) fn overlaps(layout: &Layout) -> bool {
+    let dims = layout.shape.iter().zip(layout.strides.iter());
+    let mut dims: Vec<(usize, usize)> = dims
+        .filter(|(size, _)| **size > 1)
+        .map(|(&size, stride)| (stride.unsigned_abs(), size))
+        .collect();
+    dims.sort_unstable();
+    let mut reach = 0; // of the dimensions with smaller steps
+    dims.iter().any(|&(stride, size)| {
+        let apart = stride > reach;
+        reach += stride * (size - 1);
+        !apart
+    })
+}
+
+/// `out` with `src` added where `part` looks, perhaps several times at one place; `start` is the part's first element in `out`.
+pub(crate) fn add_at(
+    op: &'static str,
+    out: &Tensor,
+    part: &Layout,
+    start: isize,
+    src: &Tensor,
+) -> Result<Tensor> {
+    let base = part.offset as isize - start;
+    let at = part
+        .positions()
+        .map(|p| (p as isize - base) as i64)
+        .collect();
+    let flat = put(out, &positions(out, at)?, &src.flatten(0, -1)?, true);
+    flat.map_err(|e| e.in_op(op))
 }
 
 /// [`scatter_add`] where sizes differ along `d` alone.

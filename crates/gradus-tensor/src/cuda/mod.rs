@@ -60,6 +60,7 @@ macro_rules! dispatch_cuda {
 }
 
 pub(crate) mod attention;
+mod composed;
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod elementwise;

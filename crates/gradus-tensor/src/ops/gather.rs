@@ -53,7 +53,7 @@ impl Tensor {
         d: usize,
         index: &[usize],
     ) -> Result<Tensor> {
-        self.only_on_cpu(op)?;
+        on_cuda!([self] => cuda::index::select_rows(op, self, d, index));
         let x = self.contiguous()?;
         let (n, inner) = (x.dims()[d], x.dims()[d + 1..].iter().product::<usize>());
         let mut shape = x.shape().clone();

@@ -194,6 +194,7 @@ impl Tensor {
     /// # Errors
     /// `source` has another number of elements than `index`, dtypes differ, or an index is out of range.
     pub fn put(&self, index: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
+        on_cuda!([self, index, source] => cuda::index::put(self, index, source, accumulate));
         let at = Tensor::from_vec(
             index
                 .indices("put", self.numel(), true)?
@@ -306,7 +307,7 @@ fn source(op: &'static str, x: &Tensor, index: &Tensor, src: &Tensor) -> Result<
         ));
     }
     if index.numel() == 0 {
-        return Tensor::zeros(index.shape(), src.dtype());
+        return Tensor::zeros(index.shape(), src);
     }
     if src.rank().max(1) != index.rank().max(1) {
         return Err(Error::shape(

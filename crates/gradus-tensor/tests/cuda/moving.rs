@@ -127,6 +127,30 @@ fn joining_and_parts() {
 }
 
 #[test]
+fn windows_are_added_back_where_they_overlap() -> Result<()> {
+    let x = numbers(7, [3, 6]);
+    let dy = x.unfold(1, 3, 2)?; // (3, 2, 3): the middle elements are in two windows
+    let close = Close(1e-6, 0.02);
+    same_one("overlapping windows", close, &[&x, &dy], |x| {
+        let base = x[0].copy()?;
+        base.add_to_view_(|x| x.unfold(1, 3, 2), &x[1])
+    });
+    same("padding", EXACT, &[&x], |x| {
+        let pad = |mode| x[0].pad(&[2, 1], mode);
+        Ok(vec![
+            pad(PadMode::Reflect)?,
+            pad(PadMode::Replicate)?,
+            pad(PadMode::Circular)?,
+        ])
+    });
+    let at = Tensor::from_slice(&[0i64, -1, 0], 3)?;
+    same_one("put", close, &[&x, &at], |x| {
+        x[0].put(&x[1], &x[0].narrow(0, 0, 1)?.narrow(1, 0, 3)?, true)
+    });
+    Ok(())
+}
+
+#[test]
 fn by_index() -> Result<()> {
     let x = numbers(4, [6, 4]);
     let rows = Tensor::from_slice(&[5i64, 0, 5, 2], 4)?;
