@@ -209,6 +209,7 @@ pub fn rmsprop(
     grad_avg: Option<&mut Tensor>,
 ) -> Result<()> {
     let op = "rmsprop";
+    param.only_on_cpu(op)?;
     stepped(
         op,
         param,
@@ -247,6 +248,7 @@ pub fn adagrad(
     sum: &mut Tensor,
 ) -> Result<()> {
     let op = "adagrad";
+    param.only_on_cpu(op)?;
     stepped(
         op,
         param,
