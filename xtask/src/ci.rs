@@ -7,13 +7,13 @@ use std::time::Instant;
 /// Everything that has to pass before a merge: format, lints, tests
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Run only these steps: fmt, clippy, test, doc
+    /// Run only these steps: fmt, clippy, test, cuda, doc
     steps: Vec<String>,
 }
 
 /// Runs the steps, all of them even if one fails; `Ok(true)` when all passed.
 pub fn main(options: &Options) -> Result<bool, String> {
-    let steps: [(&str, &[&str]); 4] = [
+    let steps: [(&str, &[&str]); 5] = [
         ("fmt", &["fmt", "--all", "--check"]),
         (
             "clippy",
@@ -36,6 +36,30 @@ pub fn main(options: &Options) -> Result<bool, String> {
                 "--show-output",
             ],
         ),
+        // Tensors on a GPU, on the stand-in for one; with the feature that the rest is tested without.
+        (
+            "cuda",
+            &[
+                "test",
+                "-p",
+                "gradus-tensor",
+                "-p",
+                "gradus-vision",
+                "-p",
+                "gradus-nlp",
+                "-p",
+                "gradus",
+                "--features",
+                "gradus/standin",
+                "--no-fail-fast",
+                "--test",
+                "cuda",
+                "--test",
+                "cuda_faults",
+                "--",
+                "--show-output",
+            ],
+        ),
         ("doc", &["doc", "--workspace", "--no-deps"]),
     ];
     let unknown = options
@@ -44,7 +68,7 @@ pub fn main(options: &Options) -> Result<bool, String> {
         .find(|s| !steps.iter().any(|(name, _)| name == s));
     if let Some(unknown) = unknown {
         return Err(format!(
-            "no step {unknown:?}; there are fmt, clippy, test and doc"
+            "no step {unknown:?}; there are fmt, clippy, test, cuda and doc"
         ));
     }
     let mut lines = Vec::new();
@@ -56,10 +80,11 @@ pub fn main(options: &Options) -> Result<bool, String> {
         println!("== cargo {}", arguments.join(" "));
         let started = Instant::now();
         let mut counts = Counts::default();
-        let passed = step(arguments, name == "test", &mut counts)?;
+        let is_test = name == "test" || name == "cuda";
+        let passed = step(arguments, is_test, &mut counts)?;
         good &= passed;
         let word = if passed { "passed" } else { "FAILED" };
-        let tail = if name == "test" {
+        let tail = if is_test {
             format!(": {counts}")
         } else {
             String::new()

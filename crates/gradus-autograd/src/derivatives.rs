@@ -170,7 +170,7 @@ fn rows(y: &Var, x: &[Var]) -> Result<Vec<Tensor>> {
     let join = |(rows, x): (Vec<Tensor>, &Var)| {
         let shape: Vec<usize> = y.dims().iter().chain(x.dims()).copied().collect();
         if rows.is_empty() {
-            return Tensor::zeros(shape, x.dtype());
+            return Tensor::zeros(shape, x);
         }
         let shape: Vec<isize> = shape.iter().map(|&d| d as isize).collect();
         Tensor::stack(&rows.iter().collect::<Vec<_>>(), 0)?.reshape(&shape[..])

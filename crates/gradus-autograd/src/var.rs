@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use gradus_tensor::{DType, Device, Element, Error, Result, Shape, Tensor};
+use gradus_tensor::{DType, Device, Element, Error, Options, Result, Shape, Tensor};
 
 use crate::engine::Walk;
 use crate::gradients::Gradients;
@@ -260,6 +260,13 @@ impl Var {
                 ),
             )),
         }
+    }
+}
+
+impl From<&Var> for Options {
+    /// The dtype and the device of a value.
+    fn from(like: &Var) -> Self {
+        like.value().into()
     }
 }
 

@@ -10,6 +10,14 @@ template <class T> GR_DEV void copy_loop(const T* __restrict__ x, T* __restrict_
     y[i] = x[at[0]];
   }
 }
+// The other way round: elements of x, as the layout's first strides say, to places of y by its second.
+template <class T> GR_DEV void paste_loop(const T* __restrict__ x, T* __restrict__ y, i64 n, const Layout& layout) {
+  for (i64 i = grid_index(); i < n; i += grid_size()) {
+    i64 at[2];
+    offsets<2>(layout, i, at);
+    y[at[1]] = x[at[0]];
+  }
+}
 // x (B, R, C) -> y (B, C, R). Tiles of 32 × 32 through shared memory, so that both sides are touched along their rows; the odd row
 // length puts a column's elements into different banks.
 template <class T> GR_DEV void transpose_tile(const T* __restrict__ x, T* __restrict__ y, int rows, int columns, T (*tile)[33]) {
@@ -30,6 +38,10 @@ GR_KERNEL_OF(copy, f32, float) { copy_loop((const u32*)x, (u32*)y, n, layout); }
 GR_KERNEL_OF(copy, bf16, Bf16) { copy_loop(x, y, n, layout); }
 GR_KERNEL_OF(copy, i64, i64) { copy_loop(x, y, n, layout); }
 GR_KERNEL_OF(copy, u8, u8) { copy_loop(x, y, n, layout); }
+GR_KERNEL_OF(paste, f32, float) { paste_loop((const u32*)x, (u32*)y, n, layout); }
+GR_KERNEL_OF(paste, bf16, Bf16) { paste_loop(x, y, n, layout); }
+GR_KERNEL_OF(paste, i64, i64) { paste_loop(x, y, n, layout); }
+GR_KERNEL_OF(paste, u8, u8) { paste_loop(x, y, n, layout); }
 GR_KERNEL_OF(transpose, f32, float) { __shared__ u32 tile[32][33]; transpose_tile((const u32*)x, (u32*)y, rows, columns, tile); }
 GR_KERNEL_OF(transpose, bf16, Bf16) { __shared__ u16 tile[32][33]; transpose_tile((const u16*)x, (u16*)y, rows, columns, tile); }
 GR_KERNEL_OF(transpose, i64, i64) { __shared__ i64 tile[32][33]; transpose_tile(x, y, rows, columns, tile); }

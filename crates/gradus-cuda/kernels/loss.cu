@@ -1,8 +1,8 @@
 // Cross-entropy of logits (rows, classes) and class indices, fused: log-softmax, choice, smoothing and reduction, and its gradient.
 //
 // The probabilities are never written: the forward keeps one number a row (lse = ln Σ e^x), from which the backward makes them again.
-// A target outside the classes (and not `ignore`) makes its row's loss NaN: the host learns it without waiting, and nothing is read
-// out of bounds.
+// A target outside the classes (and not `ignore`) makes its row's loss NaN and is counted in `fault`: nothing is read out of bounds, and
+// the host learns of it when it next waits.
 #include "reduce.cuh"
 
 template <class T> GR_DEV float class_weight(const T* weight, i64 c) { return weight ? widen(weight[c]) : 1.f; }
@@ -24,8 +24,10 @@ GR_FLOAT_KERNELS(cross_entropy,
       const i64 c = target[row]; const float l = max + logf(sum);
       float loss = 0.f; float w = 0.f;
       if (c != ignore) {
-        if (c < 0 || c >= classes) loss = GR_NAN;
-        else {
+        if (c < 0 || c >= classes) {
+          loss = GR_NAN;
+          gr_atomic_inc(fault, ~0u);
+        } else {
           w = class_weight(weight, c);
           loss = w * (l - widen(x[c]));
           if (smoothing > 0.f) {

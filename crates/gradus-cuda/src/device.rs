@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use cudarc::driver::{result, sys};
 
-use crate::manifest::Kernel;
+use crate::manifest::{Kernel, Ptr};
 use crate::memory::Pool;
 use crate::{DType, Error, Result, compiler, library};
 
@@ -32,6 +33,26 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What kernels count in the fault words: indices that point outside, by the operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    Row,
+    Element,
+    Target,
+}
+
+impl Fault {
+    const ALL: [Self; 3] = [Self::Row, Self::Element, Self::Target];
+
+    fn op(self) -> &'static str {
+        match self {
+            Self::Row => "embedding",
+            Self::Element => "gather",
+            Self::Target => "cross_entropy",
+        }
+    }
+}
+
 /// A kernel on the device.
 #[derive(Clone, Copy)]
 struct Function {
@@ -48,6 +69,10 @@ pub(crate) struct Inner {
     name: String,
     capability: (i32, i32),
     multiprocessors: u32,
+    /// A word for each [`Fault`].
+    faults: sys::CUdeviceptr,
+    /// Whether a kernel that may count faults was launched since they were last read.
+    may_fault: AtomicBool,
     pub(crate) memory: usize,
     pub(crate) pool: Mutex<Pool>,
     modules: Mutex<HashMap<&'static str, sys::CUmodule>>,
@@ -78,6 +103,7 @@ impl Drop for Inner {
         unsafe {
             let _ = result::stream::synchronize(self.stream);
             lock(&self.pool).trim();
+            let _ = result::free_sync(self.faults);
             for module in lock(&self.modules).values() {
                 let _ = result::module::unload(*module);
             }
@@ -184,6 +210,13 @@ impl Device {
             "cuStreamCreate",
             result::stream::create(result::stream::StreamKind::NonBlocking),
         )?;
+        // SAFETY: the context is bound; the words are written before they are read.
+        let faults = unsafe {
+            let words = check("cuMemAlloc", result::malloc_sync(4 * Fault::ALL.len()))?;
+            let zeroed = result::memset_d8_async(words, 0, 4 * Fault::ALL.len(), stream);
+            check("cuMemsetD8Async", zeroed)?;
+            words
+        };
         Ok(Inner {
             ordinal,
             device,
@@ -192,6 +225,8 @@ impl Device {
             name,
             capability,
             multiprocessors: multiprocessors.max(1) as u32,
+            faults,
+            may_fault: AtomicBool::new(false),
             memory,
             pool: Mutex::new(Pool::new()),
             modules: Mutex::default(),
@@ -240,13 +275,35 @@ impl Device {
     /// Waits until all work is done; reports what went wrong in it.
     ///
     /// # Errors
-    /// [`Error::Driver`] if a kernel failed.
+    /// [`Error::Driver`] if a kernel failed, [`Error::Index`] if one met an index out of range.
     pub fn synchronize(&self) -> Result<()> {
         self.0.bind()?;
+        let mut counts = [0u32; Fault::ALL.len()];
+        let asked = self.0.may_fault.swap(false, Ordering::Relaxed);
+        if asked {
+            // SAFETY: as many words, which live until the stream is waited for.
+            check("cuMemcpyDtoHAsync", unsafe {
+                result::memcpy_dtoh_async(&mut counts, self.0.faults, self.0.stream)
+            })?;
+        }
         // SAFETY: the stream is ours.
         check("cuStreamSynchronize", unsafe {
             result::stream::synchronize(self.0.stream)
-        })
+        })?;
+        let Some(fault) = Fault::ALL.iter().find(|&&f| counts[f as usize] > 0) else {
+            return Ok(());
+        };
+        // SAFETY: the words are ours.
+        check("cuMemsetD8Async", unsafe {
+            result::memset_d8_async(self.0.faults, 0, size_of_val(&counts), self.0.stream)
+        })?;
+        Err(Error::Index { op: fault.op() })
+    }
+
+    /// The word that a kernel counts indices out of range in; the next [`synchronize`](Self::synchronize) reads it.
+    pub(crate) fn fault(&self, fault: Fault) -> Ptr {
+        self.0.may_fault.store(true, Ordering::Relaxed);
+        Ptr(self.0.faults + 4 * fault as u64)
     }
 
     /// Blocks for `threads` threads, but not so many that they would only wait: the kernels loop.

@@ -78,6 +78,11 @@ pub enum Error {
         /// What is not supported.
         what: String,
     },
+    /// A kernel found an index outside of what it points into. Learnt when the host next waits for the device.
+    Index {
+        /// The operation, which ran before.
+        op: &'static str,
+    },
     /// Buffers of two devices met in one operation.
     Devices {
         /// The operation.
@@ -137,6 +142,7 @@ impl fmt::Display for Error {
             Self::Driver { call, code } => write!(f, "cuda: {call}: {code}"),
             Self::Shape { op, message } => write!(f, "{op}: {message}"),
             Self::Unsupported { op, what } => write!(f, "{op} (cuda): {what}"),
+            Self::Index { op } => write!(f, "{op}: an index is out of range; the GPU found it in an earlier call"),
             Self::Devices { op } => write!(f, "{op}: operands on different devices"),
         }
     }

@@ -44,6 +44,8 @@ pub mod manifest;
 mod memory;
 pub mod ops;
 pub mod probe;
+#[cfg(feature = "standin")]
+pub mod standin;
 mod view;
 
 pub use device::Device;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 
 use cudarc::driver::{result, sys};
 
@@ -123,14 +124,18 @@ impl Pool {
     }
 }
 
-/// `len` elements of device memory. Dropped, it goes back to the device's pool.
+/// Elements of device memory. Dropped, it goes back to the device's pool.
+///
+/// A [`Buffer<u8>`] may also be looked at as elements of another type ([`typed`](Buffer::typed)): memory of a type known at run time.
 #[derive(Debug)]
+#[repr(C)] // so that buffers of all types lie alike
 pub struct Buffer<T> {
     device: Device,
     block: sys::CUdeviceptr,
     /// Bytes of the block; 0 if there is none.
     size: usize,
-    len: usize,
+    /// Bytes that are used.
+    bytes: usize,
     element: PhantomData<T>,
 }
 
@@ -179,7 +184,7 @@ impl Device {
             device: self.clone(),
             block,
             size,
-            len,
+            bytes,
             element: PhantomData,
         })
     }
@@ -223,12 +228,12 @@ impl<T: Element> Buffer<T> {
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.len
+        self.bytes / size_of::<T>()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.bytes == 0
     }
 
     /// The address of the first element.
@@ -236,8 +241,17 @@ impl<T: Element> Buffer<T> {
         self.block
     }
 
-    fn bytes(&self) -> usize {
-        self.len * size_of::<T>()
+    /// The same memory as bytes.
+    pub fn into_bytes(self) -> Buffer<u8> {
+        let this = ManuallyDrop::new(self);
+        Buffer {
+            // SAFETY: `this` is neither dropped nor used again, so the handle moves.
+            device: unsafe { std::ptr::read(&raw const this.device) },
+            block: this.block,
+            size: this.size,
+            bytes: this.bytes,
+            element: PhantomData,
+        }
     }
 
     /// All of it, row-major in `shape`.
@@ -245,7 +259,7 @@ impl<T: Element> Buffer<T> {
     /// # Errors
     /// If it does not have exactly so many elements.
     pub fn view(&self, shape: &[usize]) -> Result<View<'_, T>> {
-        crate::error::check_len("view", "the buffer", self.len, numel("view", shape)?)?;
+        crate::error::check_len("view", "the buffer", self.len(), numel("view", shape)?)?;
         View::contiguous(self, shape)
     }
 
@@ -254,7 +268,7 @@ impl<T: Element> Buffer<T> {
     /// # Errors
     /// If the lengths differ; [`Error::Driver`].
     pub fn write(&mut self, data: &[T]) -> Result<()> {
-        crate::error::check_len("Buffer::write", "the data", data.len(), self.len)?;
+        crate::error::check_len("Buffer::write", "the data", data.len(), self.len())?;
         if self.is_empty() {
             return Ok(());
         }
@@ -276,7 +290,7 @@ impl<T: Element> Buffer<T> {
         self.device.0.bind()?;
         // SAFETY: the block has as many bytes, and 0 is a value of every element type.
         check("cuMemsetD8Async", unsafe {
-            result::memset_d8_async(self.block, 0, self.bytes(), self.device.0.stream)
+            result::memset_d8_async(self.block, 0, self.bytes, self.device.0.stream)
         })
     }
 
@@ -285,7 +299,7 @@ impl<T: Element> Buffer<T> {
     /// # Errors
     /// [`Error::Driver`], also for a kernel that failed before.
     pub fn download(&self) -> Result<Vec<T>> {
-        let mut data = vec![T::default(); self.len];
+        let mut data = vec![T::default(); self.len()];
         if self.is_empty() {
             return Ok(data);
         }
@@ -303,7 +317,7 @@ impl<T: Element> Buffer<T> {
 
     /// By way of bytes: memory that nobody wrote need not hold valid `bool`s.
     fn download_bools(&self, mut data: Vec<T>) -> Result<Vec<T>> {
-        let mut bytes = vec![0u8; self.len];
+        let mut bytes = vec![0u8; self.bytes];
         self.device.0.bind()?;
         // SAFETY: as many bytes, waited for below.
         check("cuMemcpyDtoHAsync", unsafe {
@@ -316,5 +330,64 @@ impl<T: Element> Buffer<T> {
             *out = unsafe { std::mem::transmute_copy(&value) };
         }
         Ok(data)
+    }
+}
+
+impl Buffer<u8> {
+    /// The memory as elements of `T`. A byte other than 0 counts as a `bool` that holds.
+    ///
+    /// # Errors
+    /// If the bytes are not a whole number of elements.
+    ///
+    /// ```
+    /// # use gradus_cuda::Device;
+    /// # fn main() -> Result<(), gradus_cuda::Error> {
+    /// # let Ok(device) = Device::new(0) else { return Ok(()) };
+    /// let bytes = device.upload(&[1.0f32, 2.0])?.into_bytes();
+    /// assert_eq!((bytes.len(), bytes.typed::<f32>()?.download()?), (8, vec![1.0, 2.0]));
+    /// assert!(bytes.typed::<i64>()?.len() == 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn typed<T: Element>(&self) -> Result<&Buffer<T>> {
+        self.whole::<T>()?;
+        // SAFETY: buffers of all types have one layout (`repr(C)`, the type is in a `PhantomData`); every bit pattern is a value
+        // of every element type (for `bool` see `download`), and a block is aligned to at least 256 bytes.
+        Ok(unsafe { &*std::ptr::from_ref(self).cast::<Buffer<T>>() })
+    }
+
+    /// The memory as elements of `T`, to write.
+    ///
+    /// # Errors
+    /// As [`typed`](Self::typed).
+    pub fn typed_mut<T: Element>(&mut self) -> Result<&mut Buffer<T>> {
+        self.whole::<T>()?;
+        // SAFETY: as above, and borrowed exclusively.
+        Ok(unsafe { &mut *std::ptr::from_mut(self).cast::<Buffer<T>>() })
+    }
+
+    fn whole<T: Element>(&self) -> Result<()> {
+        if self.bytes.is_multiple_of(size_of::<T>()) {
+            return Ok(());
+        }
+        let message = format!("{} bytes are no whole number of {}", self.bytes, T::DTYPE);
+        Err(Error::shape("Buffer::typed", message))
+    }
+
+    /// Copies all bytes to `out` on the host; waits for all work before.
+    ///
+    /// # Errors
+    /// If the lengths differ; [`Error::Driver`], also for a kernel that failed before.
+    pub fn download_into(&self, out: &mut [u8]) -> Result<()> {
+        crate::error::check_len("Buffer::download_into", "the output", out.len(), self.bytes)?;
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.device.0.bind()?;
+        // SAFETY: as many bytes, which live until the stream is waited for.
+        check("cuMemcpyDtoHAsync", unsafe {
+            result::memcpy_dtoh_async(out, self.block, self.device.0.stream)
+        })?;
+        self.device.synchronize()
     }
 }

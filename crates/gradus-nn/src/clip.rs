@@ -2,7 +2,7 @@
 //! It is not scaling for mixed precision. Source: `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`.
 
 use gradus_autograd::Gradients;
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Error, Result, Tensor};
 
 /// The p-norm of all gradients as one vector; `f64::INFINITY` gives the largest absolute value. Summed in f64, and NaN if
 /// any of them is.
@@ -17,7 +17,12 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
         ));
     }
     let mut total = 0.0_f64;
+    let mut norms: Vec<Tensor> = Vec::new(); // on a GPU, which is read once for all of them
     for (_, grad) in gradients.iter() {
+        if p == 2.0 && grad.device() != Device::Cpu {
+            norms.push(grad.norm(2.0, .., false)?.to_dtype(DType::F32)?);
+            continue;
+        }
         if p == 2.0 {
             total += gradus_tensor::optim::sum_of_squares(grad)?;
             continue;
@@ -35,6 +40,10 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
         } else {
             total + values.iter().map(|x| x.abs().powf(p)).sum::<f64>()
         };
+    }
+    if !norms.is_empty() {
+        let squares = Tensor::stack(&norms, 0)?.square_()?;
+        total += squares.sum(.., false)?.to_f64()?;
     }
     Ok(if p == f64::INFINITY {
         total
@@ -71,7 +80,7 @@ pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Resul
     let scale = max_norm / (norm + 1e-6);
     if scale < 1.0 || scale.is_nan() {
         for (_, grad) in gradients.iter_mut() {
-            let nothing = Tensor::zeros([0], grad.dtype())?;
+            let nothing = Tensor::zeros([0], &*grad)?;
             *grad = std::mem::replace(grad, nothing).mul_scalar_(scale)?; // in place: nobody else holds a gradient
         }
     }

@@ -135,6 +135,10 @@ impl Tensor {
     pub fn zeros(shape: impl Into<Shape>, options: impl Into<Options>) -> Result<Tensor> {
         let (shape, options) = (shape.into(), options.into());
         options.device.check("zeros")?;
+        #[cfg(feature = "cuda")]
+        if let crate::Device::Cuda(index) = options.device {
+            return crate::cuda::copy::zeros(&shape, options.dtype, index);
+        }
         let numel = shape.numel().map_err(|e| e.in_op("zeros"))?;
         let buffer = CpuBuffer::new("zeros", numel, options.dtype, true)?;
         Ok(Tensor::from_buffer(
@@ -176,7 +180,7 @@ impl Tensor {
         filled(shape.into(), value.into(), options.into())
     }
 
-    /// Zeros of this tensor's shape and dtype.
+    /// Zeros of this tensor's shape and dtype, where it is.
     ///
     /// ```
     /// # use gradus_tensor::Tensor;
@@ -185,10 +189,10 @@ impl Tensor {
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     pub fn zeros_like(&self) -> Result<Tensor> {
-        Tensor::zeros(self.shape(), self.dtype())
+        Tensor::zeros(self.shape(), (self.dtype(), self.device()))
     }
 
-    /// Ones of this tensor's shape and dtype.
+    /// Ones of this tensor's shape and dtype, where it is.
     ///
     /// ```
     /// # use gradus_tensor::Tensor;
@@ -197,10 +201,10 @@ impl Tensor {
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     pub fn ones_like(&self) -> Result<Tensor> {
-        Tensor::ones(self.shape(), self.dtype())
+        Tensor::ones(self.shape(), (self.dtype(), self.device()))
     }
 
-    /// `value` in this tensor's shape and dtype.
+    /// `value` in this tensor's shape and dtype, where it is.
     ///
     /// ```
     /// # use gradus_tensor::Tensor;
@@ -209,7 +213,7 @@ impl Tensor {
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     pub fn full_like(&self, value: impl Into<Scalar>) -> Result<Tensor> {
-        Tensor::full(self.shape(), value, self.dtype())
+        Tensor::full(self.shape(), value, (self.dtype(), self.device()))
     }
 
     /// `start, start + step, …` below `end` (above it for a negative step).
@@ -281,11 +285,12 @@ impl Tensor {
     /// # Errors
     /// The memory cannot be had.
     pub fn eye_rect(n: usize, m: usize, options: impl Into<Options>) -> Result<Tensor> {
-        let mut out = Tensor::zeros([n, m], options)?;
+        let options = options.into();
+        let mut out = Tensor::zeros([n, m], options.dtype)?;
         dispatch!(out.dtype, T => out.with_mut_slice::<T, _>(|y| {
             (0..n.min(m)).for_each(|i| y[i * m + i] = T::from_i64(1));
         }))?;
-        Ok(out)
+        out.to_device(&options.device)
     }
 }
 
@@ -298,6 +303,10 @@ impl<T: Element> From<T> for Tensor {
 /// [`Tensor::full`], compiled once and not for each kind of argument.
 fn filled(shape: Shape, value: Scalar, options: Options) -> Result<Tensor> {
     options.device.check("full")?;
+    #[cfg(feature = "cuda")]
+    if let crate::Device::Cuda(index) = options.device {
+        return crate::cuda::copy::full("full", &shape, value, options.dtype, index);
+    }
     dispatch!(options.dtype, T => Tensor::build::<T>("full", shape, |y| y.fill(T::from_scalar(value))))
 }
 
@@ -333,7 +342,7 @@ fn arange(start: Scalar, end: Scalar, step: Scalar, options: Options) -> Result<
     }
     let n = count as usize;
     let (i0, di) = (start.to_i64(), step.to_i64());
-    dispatch!(options.dtype, T => Tensor::build::<T>("arange", n, |y| {
+    let x = dispatch!(options.dtype, T => Tensor::build::<T>("arange", n, |y| {
         for (i, y) in y.iter_mut().enumerate() {
             *y = if whole {
                 T::from_i64(i0.wrapping_add(di.wrapping_mul(i as i64)))
@@ -341,7 +350,8 @@ fn arange(start: Scalar, end: Scalar, step: Scalar, options: Options) -> Result<
                 T::from_f64(a + s * i as f64)
             };
         }
-    }))
+    }));
+    x?.to_device(&options.device)
 }
 
 /// [`Tensor::linspace`], as [`filled`].
@@ -352,10 +362,11 @@ fn linspace(a: f64, b: f64, steps: usize, options: Options) -> Result<Tensor> {
     } else {
         0.0
     };
-    dispatch!(options.dtype, T => Tensor::build::<T>("linspace", steps, |y| {
+    let x = dispatch!(options.dtype, T => Tensor::build::<T>("linspace", steps, |y| {
         // From both ends to the middle, as PyTorch: the last element is exactly `end`.
         for (i, y) in y.iter_mut().enumerate() {
             *y = T::from_f64(if i < steps / 2 || steps == 1 { a + step * i as f64 } else { b - step * (steps - 1 - i) as f64 });
         }
-    }))
+    }));
+    x?.to_device(&options.device)
 }

@@ -1,10 +1,26 @@
-//! Where a tensor's memory is. Only the CPU is built; the CUDA arm says so clearly.
+//! Where a tensor's memory is, and how an op turns to its arm for a GPU.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+
+/// Runs the arm of an op for GPUs and returns what it gives, if one of the operands is there: the first line of ops that have one.
+macro_rules! on_cuda {
+    ([$($x:expr),+] => $arm:expr) => {
+        #[cfg(feature = "cuda")]
+        if $($x.is_cuda())||+ {
+            #[allow(unused_imports)] // an arm may do with other ops
+            use $crate::cuda;
+            return $arm;
+        }
+    };
+}
+
+#[cfg(not(feature = "cuda"))]
+const OFF: &str =
+    "this build has no CUDA: the feature `cuda` of gradus is off; use the CPU, or build with it";
 
 /// A place for memory and computation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,20 +35,55 @@ pub enum Device {
 impl Device {
     /// The GPU with this number.
     ///
+    /// ```
+    /// use gradus_tensor::{DType, Device, Tensor};
+    /// match Device::cuda(0) {
+    ///     Ok(gpu) => println!("{}", Tensor::zeros([2, 3], (DType::F32, &gpu))?),
+    ///     // No feature, no driver, no device, no compiler: each has its own words.
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// Always for now: the CUDA backend is not built yet.
+    /// The feature `cuda` is off, or there is no driver, no such device, or no compiler of kernels.
     pub fn cuda(index: usize) -> Result<Self> {
         Device::Cuda(index).check("Device::cuda")
+    }
+
+    /// The GPUs of this machine, one line each, or one line that says why there are none: for people to read.
+    ///
+    /// ```
+    /// assert!(!gradus_tensor::Device::gpus().is_empty());
+    /// ```
+    pub fn gpus() -> Vec<String> {
+        #[cfg(feature = "cuda")]
+        let lines = crate::cuda::list();
+        #[cfg(not(feature = "cuda"))]
+        let lines = vec![OFF.to_owned()];
+        lines
+    }
+
+    /// Waits until everything that was asked of the device is done; kernels report here, at the latest, what went wrong.
+    ///
+    /// # Errors
+    /// A kernel failed.
+    pub fn synchronize(&self) -> Result<()> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => crate::cuda::synchronize(*index),
+            _ => Ok(()),
+        }
     }
 
     /// This device if this build can use it.
     pub(crate) fn check(self, op: &'static str) -> Result<Self> {
         match self {
             Device::Cpu => Ok(self),
-            Device::Cuda(_) => Err(Error::device(
-                op,
-                format!("{self}: the CUDA backend is not built yet; use Device::Cpu"),
-            )),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => crate::cuda::device(op, index).map(|_| self),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => Err(Error::device(op, format!("{self}: {OFF}"))),
         }
     }
 }
@@ -100,6 +151,16 @@ impl From<(DType, &Device)> for Options {
         Self {
             dtype,
             device: *device,
+        }
+    }
+}
+
+impl From<&crate::Tensor> for Options {
+    /// The dtype and the device of a tensor.
+    fn from(like: &crate::Tensor) -> Self {
+        Self {
+            dtype: like.dtype(),
+            device: like.device(),
         }
     }
 }

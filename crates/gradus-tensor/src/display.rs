@@ -27,7 +27,10 @@ impl fmt::Display for Tensor {
         if self.numel() == 0 {
             f.write_str("[]")?;
         } else {
-            let words = dispatch!(self.dtype(), T => words(&shown::<T>(self, summarise)));
+            let Ok(x) = self.on_host() else {
+                return f.write_str("(the device does not answer)");
+            };
+            let words = dispatch!(self.dtype(), T => words(&shown::<T>(&x, summarise)));
             let mut words = words.iter().map(String::as_str);
             f.write_str(&draw(self.dims(), summarise, " ", WIDTH, &mut words))?;
         }
@@ -45,9 +48,12 @@ impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 8;
         write!(f, "Tensor({}{}", self.dtype(), self.shape())?;
+        let Ok(x) = self.on_host() else {
+            return f.write_str(" (the device does not answer))");
+        };
         dispatch!(self.dtype(), T => {
-            let data = self.buffer().as_slice::<T>();
-            for p in self.layout.positions().take(SHOWN) {
+            let data = x.buffer("debug").map_or(&[][..], |b| b.as_slice::<T>());
+            for p in x.layout.positions().take(SHOWN) {
                 write!(f, " {}", plain(data[p]))?;
             }
         });
@@ -66,7 +72,7 @@ fn indices(size: usize, summarise: bool) -> Vec<usize> {
 
 /// The elements that will be printed, in order.
 fn shown<T: Element>(x: &Tensor, summarise: bool) -> Vec<T> {
-    let data = x.buffer().as_slice::<T>();
+    let data = x.buffer("display").map_or(&[][..], |b| b.as_slice::<T>());
     let mut positions = vec![x.layout.offset as isize];
     for (&size, &stride) in x.dims().iter().zip(x.strides()) {
         let steps: Vec<isize> = indices(size, summarise)

@@ -1,17 +1,21 @@
-//! Tensors for Gradus: data of any dtype, shape and (one day) device, as strided views over shared storage.
+//! Tensors for Gradus: data of any dtype, shape and device, as strided views over shared storage.
 //!
 //! - A [`Tensor`] is storage shared by `Arc`, seen through a [`Layout`]; views copy nothing, clones are cheap.
 //! - [`DType`], rank and [`Device`] are known at run time; names, argument order, defaults and promotion are PyTorch's.
 //! - Methods return [`Result`]; only the operators `+ - * / !` panic, with the same text.
 //! - A method with a trailing underscore consumes its tensor and reuses the memory when nobody else holds it.
 //!
-//! It is not differentiable (that is `gradus-autograd`) and holds no kernels (those are in `gradus-cpu`).
+//! It is not differentiable (that is `gradus-autograd`) and holds no kernels (those are in `gradus-cpu` and, behind the feature `cuda`,
+//! in `gradus-cuda`).
 
 #[macro_use]
 mod element;
+#[macro_use]
+mod device;
 mod atomic_file;
 mod creation;
-mod device;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod display;
 mod dtype;
 mod error;
@@ -40,6 +44,9 @@ pub use gradus_cpu::fold::FoldParams;
 pub use gradus_cpu::grid_sample::{GridMode, GridPadding, GridSampleParams};
 pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxPoolParams};
 pub use gradus_cpu::roi::{RoiMode, RoiParams};
+#[cfg(feature = "standin")]
+#[doc(hidden)]
+pub use gradus_cuda::standin;
 pub use half::{bf16, f16};
 pub use layout::Layout;
 pub use ops::einsum::TensordotDims;

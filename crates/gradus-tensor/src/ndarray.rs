@@ -83,7 +83,7 @@ impl Tensor {
     /// `T` is not the dtype.
     pub fn as_ndarray<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         self.expect_dtype::<T>("as_ndarray")?;
-        let data = self.buffer().as_slice::<T>();
+        let data = self.buffer("as_ndarray")?.as_slice::<T>();
         let Some((low, high)) = self.layout.bounds().filter(|_| self.numel() > 0) else {
             return ArrayViewD::from_shape(IxDyn(self.dims()), &[])
                 .map_err(|e| fail("as_ndarray", self, &e));

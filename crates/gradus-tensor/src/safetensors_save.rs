@@ -121,10 +121,12 @@ impl Plan<'_> {
         out.write_all(&(self.header.len() as u64).to_le_bytes())?;
         out.write_all(self.header.as_bytes())?;
         for tensor in &self.tensors {
-            let tensor = tensor.contiguous().map_err(io::Error::other)?;
+            let tensor = tensor.contiguous().and_then(|t| t.on_host());
+            let tensor = tensor.map_err(io::Error::other)?;
             let start = tensor.layout().offset() * tensor.dtype().size();
             let bytes = tensor.numel() * tensor.dtype().size();
-            out.write_all(&tensor.buffer().bytes()[start..start + bytes])?;
+            let memory = tensor.buffer("save").map_err(io::Error::other)?;
+            out.write_all(&memory.bytes()[start..start + bytes])?;
         }
         Ok(())
     }

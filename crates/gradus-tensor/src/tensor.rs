@@ -89,6 +89,8 @@ impl Tensor {
     pub fn device(&self) -> Device {
         match &*self.storage {
             Storage::Cpu(_) => Device::Cpu,
+            #[cfg(feature = "cuda")]
+            Storage::Cuda(buffer) => Device::Cuda(buffer.device().ordinal()),
         }
     }
 
@@ -125,7 +127,7 @@ impl Tensor {
     /// `T` is not the tensor's dtype (convert with `to_dtype` first).
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.expect_dtype::<T>("to_vec")?;
-        let x = self.contiguous()?;
+        let x = self.contiguous()?.on_host()?;
         let data = x.data::<T>("to_vec")?;
         let mut out = Vec::new();
         out.try_reserve_exact(data.len())
@@ -147,7 +149,8 @@ impl Tensor {
     pub fn item<T: Element>(&self) -> Result<T> {
         self.expect_dtype::<T>("item")?;
         self.expect_one("item")?;
-        Ok(self.buffer().as_slice::<T>()[self.layout.offset])
+        let x = self.on_host()?;
+        Ok(x.buffer("item")?.as_slice::<T>()[x.layout.offset])
     }
 
     /// The one element as f64, whatever the dtype.
@@ -162,7 +165,8 @@ impl Tensor {
     /// There is not exactly one element.
     pub fn to_f64(&self) -> Result<f64> {
         self.expect_one("to_f64")?;
-        dispatch!(self.dtype, T => Ok(self.buffer().as_slice::<T>()[self.layout.offset].to_f64()))
+        let x = self.on_host()?;
+        dispatch!(x.dtype, T => Ok(x.buffer("to_f64")?.as_slice::<T>()[x.layout.offset].to_f64()))
     }
 
     /// The one element as a [`crate::Scalar`], whatever the dtype.
@@ -171,7 +175,8 @@ impl Tensor {
     /// There is not exactly one element.
     pub fn to_scalar(&self) -> Result<crate::Scalar> {
         self.expect_one("to_scalar")?;
-        dispatch!(self.dtype, T => Ok(self.buffer().as_slice::<T>()[self.layout.offset].to_scalar()))
+        let x = self.on_host()?;
+        dispatch!(x.dtype, T => Ok(x.buffer("to_scalar")?.as_slice::<T>()[x.layout.offset].to_scalar()))
     }
 
     fn expect_one(&self, op: &'static str) -> Result<()> {
@@ -188,7 +193,7 @@ impl Tensor {
         ))
     }
 
-    /// The elements without a copy; `None` unless contiguous and of dtype `T`.
+    /// The elements without a copy; `None` unless contiguous, of dtype `T` and on the CPU.
     ///
     /// ```
     /// # use gradus_tensor::Tensor;
@@ -196,11 +201,14 @@ impl Tensor {
     /// # Ok::<(), gradus_tensor::Error>(())
     /// ```
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
-        (self.dtype == T::DTYPE && self.is_contiguous())
-            .then(|| &self.buffer().as_slice::<T>()[self.layout.offset..][..self.numel()])
+        if self.dtype != T::DTYPE || !self.is_contiguous() {
+            return None;
+        }
+        let buffer = self.buffer("as_slice").ok()?;
+        Some(&buffer.as_slice::<T>()[self.layout.offset..][..self.numel()])
     }
 
-    /// The elements to write, without a copy; `None` unless contiguous, of dtype `T`, writable and shared with nobody.
+    /// The elements to write, without a copy; `None` unless contiguous, of dtype `T`, on the CPU, writable and shared with nobody.
     pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
         if self.dtype != T::DTYPE || !self.is_contiguous() {
             return None;
@@ -210,7 +218,7 @@ impl Tensor {
             Storage::Cpu(buffer) if buffer.is_writable() => {
                 Some(&mut buffer.as_mut_slice::<T>()[offset..][..numel])
             }
-            Storage::Cpu(_) => None,
+            _ => None,
         }
     }
 
@@ -228,6 +236,7 @@ impl Tensor {
     /// `T` is not the dtype, or a copy could not be allocated.
     pub fn with_mut_slice<T: Element, R>(&mut self, f: impl FnOnce(&mut [T]) -> R) -> Result<R> {
         self.expect_dtype::<T>("with_mut_slice")?;
+        self.buffer("with_mut_slice")?;
         self.make_exclusive()?;
         let data = self
             .as_mut_slice::<T>()
@@ -277,7 +286,7 @@ impl Tensor {
         crate::ops::copy::copy(self)
     }
 
-    /// The tensor on a device.
+    /// The tensor on a device: the same one when it is there already, else a contiguous copy. From one GPU to another it goes by the CPU.
     ///
     /// ```
     /// # use gradus_tensor::{Device, Tensor};
@@ -287,25 +296,69 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The device is not available in this build.
+    /// The device is not available in this build or on this machine, its memory is full, or it has no such dtype (GPUs: f64).
     pub fn to_device(&self, device: &Device) -> Result<Tensor> {
         device.check("to_device")?;
-        Ok(self.clone())
+        match device {
+            _ if self.device() == *device => Ok(self.clone()),
+            Device::Cpu => self.on_host(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => crate::cuda::upload(&self.on_host()?, *index),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => Ok(self.clone()), // refused above
+        }
     }
 }
 
 /// For this crate's ops.
 impl Tensor {
-    pub(crate) fn buffer(&self) -> &CpuBuffer {
+    /// The memory, on the CPU: what every op without an arm for the tensor's device asks for, and is refused.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(unused_variables, clippy::unnecessary_wraps)
+    )]
+    pub(crate) fn buffer(&self, op: &'static str) -> Result<&CpuBuffer> {
         match &*self.storage {
-            Storage::Cpu(buffer) => buffer,
+            Storage::Cpu(buffer) => Ok(buffer),
+            #[cfg(feature = "cuda")]
+            Storage::Cuda(_) => Err(crate::cuda::not_here(op, self.device())),
+        }
+    }
+
+    /// `Err`, naming the op and the device, unless the tensor is on the CPU: the first line of ops that no other device has.
+    pub(crate) fn only_on_cpu(&self, op: &'static str) -> Result<()> {
+        self.buffer(op).map(|_| ())
+    }
+
+    /// On the CPU, by a copy if it is elsewhere. For reading results out, never within an op.
+    pub(crate) fn on_host(&self) -> Result<Tensor> {
+        on_cuda!([self] => cuda::download(self));
+        Ok(self.clone())
+    }
+
+    /// Is it on a GPU?
+    pub(crate) fn is_cuda(&self) -> bool {
+        self.device() != Device::Cpu
+    }
+
+    /// Is it on a GPU, contiguous, and in storage that is its own?
+    pub(crate) fn is_cuda_alone(&self) -> bool {
+        self.is_cuda() && self.is_contiguous() && Arc::strong_count(&self.storage) == 1
+    }
+
+    /// The bytes of the whole storage.
+    pub(crate) fn storage_bytes(&self) -> usize {
+        match &*self.storage {
+            Storage::Cpu(buffer) => buffer.bytes().len(),
+            #[cfg(feature = "cuda")]
+            Storage::Cuda(buffer) => buffer.len(),
         }
     }
 
     /// The whole storage as words of the dtype's size.
-    pub(crate) fn words<W: Word>(&self) -> &[W] {
+    pub(crate) fn words<W: Word>(&self, op: &'static str) -> Result<&[W]> {
         debug_assert_eq!(size_of::<W>(), self.dtype.size());
-        self.buffer().words::<W>()
+        Ok(self.buffer(op)?.words::<W>())
     }
 
     pub(crate) fn from_buffer(buffer: CpuBuffer, layout: Layout, dtype: DType) -> Tensor {
@@ -373,9 +426,9 @@ impl Tensor {
     }
 
     /// All elements of a contiguous tensor as words, in order.
-    pub(crate) fn word_slice<W: Word>(&self) -> &[W] {
+    pub(crate) fn word_slice<W: Word>(&self, op: &'static str) -> Result<&[W]> {
         debug_assert!(self.is_contiguous());
-        &self.words::<W>()[self.layout.offset..][..self.numel()]
+        Ok(&self.words::<W>(op)?[self.layout.offset..][..self.numel()])
     }
 
     /// The same storage through another layout.
@@ -394,14 +447,18 @@ impl Tensor {
         view(self, &self.layout)
     }
 
-    /// May this tensor's elements be overwritten in place?
+    /// May this tensor's elements be overwritten in place, on the CPU?
     pub(crate) fn is_exclusive(&self) -> bool {
-        self.is_contiguous() && self.buffer().is_writable() && Arc::strong_count(&self.storage) == 1
+        let writable = self
+            .buffer("is_exclusive")
+            .is_ok_and(CpuBuffer::is_writable);
+        self.is_contiguous() && writable && Arc::strong_count(&self.storage) == 1
     }
 
     /// The elements of a contiguous tensor of dtype `T` (the caller has made it so).
     pub(crate) fn data<T: Element>(&self, op: &'static str) -> Result<&[T]> {
         self.expect_dtype::<T>(op)?;
+        self.buffer(op)?;
         self.as_slice::<T>()
             .ok_or_else(|| Error::shape(op, format!("shape {} is not contiguous", self.shape())))
     }
@@ -426,7 +483,7 @@ pub(crate) fn view<'a, T: Element>(
     layout: &'a Layout,
 ) -> Result<gradus_cpu::View<'a, T>> {
     Ok(gradus_cpu::View::new(
-        x.buffer().as_slice::<T>(),
+        x.buffer("")?.as_slice::<T>(),
         layout.offset,
         &layout.shape,
         &layout.strides,

@@ -5,7 +5,7 @@
 use gradus_autograd::functional::{CrossEntropy, cross_entropy};
 use gradus_autograd::{Var, no_grad};
 use gradus_nn::{Layer, Module};
-use gradus_tensor::{DType, Tensor};
+use gradus_tensor::Tensor;
 
 use crate::dataset::Dataset;
 use crate::error::{Result, invalid};
@@ -44,7 +44,9 @@ pub struct Classification {
 
 impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
     fn run(&self, model: &M, (inputs, labels): &(Tensor, Tensor)) -> Result<Outcome> {
-        let logits = model.forward(&Var::from(inputs.clone()))?; // (B, classes)
+        let device = model.device();
+        let (inputs, labels) = (inputs.to_device(&device)?, &labels.to_device(&device)?);
+        let logits = model.forward(&Var::from(inputs))?; // (B, classes)
         let truth = match labels.dtype().is_float() {
             true => labels.argmax(Some(-1), false)?,
             false => labels.clone(),
@@ -65,8 +67,7 @@ impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
 
 /// In how many places two i64 tensors agree.
 fn count_equal(a: &Tensor, b: &Tensor) -> Result<u64> {
-    let (a, b) = (a.to_vec::<i64>()?, b.to_vec::<i64>()?);
-    Ok(a.iter().zip(&b).filter(|(a, b)| a == b).count() as u64)
+    Ok(a.eq(b)?.count_nonzero(..)?.to_f64()? as u64)
 }
 
 /// A model's mean loss and accuracy on some data.
@@ -96,7 +97,7 @@ pub(crate) fn loss_value(loss: &Var) -> Result<f64> {
             loss.dims()
         )));
     }
-    loss.value().to_dtype(DType::F64)?.item::<f64>()
+    loss.value().to_f64()
 }
 
 /// Scores a model on all of a loader's data, in evaluation mode and without recording. The model is left in training mode.
@@ -134,6 +135,7 @@ where
         let mut table = ConfusionMatrix::new(classes);
         for batch in data.epoch(0, 0) {
             let (inputs, labels) = batch?;
+            let inputs = inputs.to_device(&model.device())?;
             let logits = model.forward(&Var::from(inputs))?; // (B, classes)
             let answers = logits.value().argmax(Some(-1), false)?.to_vec::<i64>()?; // (B)
             for (truth, answer) in labels.to_vec::<i64>()?.into_iter().zip(answers) {

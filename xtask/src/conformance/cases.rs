@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus_autograd::{Var, grad};
-use gradus_tensor::{DType, Tensor};
+use gradus_tensor::{DType, Device, Error, ErrorKind, Tensor};
 use serde_json::Value;
 
 use super::args::{Arg, Args, Ran, Refusal};
@@ -22,6 +22,7 @@ pub fn run(
     name: &str,
     registry: &Registry,
     only: &dyn Fn(&str) -> bool,
+    device: &Device,
 ) -> Result<FileReport, String> {
     let manifest: Manifest = vectors.json(name)?;
     let tensors = vectors.tensors(name)?;
@@ -31,7 +32,7 @@ pub fn run(
     for case in manifest.cases.iter().filter(|c| only(&c.op)) {
         let verdict = match registry.get(&case.op) {
             None => Verdict::Unsupported("not registered".into()),
-            Some(entry) => judge(case, entry, &tensors, many_terms),
+            Some(entry) => judge(case, entry, &tensors, many_terms, device),
         };
         if verdict == Verdict::Passed {
             report.checked(&case.op, case.grads.len(), case.error.is_some());
@@ -41,10 +42,50 @@ pub fn run(
     Ok(report)
 }
 
-fn judge(case: &Case, entry: &Entry, tensors: &Tensors, many_terms: bool) -> Verdict {
+/// Why a result is not the expected one.
+enum Wrong {
+    /// It differs.
+    Differs(String),
+    /// The device lacks what the gradient takes.
+    Lacking(String),
+}
+
+impl From<String> for Wrong {
+    fn from(why: String) -> Self {
+        Self::Differs(why)
+    }
+}
+
+impl Wrong {
+    fn backward(e: &Error) -> Self {
+        let why = format!("backward: {e}");
+        match e.kind() {
+            ErrorKind::Device => Self::Lacking(why),
+            _ => Self::Differs(why),
+        }
+    }
+}
+
+/// What the library says when the device does not have an op or a dtype: not a failure, on a device that does not have all.
+fn lacking(refusal: Refusal, device: &Device) -> Refusal {
+    match refusal {
+        Refusal::Failed(e) if *device != Device::Cpu && e.kind() == ErrorKind::Device => {
+            Refusal::Unsupported(e.to_string())
+        }
+        other => other,
+    }
+}
+
+fn judge(
+    case: &Case,
+    entry: &Entry,
+    tensors: &Tensors,
+    many_terms: bool,
+    device: &Device,
+) -> Verdict {
     for arrangement in Arrangement::ALL {
         // An error case says itself which dtypes it has.
-        let precisions: &[DType] = if case.error.is_some() {
+        let precisions: &[DType] = if case.error.is_some() || *device != Device::Cpu {
             &[DType::F32]
         } else {
             &[DType::F64, DType::F32]
@@ -55,6 +96,7 @@ fn judge(case: &Case, entry: &Entry, tensors: &Tensors, many_terms: bool) -> Ver
                 tensors,
                 arrangement,
                 precision,
+                device,
             };
             let outcome = quietly(|| {
                 let args = call.args()?;
@@ -66,19 +108,22 @@ fn judge(case: &Case, entry: &Entry, tensors: &Tensors, many_terms: bool) -> Ver
                     (Ok(_), Some(_)) => Err(Refusal::NotApplicable(
                         "an option we do not have is what is wrong".into(),
                     )),
-                    (run, _) => run.map(|outputs| {
+                    (run, _) => run.and_then(|outputs| {
                         if case.error.is_some() {
-                            Err("accepted".into())
+                            outputs.read()?; // a GPU says at the latest here what was wrong
+                            Ok(Err("accepted".to_string().into()))
                         } else {
-                            call.check(&args, outputs, entry, many_terms)
+                            Ok(call.check(&args, outputs, entry, many_terms))
                         }
                     }),
                 }
             });
+            let outcome = outcome.map(|run| run.map_err(|refusal| lacking(refusal, device)));
             let at = format!("{arrangement:?} {precision}");
             match (outcome, &case.error) {
                 (Err(panic), _) => return Verdict::Failed(format!("{at}: panicked: {panic}")),
-                (Ok(Err(Refusal::Unsupported(why))), _) => return Verdict::Unsupported(why),
+                (Ok(Err(Refusal::Unsupported(why))), _)
+                | (Ok(Ok(Err(Wrong::Lacking(why)))), None) => return Verdict::Unsupported(why),
                 (Ok(Err(Refusal::NotApplicable(why))), _) => {
                     return Verdict::NotApplicable(why);
                 }
@@ -91,7 +136,9 @@ fn judge(case: &Case, entry: &Entry, tensors: &Tensors, many_terms: bool) -> Ver
                         "{at}: accepted, but PyTorch refuses: {error}"
                     ));
                 }
-                (Ok(Ok(Err(why))), None) => return Verdict::Failed(format!("{at}: {why}")),
+                (Ok(Ok(Err(Wrong::Differs(why)))), None) => {
+                    return Verdict::Failed(format!("{at}: {why}"));
+                }
             }
         }
     }
@@ -113,6 +160,7 @@ struct Call<'a> {
     tensors: &'a Tensors,
     arrangement: Arrangement,
     precision: DType,
+    device: &'a Device,
 }
 
 impl Call<'_> {
@@ -150,7 +198,7 @@ impl Call<'_> {
             None if stored.dtype().is_float() => self.precision,
             None => stored.dtype(),
         };
-        let value = self.arrangement.of(&stored.to_dtype(dtype)?)?;
+        let value = self.arrangement.of(&stored.to_dtype(dtype)?, self.device)?;
         if arg.get("grad") == Some(&Value::Bool(true)) {
             return Ok(Arg::Var(Var::leaf(value)?));
         }
@@ -164,14 +212,15 @@ impl Call<'_> {
         outputs: Outputs,
         entry: &Entry,
         many_terms: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong> {
         let outputs = outputs.0;
         if outputs.len() != self.case.outs.len() {
             return Err(format!(
                 "{} outputs, expected {}",
                 outputs.len(),
                 self.case.outs.len()
-            ));
+            )
+            .into());
         }
         for (i, (output, slot)) in outputs.iter().zip(&self.case.outs).enumerate() {
             let got = match output {
@@ -191,12 +240,12 @@ impl Call<'_> {
         outputs: &[Output],
         entry: &Entry,
         many_terms: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong> {
         let mut roots = Vec::new();
         for (number, slot) in &self.case.cot {
             let Some(Output::Var(y)) = number.parse().ok().and_then(|i: usize| outputs.get(i))
             else {
-                return Err(format!("output {number} is not differentiable"));
+                return Err(format!("output {number} is not differentiable").into());
             };
             let cotangent = self
                 .slot(slot)?
@@ -205,7 +254,11 @@ impl Call<'_> {
             if y.is_tracked() {
                 roots.push((
                     y,
-                    Var::from(self.arrangement.of(&cotangent).map_err(|e| e.to_string())?),
+                    Var::from(
+                        self.arrangement
+                            .of(&cotangent, self.device)
+                            .map_err(|e| e.to_string())?,
+                    ),
                 ));
             }
         }
@@ -215,7 +268,7 @@ impl Call<'_> {
         let grads = if ys.is_empty() || inputs.is_empty() {
             vec![None; inputs.len()]
         } else {
-            grad(&ys, &inputs, Some(&dys), false).map_err(|e| format!("backward: {e}"))?
+            grad(&ys, &inputs, Some(&dys), false).map_err(|e| Wrong::backward(&e))?
         };
         for ((slot, x), dx) in leaves.iter().zip(grads) {
             let Some(expected) = self.case.grads.get(slot) else {

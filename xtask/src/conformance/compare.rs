@@ -1,6 +1,6 @@
 //! Is a result the expected one?
 
-use gradus_tensor::{DType, Tensor};
+use gradus_tensor::{DType, Device, Tensor};
 
 /// `|got - expected| <= atol + rtol * |expected|`.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +45,8 @@ impl Tolerance {
 
 /// As f64, row-major. (i64 beyond 2^53 does not occur in the vectors.)
 pub fn numbers(x: &Tensor) -> Result<Vec<f64>, String> {
-    x.to_dtype(DType::F64)
-        .and_then(|x| x.to_vec::<f64>())
+    x.to_device(&Device::Cpu)
+        .and_then(|x| x.to_dtype(DType::F64)?.to_vec::<f64>())
         .map_err(|e| e.to_string())
 }
 

@@ -34,6 +34,7 @@ mod vision;
 
 use std::path::{Path, PathBuf};
 
+use gradus_tensor::Device;
 use manifest::Vectors;
 use registry::Registry;
 use report::{FileReport, Verdict};
@@ -53,6 +54,9 @@ pub struct Options {
     /// Also write the table of operations here; for a whole run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["op", "names"])]
     markdown: Option<PathBuf>,
+    /// On this device: cpu, cuda, cuda:1; on a GPU the op families in f32, what it does not have counted as unsupported [default: cpu]
+    #[arg(long, value_name = "DEVICE", conflicts_with = "markdown")]
+    device: Option<String>,
     /// Only these ops (of the op families)
     #[arg(long, value_name = "NAME")]
     op: Vec<String>,
@@ -67,7 +71,8 @@ pub fn main(options: &Options) -> Result<bool, String> {
         .clone()
         .or_else(|| std::env::var_os("GRADUS_VECTORS").map(PathBuf::from))
         .ok_or("where are the vectors? Give --vectors DIR or set GRADUS_VECTORS")?;
-    let reports = run(&directory, &options.names, &options.op)?;
+    let device = device(options.device.as_deref().unwrap_or("cpu"))?;
+    let reports = run(&directory, &options.names, &options.op, &device)?;
     for report in &reports {
         println!("{report}");
     }
@@ -103,9 +108,31 @@ pub fn main(options: &Options) -> Result<bool, String> {
     Ok(sum(|r| r.failed) == 0)
 }
 
+/// The device of that name; with the feature `standin`, on a machine that need not have a GPU.
+fn device(name: &str) -> Result<Device, String> {
+    #[cfg(feature = "standin")]
+    if name != "cpu" && !gradus_tensor::standin::is_real() {
+        if !gradus_tensor::standin::has_compiler() {
+            return Err("the stand-in for a GPU needs g++".into());
+        }
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
+        gradus_tensor::standin::load(&target);
+    }
+    name.parse()
+        .map_err(|e: gradus_tensor::Error| format!("--device {name}: {}", e.message()))
+}
+
 /// The reports of the named files, or of all in the directory.
-fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileReport>, String> {
-    let present = present(directory)?;
+fn run(
+    directory: &Path,
+    names: &[String],
+    ops: &[String],
+    device: &Device,
+) -> Result<Vec<FileReport>, String> {
+    let mut present = present(directory)?;
+    if *device != Device::Cpu {
+        present.retain(|name| FAMILIES.contains(&name.as_str()));
+    }
     let names: Vec<String> = if names.is_empty() {
         present
             .iter()
@@ -138,7 +165,9 @@ fn run(directory: &Path, names: &[String], ops: &[String]) -> Result<Vec<FileRep
             name if !present.contains(&name.to_string()) => {
                 Err(format!("{} has no {name}.json", directory.display()))
             }
-            name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only),
+            name if FAMILIES.contains(&name) => {
+                cases::run(&vectors, name, &registry, &only, device)
+            }
             "special" => special::run(&vectors, &registry),
             "optim" => optim::run(&vectors),
             "tokenizers" => tokenizers::run(&vectors),
@@ -202,6 +231,8 @@ fn without_runner(name: &str) -> FileReport {
 
 #[cfg(test)]
 mod tests {
+    use gradus_tensor::Device;
+
     /// With `GRADUS_VECTORS` set, `cargo test` runs the conformance too.
     #[test]
     fn nothing_fails() {
@@ -209,7 +240,7 @@ mod tests {
             println!("skipped: no GRADUS_VECTORS");
             return;
         };
-        let reports = super::run(directory.as_ref(), &[], &[]).unwrap();
+        let reports = super::run(directory.as_ref(), &[], &[], &Device::Cpu).unwrap();
         let failed: Vec<_> = reports
             .iter()
             .filter(|r| r.failed > 0)

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use gradus_autograd::Var;
-use gradus_tensor::{Result as TensorResult, Tensor};
+use gradus_tensor::{Device, Result as TensorResult, Tensor};
 
 use super::args::{Args, Ran};
 
@@ -19,6 +19,19 @@ pub enum Output {
 
 /// The outputs of a call, in PyTorch's order.
 pub struct Outputs(pub Vec<Output>);
+
+impl Outputs {
+    /// Waits for the values, which a GPU may not have yet.
+    pub fn read(&self) -> TensorResult<()> {
+        self.0.iter().try_for_each(|output| {
+            let x = match output {
+                Output::Var(x) => x.value(),
+                Output::Tensor(x) => x,
+            };
+            x.to_device(&Device::Cpu).map(|_| ())
+        })
+    }
+}
 
 impl From<Var> for Outputs {
     fn from(v: Var) -> Self {

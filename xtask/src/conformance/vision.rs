@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gradus_autograd::functional::Reduction;
 use gradus_autograd::{Var, grad};
-use gradus_tensor::{DType, Result as TensorResult, Tensor};
+use gradus_tensor::{DType, Device, Result as TensorResult, Tensor};
 use gradus_vision::ops;
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,7 +60,9 @@ fn judge<'a>(
                 } else {
                     stored.dtype()
                 };
-                let value = stored.to_dtype(dtype).and_then(|x| arrangement.of(&x));
+                let value = stored
+                    .to_dtype(dtype)
+                    .and_then(|x| arrangement.of(&x, &Device::Cpu));
                 let value = value.map_err(|e| e.to_string())?;
                 let tracked = case.out.contains(&format!("g_{name}"));
                 let var = if tracked {

@@ -1,7 +1,7 @@
 //! Attention (Vaswani et al., "Attention Is All You Need", 2017): in tiles where the kernel takes it, by other operations where not
 //! (dropout, a learned bias, 16-bit floats, batches that broadcast).
 
-use gradus_tensor::{AttentionOptions, DType, Error, Result, Tensor};
+use gradus_tensor::{AttentionOptions, DType, Device, Error, Result, Tensor};
 
 use super::dropout::dropout;
 use crate::autocast::{is_low, raise};
@@ -66,7 +66,8 @@ pub fn scaled_dot_product_attention(q: &Var, k: &Var, v: &Var, options: &Attenti
         let message = "give one of a mask, a bias and is_causal, not several";
         return Err(Error::value(OP, message));
     }
-    if is_low(q) {
+    let on_gpu = q.device() != Device::Cpu;
+    if is_low(q) && !(on_gpu && is_tiled(q, k, v, options)) {
         // The products of attention are made in f32 in any case: what it saves is memory, and its sums want the digits.
         let wide = [raise(q)?, raise(k)?, raise(v)?];
         let y = scaled_dot_product_attention(&wide[0], &wide[1], &wide[2], options)?;
@@ -93,7 +94,7 @@ fn is_tiled(q: &Var, k: &Var, v: &Var, options: &Attention) -> bool {
     let fits = heads(k) == heads(v) && heads(k) > 0 && heads(q).is_multiple_of(heads(k));
     options.bias.is_none()
         && options.dropout_p == 0.0
-        && matches!(q.dtype(), DType::F32 | DType::F64)
+        && (matches!(q.dtype(), DType::F32 | DType::F64) || q.device() != Device::Cpu)
         && (k.dtype(), v.dtype()) == (q.dtype(), q.dtype())
         && q.numel() > 0
         && (2..=4).contains(&q.rank())
@@ -153,11 +154,7 @@ fn composed(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
         .mul_scalar(root * scale.signum())?
         .matmul(&k.mul_scalar(root)?.transpose(-2, -1)?)?; // (…, T, S)
     let causal = if options.is_causal {
-        Some(
-            Tensor::ones([t, s], DType::U8)?
-                .tril(0)?
-                .to_dtype(DType::Bool)?,
-        )
+        Some(Tensor::ones([t, s], (DType::Bool, q.device()))?.tril(0)?)
     } else {
         None
     };
@@ -170,12 +167,7 @@ fn composed(q: &Var, k: &Var, v: &Var, options: &Attention) -> Result<Var> {
             let hidden = mask.logical_not()?;
             scores = scores.masked_fill(&hidden, f64::NEG_INFINITY)?;
             // A row that may attend to nothing gives 0, not NaN.
-            nothing = Some(
-                hidden
-                    .to_dtype(DType::I64)?
-                    .sum(-1, true)?
-                    .eq_scalar(hidden.dim(-1)?)?,
-            );
+            nothing = Some(hidden.all(-1, true)?);
         }
         Some(mask) => scores = scores.add(&Var::from(mask.to_dtype(q.dtype())?))?,
         None => {}

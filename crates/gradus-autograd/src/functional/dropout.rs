@@ -32,7 +32,7 @@ pub fn dropout(x: &Var, p: f64, training: bool) -> Result<Var> {
     if p == 1.0 {
         return x.mul_scalar(0);
     }
-    let kept = random::with_default(|rng| Tensor::bernoulli(1.0 - p, x.shape(), x.dtype(), rng))?;
+    let kept = random::with_default(|rng| Tensor::bernoulli(1.0 - p, x.shape(), x, rng))?;
     x.mul(&Var::from(kept.mul_scalar_(1.0 / (1.0 - p))?))
 }
 
@@ -55,7 +55,7 @@ pub fn rrelu(x: &Var, lower: f64, upper: f64, training: bool) -> Result<Var> {
     if !training {
         return x.leaky_relu(f64::midpoint(lower, upper));
     }
-    let draw = |rng: &mut random::Rng| Tensor::uniform(lower, upper, x.shape(), x.dtype(), rng);
+    let draw = |rng: &mut random::Rng| Tensor::uniform(lower, upper, x.shape(), x, rng);
     let slope = Var::from(random::with_default(draw).map_err(|e| e.in_op("rrelu"))?);
     Var::where_(&x.value().gt_scalar(0)?, x, &x.mul(&slope)?)
 }
@@ -86,7 +86,7 @@ pub fn alpha_dropout(x: &Var, shape: &[usize], p: f64, training: bool) -> Result
     if p == 1.0 {
         return x.mul_scalar(0);
     }
-    let kept = random::with_default(|rng| Tensor::bernoulli(1.0 - p, shape, x.dtype(), rng))?;
+    let kept = random::with_default(|rng| Tensor::bernoulli(1.0 - p, shape, x, rng))?;
     let scale = 1.0 / ((1.0 - p) * (1.0 + p * LIMIT * LIMIT)).sqrt();
     let dropped = kept.rsub_scalar(1)?.mul_scalar_(LIMIT * scale)?;
     let shift = dropped.add_scalar_(-LIMIT * scale * p)?;

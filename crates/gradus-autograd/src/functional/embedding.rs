@@ -90,8 +90,8 @@ pub fn embedding_scale_grad_by_freq(
 ) -> Result<Var> {
     let y = embedding(indices, &weight.detach(), padding_idx)?.into_value(); // (…, C)
     let flat = indices.to_dtype(DType::I64)?.flatten(0, -1)?;
-    let ones = Tensor::ones(flat.shape(), y.dtype())?;
-    let counts = Tensor::zeros(weight.dims()[0], y.dtype())?.index_add(0, &flat, &ones, 1)?; // (V)
+    let ones = Tensor::ones(flat.shape(), &y)?;
+    let counts = Tensor::zeros(weight.dims()[0], &y)?.index_add(0, &flat, &ones, 1)?; // (V)
     let share = counts.index_select(0, &flat)?.reciprocal_()?;
     let share = Var::from(share.reshape(indices.shape())?.unsqueeze(-1)?); // (…, 1)
     let indices = indices.clone();
@@ -238,12 +238,12 @@ pub fn embedding_bag(indices: &Tensor, weight: &Var, options: &EmbeddingBag) -> 
         }
         rows = rows.mul(&w.reshape([-1])?.index_select(0, &kept)?.unsqueeze(1)?)?;
     }
-    let zeros = Var::from(Tensor::zeros([bags, weight.dims()[1]], weight.dtype())?);
+    let zeros = Var::from(Tensor::zeros([bags, weight.dims()[1]], weight)?);
     match options.mode {
         BagMode::Sum => zeros.index_add(0, &bag_of, &rows, 1.0),
         BagMode::Mean => {
-            let ones = Tensor::ones([count], weight.dtype())?;
-            let sizes = Tensor::zeros([bags], weight.dtype())?
+            let ones = Tensor::ones([count], weight)?;
+            let sizes = Tensor::zeros([bags], weight)?
                 .index_add(0, &bag_of, &ones, 1.0)?
                 .clamp_min(1)?;
             zeros

@@ -1,6 +1,6 @@
 //! Losses between values of one shape: regression, probabilities, distributions.
 
-use gradus_tensor::{DType, Error, Result, ResultExt, Tensor};
+use gradus_tensor::{Error, Result, ResultExt, Tensor};
 
 use crate::autocast::raise;
 use crate::op::Op;
@@ -181,24 +181,13 @@ pub fn binary_cross_entropy(
         .value()
         .lt_scalar(0)?
         .logical_or(&x.value().gt_scalar(1)?)?;
-    if outside
-        .to_dtype(DType::I64)?
-        .sum(.., false)?
-        .item::<i64>()?
-        > 0
-    {
+    if outside.any(.., false)?.item::<bool>()? {
         return Err(Error::value(
             "binary_cross_entropy",
             format!(
                 "inputs from {} to {} are not probabilities in 0..=1; for logits use binary_cross_entropy_with_logits",
-                x.value()
-                    .amin(.., false)?
-                    .to_dtype(DType::F64)?
-                    .item::<f64>()?,
-                x.value()
-                    .amax(.., false)?
-                    .to_dtype(DType::F64)?
-                    .item::<f64>()?
+                x.value().amin(.., false)?.to_f64()?,
+                x.value().amax(.., false)?.to_f64()?
             ),
         ));
     }
@@ -391,14 +380,8 @@ pub fn gaussian_nll_loss(
             ),
         ));
     };
-    if var
-        .value()
-        .lt_scalar(0)?
-        .to_dtype(DType::I64)?
-        .sum(.., false)?
-        .item::<i64>()?
-        > 0
-    {
+    let negative = var.value().lt_scalar(0)?;
+    if negative.any(.., false)?.item::<bool>()? {
         return Err(Error::value(OP, "a variance is negative"));
     }
     // Held without cutting the gradient off, as PyTorch does.

@@ -231,7 +231,7 @@ fn negative_log(
     let ignored = target.eq_scalar(options.ignore_index)?;
     let safe = target.masked_fill(&ignored, 0)?;
     let wrong = safe.lt_scalar(0)?.logical_or(&safe.ge_scalar(count)?)?;
-    if safe.numel() > 0 && wrong.to_dtype(DType::I64)?.sum(.., false)?.item::<i64>()? > 0 {
+    if safe.numel() > 0 && wrong.any(.., false)?.item::<bool>()? {
         let bad = safe
             .masked_fill(&wrong.logical_not()?, 0)?
             .to_vec::<i64>()?;

@@ -248,7 +248,7 @@ pub fn multi_margin_loss(
         }
         losses = losses.mul(&Var::from(weight.take(&target)?))?;
     }
-    let numbers = Tensor::arange(0, classes, 1, DType::I64)?.unsqueeze(0)?;
+    let numbers = Tensor::arange(0, classes, 1, (DType::I64, target.device()))?.unsqueeze(0)?;
     let losses = losses
         .masked_fill(&numbers.eq(&target)?, 0)?
         .sum(1, false)?

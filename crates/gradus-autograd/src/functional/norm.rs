@@ -151,7 +151,7 @@ pub fn layer_norm(
 fn take_output(forward: &mut Normalized) -> Result<Tensor> {
     Ok(std::mem::replace(
         &mut forward.y,
-        Tensor::zeros([0], forward.rstd.dtype())?,
+        Tensor::zeros([0], &forward.rstd)?,
     ))
 }
 

@@ -406,7 +406,7 @@ fn max_unpool<const D: usize>(
         }
     }
     let shape = [&x.dims()[..lead], &size].concat();
-    let zeros = Tensor::zeros(&shape[..], x.dtype()).map_err(|e| e.in_op(op))?;
+    let zeros = Tensor::zeros(&shape[..], x).map_err(|e| e.in_op(op))?;
     let (from, to) = (lead as isize, -1);
     Var::from(zeros.flatten(from, to)?)
         .scatter(-1, &indices.flatten(from, to)?, &x.flatten(from, to)?)

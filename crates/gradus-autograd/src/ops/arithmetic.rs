@@ -397,7 +397,10 @@ impl Var {
                 Ok([
                     ctx.grad(0, || dy.mul(&Var::from(ratio))?.sum_to(ctx.shape(0)))?,
                     ctx.grad(1, || {
-                        Ok(Var::from(Tensor::zeros(ctx.shape(1), ctx.dtype(1))?))
+                        Ok(Var::from(Tensor::zeros(
+                            ctx.shape(1),
+                            (ctx.dtype(1), dy.device()),
+                        )?))
                     })?,
                 ])
             })
@@ -424,10 +427,13 @@ impl Var {
 
 /// An operation of two operands that is constant between its jumps.
 fn flat(op: &'static str, a: &Var, b: &Var, y: Tensor) -> Result<Var> {
-    Op::new(op).inputs(&[a, b]).record(y, |ctx, _| {
+    Op::new(op).inputs(&[a, b]).record(y, |ctx, dy| {
         let zeros = |i| {
             ctx.grad(i, || {
-                Ok(Var::from(Tensor::zeros(ctx.shape(i), ctx.dtype(i))?))
+                Ok(Var::from(Tensor::zeros(
+                    ctx.shape(i),
+                    (ctx.dtype(i), dy.device()),
+                )?))
             })
         };
         Ok([zeros(0)?, zeros(1)?])

@@ -45,11 +45,7 @@ impl Var {
                     if accumulate {
                         return Ok(dy.clone());
                     }
-                    dy.index_put(
-                        items.clone(),
-                        &Var::from(Tensor::zeros((), dy.dtype())?),
-                        false,
-                    )
+                    dy.index_put(items.clone(), &Var::from(Tensor::zeros((), &dy)?), false)
                 })?;
                 Ok([
                     dx,
@@ -69,7 +65,7 @@ impl Var {
         Op::new("index_select")
             .inputs(&[self])
             .record(y, move |ctx, dy| {
-                Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).index_add(dim, &index, &dy, 1.0)
+                Var::from(Tensor::zeros(ctx.shape(0), &dy)?).index_add(dim, &index, &dy, 1.0)
             })
     }
 
@@ -135,7 +131,7 @@ impl Var {
         let y = self.value().gather(dim, index)?;
         let index = index.clone();
         Op::new("gather").inputs(&[self]).record(y, move |ctx, dy| {
-            Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).scatter_add(dim, &index, &dy)
+            Var::from(Tensor::zeros(ctx.shape(0), &dy)?).scatter_add(dim, &index, &dy)
         })
     }
 
@@ -301,7 +297,7 @@ impl Var {
         let y = self.value().take(index)?;
         let index = index.clone();
         Op::new("take").inputs(&[self]).record(y, move |ctx, dy| {
-            Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).put(&index, &dy, true)
+            Var::from(Tensor::zeros(ctx.shape(0), &dy)?).put(&index, &dy, true)
         })
     }
 
@@ -321,7 +317,7 @@ impl Var {
                     if accumulate {
                         return Ok(dy);
                     }
-                    let nothing = Var::from(Tensor::zeros(index.shape(), dy.dtype())?);
+                    let nothing = Var::from(Tensor::zeros(index.shape(), &dy)?);
                     dy.put(&index, &nothing, false)
                 })?;
                 Ok([dx, ds])
@@ -388,7 +384,7 @@ fn prod_grads(
         without_zero.scatter_reduce(dim, index, src, ScatterReduce::Prod, include_self)?;
     let dx = dy.mul(&product)?.div(&without_zero)?;
     let zero = src.value().eq_scalar(0)?;
-    let zeros = Tensor::zeros(x.shape(), x.dtype())?
+    let zeros = Tensor::zeros(x.shape(), x)?
         .scatter_add(dim, index, &zero.to_dtype(x.dtype())?)?
         .gather(dim, index)?;
     let only = zero.logical_and(&zeros.eq_scalar(1)?)?;

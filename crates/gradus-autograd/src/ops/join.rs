@@ -190,7 +190,7 @@ impl Var {
             let over: Vec<isize> = (0..dy.rank() as isize).map(|d| 2 * d).collect();
             if dy.numel() == 0 || over.is_empty() {
                 return if dy.numel() == 0 {
-                    Ok(Var::from(Tensor::zeros(shape, dy.dtype())?))
+                    Ok(Var::from(Tensor::zeros(shape, &dy)?))
                 } else {
                     Ok(dy)
                 };

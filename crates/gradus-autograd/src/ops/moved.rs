@@ -18,9 +18,9 @@ pub(crate) fn moved(
     let y = f(x.value())?;
     Op::new(op).inputs(&[x]).record(y, move |ctx, dy| {
         let shape = ctx.shape(0);
-        let numbers =
-            Tensor::arange(0, shape.numel()? as i64, 1, DType::I64)?.reshape(sizes(shape))?;
+        let numbers = Tensor::arange(0, shape.numel()? as i64, 1, (DType::I64, dy.device()))?
+            .reshape(sizes(shape))?;
         let from = f(&numbers)?;
-        Var::from(Tensor::zeros(shape, dy.dtype())?).put(&from, &dy, true)
+        Var::from(Tensor::zeros(shape, &dy)?).put(&from, &dy, true)
     })
 }

@@ -166,5 +166,5 @@ impl Var {
 }
 
 fn zeros(like: &Var) -> Result<Var> {
-    Ok(Var::from(Tensor::zeros(like.shape(), like.dtype())?))
+    Ok(Var::from(Tensor::zeros(like.shape(), like)?))
 }

@@ -411,6 +411,6 @@ pub(crate) fn picked(
         } else {
             dy.unsqueeze(dim)?
         };
-        Var::from(Tensor::zeros(ctx.shape(0), dy.dtype())?).scatter_add(dim, &at, &dy)
+        Var::from(Tensor::zeros(ctx.shape(0), &dy)?).scatter_add(dim, &at, &dy)
     })
 }

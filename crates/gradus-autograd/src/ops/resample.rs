@@ -121,7 +121,7 @@ fn composed(x: &Var, grid: &Var, params: GridSampleParams) -> Result<Var> {
             )
         })
         .collect::<Result<Vec<AxisTaps>>>()?;
-    let mut y = Var::from(Tensor::zeros([batch, channels, points], x.dtype())?);
+    let mut y = Var::from(Tensor::zeros([batch, channels, points], x)?);
     let all: usize = axes.iter().map(Vec::len).product();
     for k in 0..all {
         let (mut rest, mut stride) = (k, 1);

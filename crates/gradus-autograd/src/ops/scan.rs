@@ -169,7 +169,7 @@ pub(crate) fn left_out(x: &Var) -> Result<Var> {
     let n = x.dim(-1)?;
     let mut shape = x.dims().to_vec();
     shape.push(n);
-    let diagonal = Tensor::eye(n, DType::U8)?.to_dtype(DType::Bool)?;
+    let diagonal = Tensor::eye(n, (DType::Bool, x.device()))?;
     x.unsqueeze(-2)?
         .broadcast_to(shape)?
         .masked_fill(&diagonal, 1)

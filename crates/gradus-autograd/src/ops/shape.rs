@@ -25,7 +25,7 @@ pub(crate) fn part(op: &'static str, x: &Var, view: View) -> Result<Var> {
 
 /// The transpose of [`part`]: zeros of `shape`, with `dy` added where `view` looks.
 fn part_grad(shape: &Shape, dy: &Var, view: View) -> Result<Var> {
-    let dx = Tensor::zeros(shape, dy.dtype())?.add_to_view_(&*view, dy.value())?;
+    let dx = Tensor::zeros(shape, dy)?.add_to_view_(&*view, dy.value())?;
     Op::new("part_grad")
         .inputs(&[dy])
         .record(dx, move |_, d| part("part", &d, view.clone()))
@@ -289,8 +289,8 @@ impl Var {
             .record(y, move |ctx, dy| {
                 let shown = part_grad(&piece, &dy, write.clone())?;
                 // Where this value shows a place several times, each has a share.
-                let ones = Tensor::ones(ctx.shape(0), dy.dtype())?;
-                let times = Tensor::zeros(&piece, dy.dtype())?.add_to_view_(&*read, &ones)?;
+                let ones = Tensor::ones(ctx.shape(0), &dy)?;
+                let times = Tensor::zeros(&piece, &dy)?.add_to_view_(&*read, &ones)?;
                 let times = times.clamp_min(1.0)?;
                 part("as_strided", &shown.div(&times.into())?, read.clone())
             })

@@ -27,6 +27,8 @@ super::kernels! {
     "copy.cu":
     /// y (contiguous) = x of any layout; the type only says how many bytes an element has.
     copy [F32, BF16, I64, U8] (x: In<T>, y: Out<T>, n: i64, layout: Layout) block(256, 4) regs(40);
+    /// Places of y by the layout's second strides = elements of x by its first.
+    paste [F32, BF16, I64, U8] (x: In<T>, y: Out<T>, n: i64, layout: Layout) block(256, 4) regs(48);
     /// y = (columns, rows) of x (rows, columns), for each of a batch.
     transpose [F32, BF16, I64, U8] (x: In<T>, y: Out<T>, rows: i32, columns: i32) block(256, 4) regs(40);
     /// Every element of y is `value`, whose low bytes are the element's.
@@ -78,7 +80,7 @@ super::kernels! {
     "loss.cu":
     /// Each row's loss, lse and weight of its target.
     cross_entropy [F32, BF16, F16] (logits: In<T>, target: In<i64>, weight: Opt<T>, weight_sum: Opt<f32>, losses: Out<f32>,
-        lse: Out<f32>, weights: Out<f32>, rows: i64, classes: i32, ignore: i64, smoothing: f32) block(256, 4) regs(56);
+        lse: Out<f32>, weights: Out<f32>, fault: InOut<u32>, rows: i64, classes: i32, ignore: i64, smoothing: f32) block(256, 4) regs(56);
     /// Their sum or mean, and the sum of the weights.
     cross_entropy_total [F32, BF16, F16] (losses: In<f32>, weights: In<f32>, y: Out<T>, total: Out<f32>, rows: i64, mean: i32)
         block(512, 2) regs(16);
@@ -89,17 +91,17 @@ super::kernels! {
 
     "embedding.cu":
     /// Rows of a table.
-    gather_rows [F32, BF16, I64, U8] (table: In<T>, indices: In<i64>, y: Out<T>, n: i64, rows: i64, width: i64)
-        block(128, 8) regs(24);
+    gather_rows [F32, BF16, I64, U8] (table: In<T>, indices: In<i64>, y: Out<T>, fault: InOut<u32>, n: i64, rows: i64, width: i64)
+        block(128, 8) regs(32);
     /// Rows added to a table, in f32.
-    scatter_add_rows [F32, BF16, F16] (x: In<T>, indices: In<i64>, table: InOut<f32>, n: i64, rows: i64, width: i64)
-        block(128, 8) regs(24);
+    scatter_add_rows [F32, BF16, F16] (x: In<T>, indices: In<i64>, table: InOut<f32>, fault: InOut<u32>, n: i64, rows: i64, width: i64)
+        block(128, 8) regs(32);
     /// Elements along an axis.
-    gather [F32, BF16, I64, U8] (x: In<T>, indices: In<i64>, y: Out<T>, outer: i64, n: i64, m: i64, inner: i64)
+    gather [F32, BF16, I64, U8] (x: In<T>, indices: In<i64>, y: Out<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
         block(256, 4) regs(48);
     /// Elements added along an axis, in f32.
-    scatter_add [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: InOut<f32>, outer: i64, n: i64, m: i64, inner: i64)
-        block(256, 4) regs(24);
+    scatter_add [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: InOut<f32>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(32);
 
     "random.cu":
     /// x kept and scaled, or 0.

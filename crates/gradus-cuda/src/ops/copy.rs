@@ -69,6 +69,44 @@ pub fn copy<T: Element>(x: &View<'_, T>, y: &mut Buffer<T>) -> Result<()> {
     unsafe { device.launch(&kernel, dtype, (device.blocks(n, 256), 1, 1), 0) }
 }
 
+/// The part of `y` that begins at `offset` and has the shape of `x` and these strides receives the elements of `x`; the rest stays.
+///
+/// # Errors
+/// If the part lies outside of `y`, or devices differ.
+///
+/// ```
+/// # use gradus_cuda::{Device, ops::copy::paste};
+/// # fn main() -> Result<(), gradus_cuda::Error> {
+/// # let Ok(device) = Device::new(0) else { return Ok(()) };
+/// let x = device.upload(&[1.0f32, 2.0])?;
+/// let mut y = device.zeros(6)?; // (3, 2), whose second column is
+/// paste(&x.view(&[2])?, &mut y, 1, &[2])?;
+/// assert_eq!(y.download()?, [0.0, 1.0, 0.0, 2.0, 0.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn paste<T: Element>(
+    x: &View<'_, T>,
+    y: &mut Buffer<T>,
+    offset: usize,
+    strides: &[isize],
+) -> Result<()> {
+    let op = "paste";
+    same_device(op, x.buffer(), y)?;
+    let part = View::new(y, offset, x.shape(), strides)?.ptr();
+    let layout = layout(op, x.shape(), &[x.strides(), strides])?;
+    let n = x.len();
+    let device = y.device().clone();
+    let kernel = manifest::paste {
+        x: x.ptr(),
+        y: part,
+        n: n as i64,
+        layout,
+    };
+    // SAFETY: both views' elements lie in their buffers; `y` is borrowed exclusively.
+    unsafe { device.launch(&kernel, by_size(T::DTYPE), (device.blocks(n, 256), 1, 1), 0) }
+}
+
 /// Every element of y is `value`.
 ///
 /// # Errors

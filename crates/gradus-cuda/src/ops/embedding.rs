@@ -1,9 +1,11 @@
 //! Rows of a table by index and elements along an axis by index, and their gradients.
 //!
-//! An index out of range gives NaN (all bits ones), and adds nothing: the host would have to wait to refuse it. Gradients are added in
+//! An index out of range gives NaN (all bits ones), and adds nothing: the host would have to wait to refuse it, so it is told at the next
+//! download or synchronisation ([`Error::Index`](crate::Error::Index)). Gradients are added in
 //! `f32` by atomics: where indices repeat, the last bit may differ between runs.
 
 use super::{Dense, around};
+use crate::device::Fault;
 use crate::error::check_len;
 use crate::manifest;
 use crate::view::{numel, same_device};
@@ -40,6 +42,7 @@ pub fn gather_rows<T: Element>(
         table: table.into(),
         indices: indices.into(),
         y: y.into(),
+        fault: device.fault(Fault::Row),
         n,
         rows,
         width,
@@ -77,6 +80,7 @@ pub fn scatter_add_rows<T: FloatElement>(
         x: x.into(),
         indices: indices.into(),
         table: table.into(),
+        fault: device.fault(Fault::Row),
         n,
         rows,
         width,
@@ -120,6 +124,7 @@ pub fn gather<T: Element>(
         x: x.ptr(),
         indices: indices.into(),
         y: y.into(),
+        fault: device.fault(Fault::Element),
         outer,
         n,
         m,
@@ -159,6 +164,7 @@ pub fn scatter_add<T: FloatElement>(
         dy: dy.ptr(),
         indices: indices.into(),
         dx: dx.into(),
+        fault: device.fault(Fault::Element),
         outer,
         n,
         m,

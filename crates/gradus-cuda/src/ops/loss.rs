@@ -1,6 +1,7 @@
 //! Cross-entropy of logits and class indices, fused, and its gradient: class weights, `ignore_index` and label smoothing as in PyTorch.
 
 use super::{Dense, int};
+use crate::device::Fault;
 use crate::error::check_len;
 use crate::manifest::{self, Ptr, ReduceOp};
 use crate::view::same_device;
@@ -99,7 +100,7 @@ impl<T: FloatElement> CrossEntropy<'_, T> {
 
 /// Cross-entropy of `logits` (rows, classes) and `target` (rows) into `y`: one element, or one a row with [`Reduction::None`].
 ///
-/// A target that is neither a class nor `ignore_index` makes the loss NaN (the CPU, which can look, returns an error).
+/// A target that is neither a class nor `ignore_index` makes the loss NaN, and the next download or synchronisation an error.
 ///
 /// # Errors
 /// If shapes or devices do not fit.
@@ -126,6 +127,7 @@ pub fn cross_entropy<T: FloatElement>(
         losses: (&mut losses).into(),
         lse: (&mut lse).into(),
         weights: (&mut weights).into(),
+        fault: device.fault(Fault::Target),
         rows: rows as i64,
         classes,
         ignore: options.ignore_index,
@@ -155,7 +157,7 @@ pub fn cross_entropy<T: FloatElement>(
     Ok(Saved { lse, total_weight })
 }
 
-/// The gradient of [`cross_entropy`] by the logits; `dy` has the shape of its output.
+/// The gradient of [`cross_entropy`] by the logits; `dy` has the shape of its output, `lse` and `total_weight` are what it saved.
 ///
 /// # Errors
 /// As [`cross_entropy`].
@@ -164,7 +166,7 @@ pub fn cross_entropy_backward<T: FloatElement>(
     logits: &View<'_, T>,
     target: &Buffer<i64>,
     options: &CrossEntropy<'_, T>,
-    saved: &Saved,
+    (lse, total_weight): (&Buffer<f32>, &Buffer<f32>),
     dx: &mut Buffer<T>,
 ) -> Result<()> {
     let op = "cross_entropy_backward";
@@ -176,7 +178,8 @@ pub fn cross_entropy_backward<T: FloatElement>(
         dy.len(),
         if each { rows } else { 1 },
     )?;
-    check_len(op, "lse", saved.lse.len(), rows)?;
+    check_len(op, "lse", lse.len(), rows)?;
+    check_len(op, "the total weight", total_weight.len(), 1)?;
     check_len(op, "the gradient", dx.len(), logits.len())?;
     same_device(op, dy, dx)?;
     same_device(op, target, dx)?;
@@ -189,8 +192,8 @@ pub fn cross_entropy_backward<T: FloatElement>(
         target: target.into(),
         weight: options.weight_ptr(),
         weight_sum: weight_sum.as_ref().map_or(Ptr::NULL, Into::into),
-        lse: (&saved.lse).into(),
-        total: (&saved.total_weight).into(),
+        lse: lse.into(),
+        total: total_weight.into(),
         dx: dx.into(),
         rows: rows as i64,
         classes,

@@ -3,7 +3,7 @@
 use gradus_cpu::elementwise as cpu;
 use gradus_cuda::manifest::{BinaryOp, CompareOp, TernaryOp, UnaryOp};
 use gradus_cuda::ops::{copy, elementwise};
-use gradus_cuda::{Device, Element, Error};
+use gradus_cuda::{Device, Element, Error, View};
 
 use crate::standin::{device, for_orders};
 use crate::support::{Numbers, Real, close, each_float, garbage, layouts};
@@ -322,6 +322,29 @@ fn comparisons() {
         let want: Vec<bool> = a.iter().zip(b).map(|(&a, b)| f(a, b)).collect();
         assert_eq!(y.download().unwrap(), want, "{}", op.name());
     }
+}
+
+#[test]
+fn parts_are_pasted() {
+    for_orders(&["f", "l"], |device| {
+        let (rows, columns) = (5usize, 37usize);
+        let x: Vec<i64> = (0..rows as i64 * columns as i64).collect();
+        let at = device.upload(&x).unwrap();
+        // The transposed matrix into every second column of a wider one, the last rows first.
+        let view = View::new(&at, 0, &[columns, rows], &[1, columns as isize]).unwrap();
+        let width = 2 * rows as isize + 3;
+        let mut y = device
+            .upload(&vec![-1i64; columns * width as usize])
+            .unwrap();
+        let offset = (columns - 1) * width as usize + 1;
+        copy::paste(&view, &mut y, offset, &[-width, 2]).unwrap();
+        let mut want = vec![-1i64; y.len()];
+        for (c, r) in (0..columns).flat_map(|c| (0..rows).map(move |r| (c, r))) {
+            want[(columns - 1 - c) * width as usize + 1 + 2 * r] = x[r * columns + c];
+        }
+        assert_eq!(y.download().unwrap(), want);
+        assert!(copy::paste(&view, &mut y, offset, &[width, 2]).is_err());
+    });
 }
 
 fn casts<A: Element + gradus_cpu::Element, B: Element + gradus_cpu::Element>(

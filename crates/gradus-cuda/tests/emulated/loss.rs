@@ -79,7 +79,7 @@ fn against_cpu<T: Real>(device: &Device) {
                 &on_device,
                 &t_d,
                 &options,
-                &saved,
+                (&saved.lse, &saved.total_weight),
                 &mut dx_d,
             )
             .unwrap();
@@ -100,7 +100,7 @@ fn cross_entropy_and_its_gradient() {
 }
 
 #[test]
-fn a_target_out_of_range_is_nan_and_reads_nothing() {
+fn arguments_that_do_not_fit_are_errors() {
     let Some(device) = device() else { return };
     let logits = device.zeros::<f32>(3 * 4).unwrap();
     let view = logits.view(&[3, 4]).unwrap();
@@ -108,14 +108,7 @@ fn a_target_out_of_range_is_nan_and_reads_nothing() {
         reduction: Reduction::None,
         ..Default::default()
     };
-    let mut y = device.zeros(3).unwrap();
-    let target = device.upload(&[1, 4, -1]).unwrap();
-    cross_entropy(&view, &target, &options, &mut y).unwrap();
-    let y = y.download().unwrap();
-    assert!(
-        (y[0] - 4f32.ln()).abs() < 1e-6 && y[1].is_nan() && y[2].is_nan(),
-        "{y:?}"
-    );
+    let target = device.upload(&[1, 3, 0]).unwrap();
     let short = device.upload(&[1]).unwrap();
     assert!(cross_entropy(&view, &short, &options, &mut device.zeros(3).unwrap()).is_err());
     let options = CrossEntropy {

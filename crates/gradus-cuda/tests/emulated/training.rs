@@ -263,7 +263,15 @@ impl OnDevice {
         let logits = matrix(&logits, BATCH, CLASSES);
         let saved = cross_entropy(&logits, target, &settings, &mut loss).unwrap();
         let one = device.upload(&[1.0f32]).unwrap();
-        cross_entropy_backward(&one, &logits, target, &settings, &saved, &mut dlogits).unwrap();
+        cross_entropy_backward(
+            &one,
+            &logits,
+            target,
+            &settings,
+            (&saved.lse, &saved.total_weight),
+            &mut dlogits,
+        )
+        .unwrap();
 
         let mut grads: Vec<Buffer<f32>> = SIZES.iter().map(|&n| new(n)).collect();
         let [dw1, db1, dg, db, dw2, db2] = &mut grads[..] else {

@@ -80,7 +80,7 @@ impl KvCache {
                 let room = |x: &Var, old: Option<&Tensor>| {
                     let mut dims = x.dims().to_vec();
                     dims[2] = self.capacity;
-                    let rows = Tensor::zeros(dims, x.dtype())?;
+                    let rows = Tensor::zeros(dims, x)?;
                     match old {
                         Some(old) => {
                             let seen = old.narrow(2, 0, start)?;
@@ -118,14 +118,14 @@ impl KvCache {
             return Ok(());
         };
         let index: Vec<i64> = order.iter().map(|&i| i as i64).collect();
-        let index = Tensor::from_vec(index, [order.len()])?;
+        let index = Tensor::from_vec(index, [order.len()])?.to_device(&k.device())?;
         let (len, capacity) = (self.len, self.capacity);
         // Only what was seen is copied.
         let pick = |x: &Tensor| {
             let seen = x.narrow(2, 0, len)?.index_select(0, &index)?;
             let mut dims = seen.dims().to_vec();
             dims[2] = capacity;
-            Tensor::zeros(dims, seen.dtype())?.slice_scatter_(&seen, 2, 0, len as i64, 1)
+            Tensor::zeros(dims, &seen)?.slice_scatter_(&seen, 2, 0, len as i64, 1)
         };
         self.rows = Some([pick(&k)?, pick(&v)?]);
         Ok(())

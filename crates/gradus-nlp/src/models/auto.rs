@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gradus_nn::{Module, StateDict, init};
-use gradus_tensor::{Error, Result, weights};
+use gradus_tensor::{Device, Error, Result, weights};
 
 use super::config::Config;
 use super::gpt2::GPT2LMHeadModel;
@@ -30,9 +30,22 @@ pub const CAUSAL_LM: [&str; 6] = ["gpt2", "llama", "mistral", "qwen2", "qwen3", 
 /// # Errors
 /// When the family is another, or a name or shape of the weights is not the model's.
 pub fn causal_lm(config: &Config, state: StateDict) -> Result<Box<dyn CausalLm>> {
+    causal_lm_on(config, state, &Device::Cpu)
+}
+
+/// As [`causal_lm`], on a device.
+///
+/// # Errors
+/// As [`causal_lm`], and when the model does not fit into the device's memory.
+pub fn causal_lm_on(
+    config: &Config,
+    state: StateDict,
+    device: &Device,
+) -> Result<Box<dyn CausalLm>> {
     fn of<M: Pretrained + CausalLm + 'static>(
         config: &Config,
         state: StateDict,
+        device: &Device,
     ) -> Result<Box<dyn CausalLm>> {
         let settings = M::Config::from_config(config)?;
         let mut model = init::skip(|| M::build(&settings))?;
@@ -42,16 +55,18 @@ pub fn causal_lm(config: &Config, state: StateDict) -> Result<Box<dyn CausalLm>>
             return Err(Error::value("", text));
         }
         model.eval();
+        model.to_device(device)?;
         Ok(Box::new(model))
     }
     match config.model_type()? {
-        "gpt2" => of::<GPT2LMHeadModel>(config, state),
-        "llama" | "mistral" | "qwen2" | "qwen3" => of::<LlamaForCausalLM>(config, state),
+        "gpt2" => of::<GPT2LMHeadModel>(config, state, device),
+        "llama" | "mistral" | "qwen2" | "qwen3" => of::<LlamaForCausalLM>(config, state, device),
         "char-rnn" => {
             let options = CharRnnOptions::from_config(config)?;
             let mut model = init::skip(|| CharRnn::new(options))?;
             model.load_state_dict(&state, true)?;
             model.eval();
+            model.to_device(device)?;
             Ok(Box::new(model))
         }
         other => {
@@ -69,12 +84,21 @@ pub fn causal_lm(config: &Config, state: StateDict) -> Result<Box<dyn CausalLm>>
 /// # Errors
 /// When a file is missing or damaged, or the family is another.
 pub fn load_causal_lm(path: impl AsRef<Path>) -> Result<Box<dyn CausalLm>> {
+    load_causal_lm_on(path, &Device::Cpu)
+}
+
+/// As [`load_causal_lm`], on a device.
+///
+/// # Errors
+/// As [`load_causal_lm`], and when the model does not fit into the device's memory.
+pub fn load_causal_lm_on(path: impl AsRef<Path>, device: &Device) -> Result<Box<dyn CausalLm>> {
     let path = path.as_ref();
     if path.is_file() && path.extension().is_some_and(|kind| kind == "bin") {
         let mut model = LlamaForCausalLM::read_llama2c(path)?;
         model.eval();
+        model.to_device(device)?;
         return Ok(Box::new(model));
     }
     let config = Config::load(path)?;
-    causal_lm(&config, weights::load(path)?)
+    causal_lm_on(&config, weights::load(path)?, device)
 }

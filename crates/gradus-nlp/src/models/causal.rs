@@ -29,7 +29,7 @@ impl Causal {
         // A single new token sees all there is.
         let mask = match window {
             None if t == s || t == 1 => None,
-            window => Some(mask(t, s, window)?),
+            window => Some(mask(t, s, window)?.to_device(&q.device())?),
         };
         // A single token's heads ask side by side for the keys they share, as if they were steps: nothing is repeated.
         let (heads, groups) = (q.dim(1)? as isize, k.dim(1)? as isize);

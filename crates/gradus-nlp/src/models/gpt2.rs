@@ -470,7 +470,9 @@ impl CausalLm for GPT2LMHeadModel {
 
     fn session(&self, batch: usize, capacity: usize) -> Result<Box<dyn Session + '_>> {
         let read = move |ids: &Tensor, caches: &mut [KvCache]| {
-            let x = self.transformer.read(ids, caches).in_layer("transformer")?;
+            let ids = ids.to_device(&self.device())?;
+            let x = self.transformer.read(&ids, caches);
+            let x = x.in_layer("transformer")?;
             self.head(&x.narrow(1, -1, 1)?) // (B, 1, V)
         };
         let layers = self.config().n_layer;

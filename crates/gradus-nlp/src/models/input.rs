@@ -162,7 +162,7 @@ pub(super) fn padding_mask(mask: &Tensor, dtype: DType) -> Result<Tensor> {
         DType::Bool => mask.logical_not()?,
         _ => mask.eq_scalar(0)?,
     };
-    let zeros = Tensor::zeros([b, s], dtype)?;
+    let zeros = Tensor::zeros([b, s], (dtype, mask.device()))?;
     zeros
         .masked_fill(&hidden, least(dtype))?
         .reshape([b, 1, 1, s])

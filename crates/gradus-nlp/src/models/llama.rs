@@ -209,7 +209,8 @@ impl LlamaModel {
             .forward(input_ids)
             .in_layer("embed_tokens")?; // (B, T, C)
         let (cos, sin) = self.rope.tables(past, t, x.dtype())?; // (T, hs / 2)
-        let positions = (Var::from(cos), Var::from(sin));
+        let there = |table: Tensor| table.to_device(&x.device()).map(Var::from);
+        let positions = (there(cos)?, there(sin)?);
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer
                 .forward(&x, &positions, caches.get_mut(i))
@@ -330,7 +331,8 @@ impl CausalLm for LlamaForCausalLM {
 
     fn session(&self, batch: usize, capacity: usize) -> Result<Box<dyn Session + '_>> {
         let read = move |ids: &Tensor, caches: &mut [KvCache]| {
-            let x = self.model.read(ids, caches).in_layer("model")?;
+            let ids = ids.to_device(&self.device())?;
+            let x = self.model.read(&ids, caches).in_layer("model")?;
             self.head(&x.narrow(1, -1, 1)?) // (B, 1, V)
         };
         let layers = self.config().num_hidden_layers;

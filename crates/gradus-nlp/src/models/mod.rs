@@ -35,7 +35,7 @@ mod vit;
 
 pub use activation::Activation;
 pub use adapter::{TextClassifier, layer_wise};
-pub use auto::{CAUSAL_LM, causal_lm, load_causal_lm};
+pub use auto::{CAUSAL_LM, causal_lm, causal_lm_on, load_causal_lm, load_causal_lm_on};
 pub use bert::{BertConfig, BertModel};
 pub use bert_heads::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification,

@@ -101,7 +101,11 @@ macro_rules! batch_norms {
                 }
                 let y = F::batch_norm(x, None, weight, bias, true, self.eps)?;
                 let batches = count(self.num_batches_tracked.as_ref())?;
-                let share = self.momentum.unwrap_or(1.0 / batches as f64);
+                let share = match (self.momentum, batches) {
+                    (Some(share), _) => share,
+                    (None, Some(batches)) => 1.0 / batches.to_f64()?, // read only here: a GPU would have to be waited for
+                    (None, None) => 1.0,
+                };
                 let (batch_mean, batch_var) = x.value().batch_norm_stats()?; // (C) each
                 let n = (x.numel() / batch_mean.numel().max(1)) as f64;
                 follow(mean, &batch_mean, share)?;
@@ -136,11 +140,13 @@ batch_norms! {
 }
 
 /// One batch more: how many there have been.
-fn count(batches: Option<&Buffer>) -> Result<i64> {
-    let Some(batches) = batches else { return Ok(1) };
+fn count(batches: Option<&Buffer>) -> Result<Option<Tensor>> {
+    let Some(batches) = batches else {
+        return Ok(None);
+    };
     let now = batches.get().add_scalar(1)?;
     batches.set(now.clone());
-    now.item::<i64>()
+    Ok(Some(now))
 }
 
 /// Moves a running statistic towards the batch's by `share`.

@@ -47,7 +47,7 @@ impl CellWeights {
     fn zeros(&self, x: &Var) -> Result<Var> {
         let mut shape = x.dims()[..x.rank().saturating_sub(1)].to_vec();
         shape.push(self.weight_hh.shape()[1]);
-        Ok(Var::from(Tensor::zeros(shape, x.dtype())?))
+        Ok(Var::from(Tensor::zeros(shape, x)?))
     }
 
     /// Refuses an input (B, input) or a state (B, H) of a cell that do not fit it and each other.
@@ -122,7 +122,7 @@ impl CellWeights {
         let gates = self.of_input(x)?; // (T, B, 3H)
         let bias = match &self.bias_hh {
             Some(bias) => bias.var().clone(),
-            None => Var::from(Tensor::zeros([self.weight_hh.shape()[0]], x.dtype())?),
+            None => Var::from(Tensor::zeros([self.weight_hh.shape()[0]], x)?),
         };
         let y = F::gru_sequence(&gates, self.weight_hh.var(), &bias, h).in_layer("weight_hh")?;
         let last = y.select(0, -1)?;

@@ -130,6 +130,7 @@ pub(crate) fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> 
     let keep = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
     let mut mask = Tensor::zeros(shape, gradus_tensor::DType::Bool)?;
     mask.with_mut_slice::<bool, _>(|mask| with_default(|rng| rng.fill_bernoulli(mask, 1.0 - p)))?;
+    let mask = mask.to_device(&x.device())?; // drawn by the CPU, so that a seed means the same everywhere
     x.mul(&Var::from(mask.to_dtype(x.dtype())?.mul_scalar_(keep)?))
 }
 

@@ -171,7 +171,7 @@ impl Stack {
     ) -> Result<Vec<Var>> {
         let count = self.weights.len();
         let Some(state) = state else {
-            let zero = Var::from(Tensor::zeros([batch, width], like.dtype())?);
+            let zero = Var::from(Tensor::zeros([batch, width], like)?);
             return Ok(vec![zero; count]);
         };
         let unbatched = batch == 1 && state.dims() == [count, width];

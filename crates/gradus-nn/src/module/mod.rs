@@ -187,10 +187,27 @@ pub trait Module: Visit {
         })
     }
 
-    /// Moves parameters and buffers to `device`.
+    /// Where the first parameter is, and so where inputs belong; the CPU for a module without parameters.
+    ///
+    /// ```
+    /// use gradus_nn::{Linear, Module};
+    /// assert_eq!(Linear::new(2, 3)?.device(), gradus_tensor::Device::Cpu);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    fn device(&self) -> Device {
+        let mut found = None;
+        self.visit(&mut Path::default(), &mut |_, part| {
+            if let (Part::Param(param), None) = (part, found) {
+                found = Some(param.data().device());
+            }
+        });
+        found.unwrap_or_default()
+    }
+
+    /// Moves parameters and buffers to `device`. An optimiser's state follows at its next step.
     ///
     /// # Errors
-    /// When the device cannot be used in this build.
+    /// When the device cannot be used in this build or on this machine.
     fn to_device(&mut self, device: &Device) -> Result<()> {
         convert(parts_mut(self), &|x| x.to_device(device))
     }

@@ -211,12 +211,15 @@ impl<'a> Plan<'a> {
                 PartMut::Param(param) => {
                     let new = new
                         .to_dtype(param.dtype())
+                        .and_then(|new| new.to_device(&param.data().device()))
                         .map_err(|e| e.in_layer(name.as_str()))?;
                     param.set(new).map_err(|e| e.in_layer(name))?;
                 }
                 PartMut::Buffer(buffer) if buffer.is_persistent() => {
-                    let dtype = buffer.get().dtype();
-                    buffer.set(new.to_dtype(dtype).map_err(|e| e.in_layer(name))?);
+                    let old = buffer.get();
+                    let new = new.to_dtype(old.dtype());
+                    let new = new.and_then(|new| new.to_device(&old.device()));
+                    buffer.set(new.map_err(|e| e.in_layer(name))?);
                 }
                 _ => {}
             }

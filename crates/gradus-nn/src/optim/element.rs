@@ -4,7 +4,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use gradus_tensor::{DType, Element, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Element, Error, Result, Tensor};
 
 /// f32 or f64, with what the updates need.
 pub(super) trait Real:
@@ -83,6 +83,13 @@ fn fused_as<T: Real, const N: usize>(
     slots: &mut [Tensor],
     update: &impl Update<N>,
 ) -> Result<()> {
+    if param.device() != Device::Cpu {
+        let message = format!(
+            "it has no kernel for {}; there are SGD and Adam(W), or move the model to the CPU",
+            param.device()
+        );
+        return Err(Error::device("optimizer", message));
+    }
     let grad = grad.contiguous()?;
     let Some(g) = grad.as_slice::<T>() else {
         return Err(Error::dtype("optimizer", "the gradient has another dtype"));

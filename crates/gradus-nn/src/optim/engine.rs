@@ -168,9 +168,11 @@ impl<R: Rule> Optim<R> {
         let grad = grad.to_dtype(dtype)?;
         let fits = |s: &ParamState| {
             s.names == rule.slots()
-                && s.slots
-                    .iter()
-                    .all(|slot| slot.dims() == grad.dims() && slot.dtype() == dtype)
+                && s.slots.iter().all(|slot| {
+                    slot.dims() == grad.dims()
+                        && slot.dtype() == dtype
+                        && slot.device() == grad.device()
+                })
         };
         if !self.state.get(name).is_some_and(fits) {
             let state = prepare(rule, self.state.get(name), &grad)?;
@@ -203,8 +205,8 @@ fn prepare<R: Rule>(rule: &R, old: Option<&ParamState>, grad: &Tensor) -> Result
         })
     };
     let slot = |name: &&'static str| match kept(name) {
-        Some(tensor) => tensor.to_dtype(grad.dtype()),
-        None => Tensor::full(grad.shape(), rule.initial(), grad.dtype()),
+        Some(tensor) => tensor.to_dtype(grad.dtype())?.to_device(&grad.device()),
+        None => Tensor::full(grad.shape(), rule.initial(), grad),
     };
     let names = rule.slots().to_vec();
     let numbers = || {

@@ -40,6 +40,7 @@ fn apply(op: BinaryOp, rule: Rule, a: Operand<'_>, b: Operand<'_>) -> Result<Ten
         }
     }
     let (a, b) = (a.in_dtype(name, dtype)?, b.in_dtype(name, dtype)?);
+    on_cuda!([a, b] => cuda::elementwise::binary(op, &shape, &a.tensor(), &b.tensor()));
     dispatch!(dtype, T => run::<T>(op, &shape, a, b))
 }
 

@@ -22,6 +22,7 @@ impl Tensor {
         if dtype == self.dtype() {
             return Ok(self.clone());
         }
+        on_cuda!([self] => cuda::copy::cast(self, dtype));
         dispatch!(self.dtype(), A => {
             let x = self.kernel_view::<A>()?;
             dispatch!(dtype, B => Tensor::try_build::<B>("to_dtype", self.shape(), |y| Ok(gradus_cpu::cast::cast(x, y)?)))

@@ -13,12 +13,8 @@ fn apply(op: CompareOp, a: Operand<'_>, b: Operand<'_>, dtype: DType) -> Result<
     let name = op.name();
     let shape = broadcast_all(name, &[a.shape(), b.shape()])?;
     let (a, b) = (a.in_dtype(name, dtype)?, b.in_dtype(name, dtype)?);
-    let tensor = |x: Operand<'_>| match x {
-        Operand::Ref(x) => x.clone(),
-        Operand::Own(x) => x,
-        Operand::Num(_) => unreachable!("numbers became tensors in in_dtype"),
-    };
-    let (a, b) = (tensor(a), tensor(b));
+    let (a, b) = (a.tensor(), b.tensor());
+    on_cuda!([a, b] => cuda::elementwise::compare(op, &shape, &a, &b));
     let (la, lb) = (stretched(&a, &shape)?, stretched(&b, &shape)?);
     dispatch!(dtype, T => {
         let (a, b) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
@@ -139,6 +135,7 @@ macro_rules! predicates {
             /// # Errors
             /// The memory cannot be had.
             pub fn $name(&self) -> Result<Tensor> {
+                on_cuda!([self] => cuda::elementwise::predicate(PredicateOp::$op, stringify!($name), self));
                 dispatch!(self.dtype(), T => {
                     let x = self.kernel_view::<T>()?;
                     Tensor::try_build::<bool>(stringify!($name), self.shape(), |y| Ok(predicate(PredicateOp::$op, x, y)?))

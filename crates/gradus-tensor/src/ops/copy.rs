@@ -11,9 +11,10 @@ use crate::tensor::Tensor;
 
 /// A row-major copy in storage of its own.
 pub(crate) fn copy(x: &Tensor) -> Result<Tensor> {
+    on_cuda!([x] => cuda::copy::copy(x));
     let l = &x.layout;
     dispatch_size!(x.dtype(), W => Tensor::build_words::<W>("copy", &l.shape, x.dtype(), |y| {
-        Ok(gradus_cpu::copy::copy(View::new(x.words::<W>(), l.offset, &l.shape, &l.strides)?, y)?)
+        Ok(gradus_cpu::copy::copy(View::new(x.words::<W>("copy")?, l.offset, &l.shape, &l.strides)?, y)?)
     }))
 }
 
@@ -25,6 +26,7 @@ pub(crate) fn write_view(
     layout: &Layout,
     src: &Tensor,
 ) -> Result<()> {
+    on_cuda!([out, src] => cuda::copy::write_view(op, out, layout, src));
     let src = src.to_dtype(out.dtype())?;
     let from = src
         .layout
@@ -38,7 +40,7 @@ pub(crate) fn write_view(
         return Err(Error::memory(op, "the result's storage is shared"));
     };
     dispatch_size!(dtype, W => {
-        let from = View::new(src.words::<W>(), from.offset, &from.shape, &from.strides)?;
+        let from = View::new(src.words::<W>(op)?, from.offset, &from.shape, &from.strides)?;
         let to = ViewMut::new(buffer.words_mut::<W>(), layout.offset, &layout.shape, &layout.strides)?;
         Ok(gradus_cpu::copy::copy_into(from, to)?)
     })
@@ -51,7 +53,11 @@ pub(crate) fn replaced(
     src: &Tensor,
     part: impl FnOnce(&Layout) -> Result<Layout>,
 ) -> Result<Tensor> {
-    let mut out = if x.is_exclusive() { x } else { copy(&x)? };
+    let mut out = if x.is_exclusive() || x.is_cuda_alone() {
+        x
+    } else {
+        copy(&x)?
+    };
     let layout = part(&out.layout)?;
     if layout.shape != *src.shape() && src.numel() != 1 {
         return Err(Error::shape(

@@ -39,6 +39,7 @@ impl Tensor {
         fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
             let (axes, shape) = plan("amax", x, dims, keepdim)?;
             need_elements("amax", x, &axes)?;
+            on_cuda!([x] => cuda::reduce::reduction("amax", x, &axes, &shape));
             let out = dispatch!(x.dtype(), T => {
                 let v = x.kernel_view::<T>()?;
                 Tensor::try_build::<T>("amax", shape, |y| Ok(reduce::max(v, &axes, y)?))
@@ -64,6 +65,7 @@ impl Tensor {
         fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
             let (axes, shape) = plan("amin", x, dims, keepdim)?;
             need_elements("amin", x, &axes)?;
+            on_cuda!([x] => cuda::reduce::reduction("amin", x, &axes, &shape));
             let out = dispatch!(x.dtype(), T => {
                 let v = x.kernel_view::<T>()?;
                 Tensor::try_build::<T>("amin", shape, |y| Ok(reduce::min(v, &axes, y)?))
@@ -112,6 +114,7 @@ impl Tensor {
     pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let (x, d, shape) = plan_one("max", self, dim, keepdim)?;
         need_elements("max", &x, &[d])?;
+        on_cuda!([x] => cuda::reduce::extreme("max", &x, d, &shape, true));
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("max", &shape, |values, indices| Ok(reduce::max_with_index(v, d, values, indices)?))
@@ -133,6 +136,7 @@ impl Tensor {
     pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let (x, d, shape) = plan_one("min", self, dim, keepdim)?;
         need_elements("min", &x, &[d])?;
+        on_cuda!([x] => cuda::reduce::extreme("min", &x, d, &shape, false));
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("min", &shape, |values, indices| Ok(reduce::min_with_index(v, d, values, indices)?))
@@ -185,6 +189,7 @@ impl Tensor {
             }
             None => (self.clone(), None, plan(op, self, &Dims::All, keepdim)?.1),
         };
+        on_cuda!([x] => cuda::reduce::arg(op, &x, axis, &shape, largest));
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             let kernel = if largest { reduce::argmax::<T> } else { reduce::argmin::<T> };

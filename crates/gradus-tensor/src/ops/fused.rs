@@ -195,6 +195,9 @@ impl Tensor {
         forget_unused(&mut steps);
         let shapes: Vec<Shape> = operands.iter().map(|x| x.shape().clone()).collect();
         let shape = broadcast_all(op, &shapes)?;
+        on_cuda!([operands.iter().find(|x| x.is_cuda()).unwrap_or(first)] => {
+            cuda::elementwise::chain(op, &shape, &steps, operands)
+        });
         let layouts = operands
             .iter()
             .map(|x| stretched(x, &shape))

@@ -9,17 +9,24 @@ use crate::storage::dispatch_size;
 use crate::tensor::Tensor;
 
 impl Tensor {
+    /// `Err` unless these are whole numbers, as indices must be.
+    pub(crate) fn expect_whole(&self, op: &'static str) -> Result<()> {
+        if self.dtype().is_int() {
+            return Ok(());
+        }
+        Err(Error::dtype(
+            op,
+            format!(
+                "indices are {}, but must be whole numbers; convert with to_dtype(DType::I64)",
+                self.dtype()
+            ),
+        ))
+    }
+
     /// The elements as i64, of a tensor of whole numbers.
     pub(crate) fn whole_numbers(&self, op: &'static str) -> Result<Vec<i64>> {
-        if !self.dtype().is_int() {
-            return Err(Error::dtype(
-                op,
-                format!(
-                    "indices are {}, but must be whole numbers; convert with to_dtype(DType::I64)",
-                    self.dtype()
-                ),
-            ));
-        }
+        self.expect_whole(op)?;
+        self.only_on_cpu(op)?;
         self.to_dtype(DType::I64)?.to_vec::<i64>()
     }
 
@@ -46,12 +53,13 @@ impl Tensor {
         d: usize,
         index: &[usize],
     ) -> Result<Tensor> {
+        on_cuda!([self] => cuda::index::select_rows(op, self, d, index));
         let x = self.contiguous()?;
         let (n, inner) = (x.dims()[d], x.dims()[d + 1..].iter().product::<usize>());
         let mut shape = x.shape().clone();
         shape.0[d] = index.len();
         dispatch_size!(x.dtype(), W => Tensor::build_words::<W>(op, shape, x.dtype(), |y| {
-            let x = x.word_slice::<W>();
+            let x = x.word_slice::<W>(op)?;
             if y.is_empty() {
                 return Ok(());
             }
@@ -83,6 +91,7 @@ impl Tensor {
         let x = self.at_least_1d()?;
         let d = resolve_dim(op, dim, x.shape())?;
         vector(op, index)?;
+        on_cuda!([x, index] => cuda::index::index_select(op, &x, d, index)?.like_rank(self, index.numel()));
         let index = index.indices(op, x.dims()[d], false)?;
         x.select_rows(op, d, &index)?.like_rank(self, index.len())
     }
@@ -117,9 +126,10 @@ impl Tensor {
     /// Ranks differ, `index` is larger than this tensor in another dimension, or an index is out of range.
     pub fn gather(&self, dim: isize, index: &Tensor) -> Result<Tensor> {
         let op = "gather";
+        on_cuda!([self, index] => cuda::index::gather(self, resolve_dim(op, dim, self.shape())?, index));
         let place = Place::new(op, self, dim, index)?;
         dispatch_size!(self.dtype(), W => Tensor::build_words::<W>(op, index.shape(), self.dtype(), |y| {
-            let x = self.words::<W>();
+            let x = self.words::<W>(op)?;
             place.each(|k, at| y[k] = x[at]);
             Ok(())
         }))
@@ -137,6 +147,7 @@ impl Tensor {
     /// # Errors
     /// An index is out of range.
     pub fn take(&self, index: &Tensor) -> Result<Tensor> {
+        on_cuda!([self, index] => cuda::index::take(self, index));
         let at = index.indices("take", self.numel(), true)?;
         self.flatten(0, -1)?
             .select_rows("take", 0, &at)?

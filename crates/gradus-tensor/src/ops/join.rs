@@ -61,7 +61,11 @@ impl Tensor {
                 .ok_or_else(|| Error::shape("cat", "the joined size overflows"))?;
         }
         shape.0[d] = total;
-        let mut out = uninit("cat", &shape, dtype)?;
+        let mut out = if first.is_cuda() {
+            Tensor::zeros(&shape, (dtype, first.device()))?
+        } else {
+            uninit("cat", &shape, dtype)?
+        };
         let mut at = 0;
         for t in pieces {
             let part = out.layout.narrow(d as isize, at, t.dims()[d])?;

@@ -110,6 +110,10 @@ impl Tensor {
             b.layout.broadcast_to(&full(k, n))?,
         );
         let (a, b) = (a.with_layout(la), b.with_layout(lb));
+        let mut of_rank = batch.clone();
+        (self.rank() > 1).then(|| of_rank.0.push(m));
+        (other.rank() > 1).then(|| of_rank.0.push(n));
+        on_cuda!([a, b] => cuda::matmul::product(op, &a, &b, bias, &full(m, n))?.reshape_to(&of_rank));
         let out = match self.dtype() {
             DType::F32 => product_f32(op, &a, &b, bias, full(m, n))?,
             DType::F64 => product_f64(op, &a, &b, bias, full(m, n))?,
@@ -142,10 +146,7 @@ impl Tensor {
                 }
             }
         };
-        let mut shape = batch;
-        (self.rank() > 1).then(|| shape.0.push(m));
-        (other.rank() > 1).then(|| shape.0.push(n));
-        out.reshape_to(&shape)
+        out.reshape_to(&of_rank)
     }
 
     /// The product of two matrices: `[M, K] x [K, N] -> [M, N]`.

@@ -36,6 +36,25 @@ impl<'a> Operand<'a> {
         })
     }
 
+    /// Is it on a GPU? Numbers are where they are needed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn is_cuda(&self) -> bool {
+        match self {
+            Operand::Ref(x) => x.is_cuda(),
+            Operand::Own(x) => x.is_cuda(),
+            Operand::Num(_) => false,
+        }
+    }
+
+    /// The tensor.
+    pub(crate) fn tensor(&self) -> Tensor {
+        match self {
+            Operand::Ref(x) => (*x).clone(),
+            Operand::Own(x) => x.clone(),
+            Operand::Num(_) => unreachable!("numbers became tensors in in_dtype"),
+        }
+    }
+
     #[allow(clippy::result_large_err)] // both are tensors, on the way to one place
     /// The tensor, with its memory to reuse when it has exactly this shape and nobody else holds it.
     pub(crate) fn reusable(self, shape: &Shape) -> std::result::Result<Tensor, Cow<'a, Tensor>> {

@@ -150,9 +150,15 @@ impl Tensor {
             ));
         }
         let (rows, cols) = (self.dim(-2)?, self.dim(-1)?);
+        on_cuda!([self] => {
+            let kept = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
+            let kept = kept.map(|(row, col)| keep(row, col)).collect();
+            let kept = Tensor::from_vec::<bool>(kept, [rows, cols])?.to_device(&self.device())?;
+            Tensor::where_(&kept, self, &Tensor::zeros((), (self.dtype(), self.device()))?)
+        });
         let x = self.contiguous()?;
         dispatch_size!(self.dtype(), W => Tensor::build_words::<W>(op, self.shape(), self.dtype(), |y| {
-            let x = x.word_slice::<W>();
+            let x = x.word_slice::<W>(op)?;
             for (i, (y, x)) in y.chunks_exact_mut(cols.max(1)).zip(x.chunks_exact(cols.max(1))).enumerate() {
                 let row = i % rows;
                 for (col, (y, x)) in y.iter_mut().zip(x).enumerate() {
@@ -221,7 +227,7 @@ impl Tensor {
         let mut dims = rest;
         dims.insert(a.min(b), size);
         dims.insert(a.max(b), size);
-        let out = Tensor::zeros(dims, self.dtype())?;
+        let out = Tensor::zeros(dims, (self.dtype(), self.device()))?;
         let layout = out.diagonal(offset, a as isize, b as isize)?.layout;
         let mut out = out;
         write_view(op, &mut out, &layout, self)?;
@@ -273,7 +279,7 @@ impl Tensor {
         }
         shape.numel().map_err(|e| e.in_op("pad"))?;
         if let PadMode::Constant(value) = mode {
-            let mut out = Tensor::full(&shape, value, self.dtype())?;
+            let mut out = Tensor::full(&shape, value, (self.dtype(), self.device()))?;
             let (mut from, mut to) = (self.layout.clone(), out.layout.clone());
             for (i, p) in pad.chunks_exact(2).enumerate() {
                 let d = self.rank() - 1 - i;

@@ -65,11 +65,15 @@ fn float(op: &'static str, x: &Tensor) -> Result<()> {
 // `dims` may be written in many ways, and each would be compiled with all dtypes: so the work is a function inside, which takes `Dims`.
 
 macro_rules! float_reduction {
-    ($op:literal, $x:expr, $dims:expr, $keepdim:expr, $($number:ident,)? |$v:ident, $axes:ident, $y:ident| $body:expr) => {{
-        fn over(x: &Tensor, dims: &Dims, keepdim: bool, $($number: f64)?) -> Result<Tensor> {
+    ($op:literal, $x:expr, $dims:expr, $keepdim:expr, $($number:ident,)? |$v:ident, $axes:ident, $y:ident| $body:expr,
+        cuda |$t:ident, $shape:ident| $device:expr) => {{
+        fn over($t: &Tensor, dims: &Dims, keepdim: bool, $($number: f64)?) -> Result<Tensor> {
+            let x = $t;
             float($op, x)?;
-            let ($axes, shape) = plan($op, x, dims, keepdim)?;
+            let ($axes, $shape) = plan($op, x, dims, keepdim)?;
             let $axes = $axes.as_slice();
+            on_cuda!([x] => $device);
+            let shape = $shape;
             dispatch!(float x.dtype(), T => {
                 let $v = x.kernel_view::<T>()?;
                 Tensor::try_build::<T>($op, shape, |$y| Ok($body?))
@@ -83,6 +87,7 @@ macro_rules! reduction {
     ($op:ident, $x:expr, $dims:expr, $keepdim:expr, $T:ident => $out:ty) => {{
         fn over(x: &Tensor, dims: &Dims, keepdim: bool) -> Result<Tensor> {
             let (axes, shape) = plan(stringify!($op), x, dims, keepdim)?;
+            on_cuda!([x] => cuda::reduce::reduction(stringify!($op), x, &axes, &shape));
             dispatch!(x.dtype(), $T => {
                 let v = x.kernel_view::<$T>()?;
                 Tensor::try_build::<$out>(stringify!($op), shape, |y| Ok(reduce::$op::<$T>(v, &axes, y)?))
@@ -137,9 +142,15 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        float_reduction!("mean", self, dims, keepdim, |x, axes, y| reduce::mean(
-            x, axes, y
-        ))
+        float_reduction!(
+            "mean",
+            self,
+            dims,
+            keepdim,
+            |v, axes, y| reduce::mean(v, axes, y),
+            cuda | x,
+            shape | cuda::reduce::reduction("mean", x, axes, &shape)
+        )
     }
 
     /// The variance over `dims`: Σ(x − mean)²/(n − correction). PyTorch's default correction is 1.
@@ -154,9 +165,16 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn var(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Result<Tensor> {
-        float_reduction!("var", self, dims, keepdim, correction, |x, axes, y| {
-            reduce::var(x, axes, correction, None, y)
-        })
+        float_reduction!(
+            "var",
+            self,
+            dims,
+            keepdim,
+            correction,
+            |v, axes, y| reduce::var(v, axes, correction, None, y),
+            cuda | x,
+            shape | cuda::reduce::var(x, axes, correction, &shape)
+        )
     }
 
     /// The standard deviation over `dims`: the root of [`Tensor::var`].
@@ -240,9 +258,15 @@ impl Tensor {
     /// A dimension does not exist or repeats, or the elements are not floats.
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
         let x = self.to_dtype(self.dtype().to_float())?;
-        float_reduction!("logsumexp", &x, dims, keepdim, |x, axes, y| {
-            reduce::logsumexp(x, axes, y)
-        })
+        float_reduction!(
+            "logsumexp",
+            &x,
+            dims,
+            keepdim,
+            |v, axes, y| reduce::logsumexp(v, axes, y),
+            cuda | x,
+            shape | cuda::reduce::logsumexp(x, axes, &shape)
+        )
     }
 
     /// The p-norm over `dims` (`torch.linalg.vector_norm`): (Σ|x|ᵖ)^(1/p); ±∞ and 0 are the largest and smallest
@@ -259,9 +283,16 @@ impl Tensor {
     /// # Errors
     /// A dimension does not exist or repeats, the elements are not floats, or there are none and p is infinite.
     pub fn norm(&self, p: f64, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
-        float_reduction!("norm", self, dims, keepdim, p, |x, axes, y| reduce::norm(
-            x, axes, p, y
-        ))
+        float_reduction!(
+            "norm",
+            self,
+            dims,
+            keepdim,
+            p,
+            |v, axes, y| reduce::norm(v, axes, p, y),
+            cuda | x,
+            shape | cuda::reduce::norm(x, axes, p, &shape)
+        )
     }
 
     /// The p-norm of the difference of two tensors.

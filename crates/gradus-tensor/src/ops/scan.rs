@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 
 macro_rules! running_sum {
     ($name:ident, $x:expr, $dim:expr) => {{
+        $x.only_on_cpu(stringify!($name))?;
         let (x, d, _) = plan_one(stringify!($name), $x, $dim, true)?;
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
@@ -18,6 +19,7 @@ macro_rules! running_sum {
 
 macro_rules! running_extreme {
     ($name:ident, $x:expr, $dim:expr) => {{
+        $x.only_on_cpu(stringify!($name))?;
         let (x, d, _) = plan_one(stringify!($name), $x, $dim, true)?;
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
@@ -103,6 +105,7 @@ impl Tensor {
     /// There is no such dimension, or the elements are not floats.
     pub fn logcumsumexp(&self, dim: isize) -> Result<Tensor> {
         let op = "logcumsumexp";
+        self.only_on_cpu(op)?;
         let (x, d, _) = plan_one(op, self, dim, true)?;
         dispatch!(float x.dtype(), T => {
             let v = x.kernel_view::<T>()?;

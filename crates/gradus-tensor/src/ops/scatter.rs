@@ -58,10 +58,11 @@ impl Tensor {
     /// Ranks or dtypes differ, `index` is larger than `src`, or an index is out of range.
     pub fn scatter(&self, dim: isize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
         let op = "scatter";
+        self.only_on_cpu(op)?;
         let (mut out, src) = (self.copy()?, source(op, self, index, src)?);
         let place = Place::new(op, &out, dim, index)?;
         dispatch_size!(self.dtype(), W => {
-            let src = src.word_slice::<W>();
+            let src = src.word_slice::<W>(op)?;
             out.with_words_mut::<W>(op, |y| place.each(|k, at| y[at] = src[k]))
         })?;
         Ok(out)
@@ -104,6 +105,10 @@ impl Tensor {
     /// As [`Tensor::scatter`].
     pub fn scatter_add(&self, dim: isize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
         let op = "scatter_add";
+        on_cuda!([self, index, src] => {
+            let src = source(op, self, index, src)?;
+            cuda::index::scatter_add(self, resolve_dim(op, dim, self.shape())?, index, &src)
+        });
         let (out, src) = (self.copy()?, source(op, self, index, src)?);
         let place = Place::new(op, &out, dim, index)?;
         accumulate(op, out, &src, &place, |a, b| a + b, i64::wrapping_add)
@@ -133,6 +138,7 @@ impl Tensor {
         include_self: bool,
     ) -> Result<Tensor> {
         let op = "scatter_reduce";
+        self.only_on_cpu(op)?;
         let (mut out, src) = (self.copy()?, source(op, self, index, src)?);
         let place = Place::new(op, &out, dim, index)?;
         if !include_self {
@@ -144,7 +150,7 @@ impl Tensor {
                 ScatterReduce::Amin => extreme(self.dtype(), true)?,
             };
             dispatch_size!(self.dtype(), W => {
-                let start = start.word_slice::<W>()[0];
+                let start = start.word_slice::<W>(op)?[0];
                 out.with_words_mut::<W>(op, |y| place.each(|_, at| y[at] = start))
             })?;
         }
@@ -188,6 +194,7 @@ impl Tensor {
     /// # Errors
     /// `source` has another number of elements than `index`, dtypes differ, or an index is out of range.
     pub fn put(&self, index: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
+        on_cuda!([self, index, source] => cuda::index::put(self, index, source, accumulate));
         let at = Tensor::from_vec(
             index
                 .indices("put", self.numel(), true)?
@@ -216,7 +223,7 @@ impl Tensor {
                 f(buffer.words_mut::<W>());
                 Ok(())
             }
-            None => Err(Error::memory(op, "the result's storage is shared")),
+            _ => Err(Error::memory(op, "the result's storage is shared")),
         }
     }
 }
@@ -300,7 +307,7 @@ fn source(op: &'static str, x: &Tensor, index: &Tensor, src: &Tensor) -> Result<
         ));
     }
     if index.numel() == 0 {
-        return Tensor::zeros(index.shape(), src.dtype());
+        return Tensor::zeros(index.shape(), src);
     }
     if src.rank().max(1) != index.rank().max(1) {
         return Err(Error::shape(

@@ -12,6 +12,7 @@ macro_rules! forward {
         let op = stringify!($name);
         let dtype = same_float(op, &[("the input", $x)])?;
         let (x, d, _) = plan_one(op, $x, $dim, true)?;
+        on_cuda!([x] => cuda::reduce::softmax(op, &x, d, op.starts_with("log"))?.reshape_to($x.shape()));
         dispatch!(float dtype, T => {
             let v = x.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, $x.shape(), |y| Ok(softmax::$name(v, d, y)?))
@@ -28,6 +29,7 @@ macro_rules! backward {
         }
         let (dy, d, _) = plan_one(op, $dy, $dim, true)?;
         let (y, _, _) = plan_one(op, $y, $dim, true)?;
+        on_cuda!([dy, y] => cuda::reduce::softmax_backward(op, &dy, &y, d, op.starts_with("log"))?.reshape_to($dy.shape()));
         dispatch!(float dtype, T => {
             let (dy, y) = (dy.kernel_view::<T>()?, y.kernel_view::<T>()?);
             Tensor::try_build::<T>(op, $dy.shape(), |dx| Ok(softmax::$name(dy, y, d, dx)?))

@@ -23,6 +23,7 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension.
     pub fn sort(&self, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
+        self.only_on_cpu("sort")?;
         let (x, d, _) = plan_one("sort", self, dim, true)?;
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
@@ -73,6 +74,7 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension, or it has fewer than `k` elements.
     pub fn topk(&self, k: usize, dim: isize, largest: bool) -> Result<(Tensor, Tensor)> {
+        self.only_on_cpu("topk")?;
         let (x, d, _) = plan_one("topk", self, dim, true)?;
         if k > x.dims()[d] {
             return Err(Error::value(
@@ -109,6 +111,7 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension, or `k` is 0 or larger than it.
     pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        self.only_on_cpu("kthvalue")?;
         let (x, d, shape) = plan_one("kthvalue", self, dim, keepdim)?;
         let size = x.dims()[d];
         if k == 0 || k > size {

@@ -18,6 +18,7 @@ fn apply(op: TernaryOp, a: &Tensor, b: &Tensor, c: &Tensor) -> Result<Tensor> {
     )?;
     let dtype = result_type_of(&[&Operand::Ref(a), &Operand::Ref(b), &Operand::Ref(c)]);
     let (a, b, c) = (a.to_dtype(dtype)?, b.to_dtype(dtype)?, c.to_dtype(dtype)?);
+    on_cuda!([a, b, c] => cuda::elementwise::ternary(op, &shape, &a, &b, &c));
     let (la, lb, lc) = (
         stretched(&a, &shape)?,
         stretched(&b, &shape)?,
@@ -185,6 +186,7 @@ impl Tensor {
         )?;
         let dtype = result_type_of(&[&Operand::Ref(a), &Operand::Ref(b)]);
         let (a, b) = (a.to_dtype(dtype)?, b.to_dtype(dtype)?);
+        on_cuda!([condition, a, b] => cuda::elementwise::where_(&shape, condition, &a, &b));
         let (lm, la, lb) = (
             stretched(condition, &shape)?,
             stretched(&a, &shape)?,
@@ -236,6 +238,10 @@ impl Tensor {
         } else {
             self.broadcast_to(&shape)?
         };
+        on_cuda!([out, mask] => {
+            let value = Tensor::scalar_of(value, out.dtype())?;
+            cuda::elementwise::where_(&shape, mask, &value, &out).map_err(|e| e.in_op("masked_fill"))
+        });
         let layout = stretched(mask, &shape)?;
         let mask = view::<bool>(mask, &layout)?;
         dispatch!(out.dtype(), T => {

@@ -12,6 +12,7 @@ use crate::tensor::Tensor;
 
 /// `op(x)` in the dtype of `x`.
 pub(crate) fn apply_operand(op: UnaryOp, x: Operand<'_>) -> Result<Tensor> {
+    on_cuda!([x] => cuda::elementwise::unary(op, &x.tensor()));
     let shape = x.shape();
     match x.reusable(&shape) {
         Ok(x) => dispatch!(x.dtype(), T => rewrite::<T>(x, |x| Ok(unary_in_place(op, x)?))),

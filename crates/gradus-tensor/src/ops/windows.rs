@@ -126,7 +126,7 @@ impl Tensor {
             strides: Small::new(strides),
             offset: offset.unwrap_or(self.layout.offset),
         };
-        let have = self.buffer().bytes().len() / self.dtype().size();
+        let have = self.storage_bytes() / self.dtype().size();
         let fits = if numel == 0 {
             layout.offset <= have
         } else {

@@ -32,8 +32,9 @@ impl Tensor {
     ) -> Result<Tensor> {
         let options = options.into();
         options.device.check("rand")?;
-        dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| T::fill_uniform(rng, y)),
-            else Err(not_float("rand", options.dtype)))
+        let x = dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| T::fill_uniform(rng, y)),
+            else Err(not_float("rand", options.dtype)));
+        x?.to_device(&options.device)
     }
 
     /// Uniform in [`low`, `high`).
@@ -53,14 +54,16 @@ impl Tensor {
                 format!("[{low}, {high}) is not an interval"),
             ));
         }
-        let mut x = Tensor::rand(shape, options, rng).map_err(|e| e.in_op("uniform"))?;
+        let options = options.into();
+        options.device.check("uniform")?;
+        let mut x = Tensor::rand(shape, options.dtype, rng).map_err(|e| e.in_op("uniform"))?;
         dispatch!(float x.dtype(), T => x.with_mut_slice::<T, _>(|y| {
             for y in y {
                 let x = T::affine(*y, high - low, low);
                 *y = if x == T::affine(T::default(), 0.0, high) { T::affine(T::default(), 0.0, low) } else { x };
             }
         })?, else ());
-        Ok(x)
+        x.to_device(&options.device)
     }
 
     /// Standard normal. Any `shape`; a float dtype.
@@ -94,14 +97,15 @@ impl Tensor {
                 format!("the standard deviation is {std}; it must not be negative"),
             ));
         }
-        dispatch!(float options.dtype, T => Tensor::build::<T>("normal", shape, |y| {
+        let x = dispatch!(float options.dtype, T => Tensor::build::<T>("normal", shape, |y| {
             T::fill_normal(rng, y);
             if (mean, std) != (0.0, 1.0) {
                 for y in y {
                     *y = T::affine(*y, std, mean);
                 }
             }
-        }), else Err(not_float("normal", options.dtype)))
+        }), else Err(not_float("normal", options.dtype)));
+        x?.to_device(&options.device)
     }
 
     /// Whole numbers in [`low`, `high`), of any dtype but bool.
@@ -119,7 +123,7 @@ impl Tensor {
         options.device.check("randint")?;
         check_interval(low, high)?;
         let x = Tensor::build::<i64>("randint", shape, |y| rng.fill_int(y, low, high))?;
-        x.to_dtype(options.dtype)
+        x.to_dtype(options.dtype)?.to_device(&options.device)
     }
 
     /// 1 (true) with probability `p`, else 0 (false), of any dtype.
@@ -141,7 +145,7 @@ impl Tensor {
             ));
         }
         let x = Tensor::build::<bool>("bernoulli", shape, |y| rng.fill_bernoulli(y, p))?;
-        x.to_dtype(options.dtype)
+        x.to_dtype(options.dtype)?.to_device(&options.device)
     }
 
     /// A permutation of 0..`n`, as i64.

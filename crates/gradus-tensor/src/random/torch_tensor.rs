@@ -32,8 +32,10 @@ impl TorchRng {
         options: impl Into<Options>,
     ) -> Result<Tensor> {
         let options = options.into();
-        dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| self.fill_uniform(y, from, to)),
-            else Err(not_float("rand", options.dtype)))
+        options.device.check("rand")?;
+        let x = dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| self.fill_uniform(y, from, to)),
+            else Err(not_float("rand", options.dtype)));
+        x?.to_device(&options.device)
     }
 
     /// `torch.randn(shape, generator=g)`.
@@ -60,8 +62,10 @@ impl TorchRng {
         options: impl Into<Options>,
     ) -> Result<Tensor> {
         let options = options.into();
-        dispatch!(float options.dtype, T => Tensor::build::<T>("randn", shape, |y| self.fill_normal(y, mean, std)),
-            else Err(not_float("randn", options.dtype)))
+        options.device.check("randn")?;
+        let x = dispatch!(float options.dtype, T => Tensor::build::<T>("randn", shape, |y| self.fill_normal(y, mean, std)),
+            else Err(not_float("randn", options.dtype)));
+        x?.to_device(&options.device)
     }
 
     /// `torch.randint(low, high, shape, generator=g)`, as i64.

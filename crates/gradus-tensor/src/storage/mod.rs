@@ -20,12 +20,15 @@ use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Error, Result};
 
-/// Memory of a tensor, by device. One variant today; an op matches on it in its own file.
+/// Memory of a tensor, by device. An op with an arm for a device says so at its top, in its own file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Storage {
     /// Host memory.
     Cpu(CpuBuffer),
+    /// Memory of an NVIDIA GPU: bytes, whatever the dtype.
+    #[cfg(feature = "cuda")]
+    Cuda(gradus_cuda::Buffer<u8>),
 }
 
 /// Host bytes: from the pool, or lent by someone else (a memory map, an `ndarray`).

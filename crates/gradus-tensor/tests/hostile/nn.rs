@@ -400,7 +400,7 @@ pub fn ops() -> Vec<Op> {
                 let fake = || CrossEntropyOutput {
                     loss: g.like(&x),
                     lse: g.like(&target),
-                    total_weight: g.real(),
+                    total_weight: Tensor::scalar(g.real()),
                 };
                 let forward = match x.cross_entropy(&target, &options) {
                     Ok(forward) if g.odds(85) => forward,

@@ -206,7 +206,7 @@ impl Layer for StochasticDepth {
             *first = batch; // (B, 1, ..)
         }
         let keep = 1.0 - self.p;
-        let kept = with_default(|rng| Tensor::bernoulli(keep, shape, x.dtype(), rng))?;
+        let kept = with_default(|rng| Tensor::bernoulli(keep, shape, x, rng))?;
         let scale = if keep > 0.0 { 1.0 / keep } else { 0.0 };
         x.mul(&Var::from(kept.mul_scalar_(scale)?))
     }

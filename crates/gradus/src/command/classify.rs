@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use gradus_nn::Module as _;
 use gradus_tensor::Result;
 use gradus_train::error::bad_file;
 use gradus_train::progress::say;
 use gradus_vision::decode;
 
+use super::DeviceArgs;
 use super::bars;
 use super::network::{Network, NetworkArgs};
 
@@ -35,11 +37,15 @@ pub struct ClassifyArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub fn run(args: &ClassifyArgs) -> Result<ExitCode> {
     super::set_threads(args.threads)?;
-    let network = Network::load(&args.weights, &args.network)?;
+    let device = args.device.open()?;
+    let mut network = Network::load(&args.weights, &args.network)?;
+    network.model.to_device(&device)?;
     let mut code = ExitCode::SUCCESS;
     for path in &args.images {
         // One bad picture is no reason not to look at the others.

@@ -25,9 +25,8 @@ pub fn run() -> Result<ExitCode> {
             return Err(gradus_tensor::Error::value("", error.to_string()));
         }
     }
-    match Device::cuda(0) {
-        Ok(device) => say(&format!("cuda    {device}")),
-        Err(error) => say(&format!("cuda    {}", error.message())),
+    for line in Device::gpus() {
+        say(&format!("cuda    {}", line.trim_start_matches("cuda: ")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use gradus_train::progress::{Progress, say, thousands};
 use gradus_train::{DataLoader, Dataset as _};
 use gradus_vision::datasets::{CIFAR10_CLASSES, ImageSet, Split};
 
+use super::DeviceArgs;
 use super::bars::order;
 use super::network::{Network, NetworkArgs};
 
@@ -42,11 +43,15 @@ pub struct EvalArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     super::set_threads(args.threads)?;
-    let network = Network::load(&args.weights, &args.network)?;
+    let device = args.device.open()?;
+    let mut network = Network::load(&args.weights, &args.network)?;
+    network.model.to_device(&device)?;
     let split = if args.split == "train" {
         Split::Train
     } else {
@@ -143,6 +148,7 @@ fn measure(
     no_grad(|| {
         for batch in loader.epoch(0, 0) {
             let (inputs, labels) = batch?;
+            let inputs = inputs.to_device(&model.device())?;
             let logits = model.forward(&Var::from(inputs))?.into_value(); // (B, classes)
             let logits = logits.to_vec::<f32>()?;
             let labels = labels.to_vec::<i64>()?;

@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use clap::Args;
 use gradus_nlp::generate::{CausalLm, Generation, generate, text, tokens};
-use gradus_nlp::models::{Config, causal_lm, load_causal_lm};
+use gradus_nlp::models::{Config, causal_lm_on, load_causal_lm_on};
 use gradus_nlp::tokenizers::Tokenizer;
-use gradus_tensor::{Error, Result};
+use gradus_tensor::{Device, Error, Result};
 use gradus_train::load_weights;
 use gradus_train::progress::say;
+
+use super::DeviceArgs;
 
 /// The options of `gradus generate`.
 #[derive(Args)]
@@ -78,11 +80,13 @@ pub struct GenerateArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     super::set_threads(args.threads)?;
-    let model = load(&args.weights)?;
+    let model = load(&args.weights, &args.device.open()?)?;
     let model = &*model;
     let options = Generation {
         max_new_tokens: args.max_new_tokens,
@@ -185,14 +189,14 @@ fn show(text: &str) -> Result<()> {
 }
 
 /// Hugging Face's folders and llama2.c's files, and the runs of `gradus train`, whose weights have the trainer's things beside them.
-fn load(path: &Path) -> Result<Box<dyn CausalLm>> {
+fn load(path: &Path, device: &Device) -> Result<Box<dyn CausalLm>> {
     let last = path.join("last.safetensors");
     if !last.is_file() {
-        return load_causal_lm(path);
+        return load_causal_lm_on(path, device);
     }
     let best = path.join("best.safetensors");
     let (state, _) = load_weights(if best.is_file() { &best } else { &last })?;
-    causal_lm(&Config::load(path)?, state)
+    causal_lm_on(&Config::load(path)?, state, device)
 }
 
 fn tokenizer(args: &GenerateArgs) -> Result<Tokenizer> {

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use gradus_tensor::{Error, Result};
+use gradus_tensor::{Device, Error, Result};
 
 pub use classify::ClassifyArgs;
 pub use embed::EmbedArgs;
@@ -171,6 +171,23 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Embed(args)) => embed::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Devices) => devices::run(),
+    }
+}
+
+/// Where to compute.
+#[derive(Args, Clone, Default)]
+pub struct DeviceArgs {
+    /// Where to compute: cpu, cuda (the first GPU), cuda:1; see `gradus devices` [cpu].
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+}
+
+impl DeviceArgs {
+    /// The device, opened.
+    fn open(&self) -> Result<Device> {
+        let name = self.device.as_deref().unwrap_or("cpu");
+        name.parse()
+            .map_err(|e: Error| e.in_op(format!("--device {name}")))
     }
 }
 

@@ -220,6 +220,7 @@ impl Network {
 
     /// The probability of each class for an input (C, H, W).
     pub fn probabilities(&self, input: &Tensor) -> Result<Vec<f32>> {
+        let input = input.to_device(&self.model.device())?;
         let x = Var::from(input.unsqueeze(0)?); // (1, C, H, W)
         let logits = no_grad(|| self.model.forward(&x))?; // (1, classes)
         logits.value().softmax(-1)?.to_vec::<f32>()

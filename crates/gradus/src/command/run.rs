@@ -17,13 +17,14 @@ use clap::Args;
 use gradus_nn::Module;
 use gradus_nn::optim::Optimizer;
 use gradus_nn::schedule::Schedule;
-use gradus_tensor::{Error, Result, random};
+use gradus_tensor::{Device, Error, Result, random};
 use gradus_train::callback::{ChartLog, Console, CsvLog, TensorBoardLog};
 use gradus_train::progress::{clock, say};
 use gradus_train::{
     Checkpoint, DataLoader, Dataset, End, Saving, StopFlag, Task, Trainer, load_weights,
 };
 
+use super::DeviceArgs;
 use super::settings::{SETTINGS_KEY, Settings};
 
 /// The options of every command that trains.
@@ -59,6 +60,8 @@ pub struct RunArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 impl RunArgs {
@@ -87,6 +90,8 @@ pub struct Run {
     pub lr: f64,
     /// The seed of everything.
     pub seed: u64,
+    /// Where it computes.
+    pub device: Device,
     resume: bool,
     saving: Saving,
     stop: StopFlag,
@@ -112,6 +117,7 @@ impl Run {
         recipe: impl FnOnce(&Settings) -> Settings,
     ) -> Result<Self> {
         super::set_threads(args.threads)?;
+        let device = args.device.open()?;
         let name = words.rsplit(' ').next().unwrap_or(words);
         let out = args
             .out
@@ -135,6 +141,7 @@ impl Run {
                 Some(out) => format!("gradus {words} --resume --out {}", out.display()),
                 None => format!("gradus {words} --resume"),
             },
+            device,
             resume: args.resume,
             stop: StopFlag::on_signals()?,
             settings,
@@ -200,6 +207,7 @@ impl Run {
         if let Some(norm) = self.settings.rate("clip-norm") {
             trainer = trainer.clip_norm(norm);
         }
+        model.to_device(&self.device)?;
         let report = trainer.fit(model, optimizer, task, train, validation)?;
         if report.end == End::Interrupted {
             say(&format!(
@@ -229,15 +237,20 @@ impl Run {
 
     /// Says how long, how, where, and on what, before the first step.
     pub fn introduce(&self) {
-        let isa = gradus_simd::current();
         let threads = gradus_cpu::parallel::threads();
+        let on = match self.device {
+            Device::Cpu => {
+                let many = if threads == 1 { "" } else { "s" };
+                format!("{} with {threads} thread{many}", gradus_simd::current())
+            }
+            gpu => gpu.to_string(),
+        };
         say(&format!(
-            "run     {} epochs, batch {}, learning rate {}, seed {}, on {isa} with {threads} thread{}, saved in {}",
+            "run     {} epochs, batch {}, learning rate {}, seed {}, on {on}, saved in {}",
             self.epochs,
             self.batch_size,
             self.lr,
             self.seed,
-            if threads == 1 { "" } else { "s" },
             self.out.display()
         ));
     }

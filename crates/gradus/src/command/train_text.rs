@@ -176,7 +176,9 @@ pub fn train<M: Module + CausalLm>(
         gradus_train::Subset::new(whole.clone(), chosen)?,
         EVAL_BATCH,
     )?;
+    let device = run.device;
     let task = |model: &M, (x, y): &(Tensor, Tensor)| -> Result<Outcome> {
+        let (x, y) = (&x.to_device(&device)?, &y.to_device(&device)?);
         Ok(Outcome {
             loss: next_token_loss(&forward(model, x)?, y)?,
             correct: None,

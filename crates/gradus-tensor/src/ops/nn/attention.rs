@@ -94,7 +94,7 @@ impl Operands {
             Some(mask) => {
                 let mask = if mask.dtype() == DType::Bool {
                     blind_is_zero = true;
-                    let zero = Tensor::zeros(mask.shape(), dtype)?;
+                    let zero = Tensor::zeros(mask.shape(), (dtype, mask.device()))?;
                     zero.masked_fill_(&mask.logical_not()?, f64::NEG_INFINITY)?
                 } else {
                     mask.to_dtype(dtype)?
@@ -129,6 +129,20 @@ impl Operands {
             mask: mask.transpose()?,
             blind_is_zero: self.blind_is_zero,
         })
+    }
+
+    /// The same for the arm of a GPU.
+    #[cfg(feature = "cuda")]
+    fn on_gpu(&self, causal: bool) -> crate::cuda::attention::Inputs<'_> {
+        crate::cuda::attention::Inputs {
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            mask: self.mask.as_ref(),
+            scale: self.scale,
+            causal,
+            blind_is_zero: self.blind_is_zero,
+        }
     }
 
     fn views<T: Element>(&self) -> Result<[View<'_, T>; 3]> {
@@ -167,6 +181,10 @@ impl Tensor {
             return Err(Error::shape(OP, "not of rank 4"));
         };
         let shape = Shape::from([batch, queries, heads, x.v.dims()[3]]);
+        on_cuda!([self, k, v] => {
+            let (y, lse) = cuda::attention::forward(&x.on_gpu(options.is_causal), &shape)?;
+            Ok(AttentionOutput { y: back(y, self.rank())?, lse })
+        });
         let mut lse = Tensor::zeros([batch, heads, queries], self.dtype())?;
         let y = dispatch_native!(OP, self.dtype(), T => {
             let [q, k, v] = x.views::<T>()?;
@@ -225,6 +243,12 @@ impl Tensor {
             Ok(Shape::from([b, t, h, e]))
         };
         let (shape_k, shape_v) = (place(&x.k)?, place(&x.v)?);
+        on_cuda!([self, q] => {
+            let of = [&place(&x.q)?, &shape_k, &shape_v];
+            let inputs = x.on_gpu(options.is_causal);
+            let [dq, dk, dv] = cuda::attention::backward(&inputs, (&dy, &y), &forward.lse, of)?;
+            Ok([back(dq, rank)?, back(dk, rank)?, back(dv, rank)?])
+        });
         let (mut dk, mut dv) = (
             Tensor::zeros(shape_k, self.dtype())?,
             Tensor::zeros(shape_v, self.dtype())?,

@@ -169,15 +169,16 @@ impl Tensor {
             );
             return Err(Error::shape(op, message));
         }
+        let shape = params
+            .output_shape(self.dims(), weight.dims())
+            .map_err(|e| Error::from(e).in_op(op))?;
+        on_cuda!([self, weight] => cuda::conv::conv(op, self, weight, bias, params, &shape.into()));
         if is_half(dtype) {
             let bias = bias.map(wide).transpose()?;
             return wide(self)?
                 .conv(&wide(weight)?, bias.as_ref(), params)?
                 .to_dtype(dtype);
         }
-        let shape = params
-            .output_shape(self.dims(), weight.dims())
-            .map_err(|e| Error::from(e).in_op(op))?;
         let bias = bias.map(Tensor::contiguous).transpose()?;
         Over::new(params).conv((op, dtype), self, weight, bias.as_ref(), shape.into())
     }
@@ -273,6 +274,7 @@ impl Tensor {
                 .select(0, 0);
         }
         let dtype = same_float(op, &[("the gradient", self), ("the weight", weight)])?;
+        on_cuda!([self, weight] => cuda::conv::backward_data(op, self, weight, params, x_shape));
         if is_half(dtype) {
             return wide(self)?
                 .conv_backward_data(&wide(weight)?, params, x_shape)?
@@ -307,6 +309,7 @@ impl Tensor {
             );
         }
         let dtype = same_float(op, &[("the input", self), ("the gradient", dy)])?;
+        on_cuda!([self, dy] => cuda::conv::backward_weight(op, self, dy, params, weight_shape));
         if is_half(dtype) {
             return wide(self)?
                 .conv_backward_weight(&wide(dy)?, params, weight_shape)?
@@ -338,6 +341,7 @@ impl Tensor {
                 ),
             ));
         }
+        on_cuda!([self] => cuda::conv::backward_bias(self));
         if is_half(dtype) {
             return wide(self)?.conv_backward_bias()?.to_dtype(dtype);
         }

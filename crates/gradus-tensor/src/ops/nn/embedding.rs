@@ -30,10 +30,11 @@ impl Tensor {
                 ),
             ));
         };
-        let indices = index.whole_numbers(op)?;
-        let table = self.contiguous()?;
         let mut shape = index.shape().clone();
         shape.0.push(width);
+        on_cuda!([self, index] => cuda::index::embedding(self, index, &shape));
+        let indices = index.whole_numbers(op)?;
+        let table = self.contiguous()?;
         dispatch!(self.dtype(), T => {
             let table = table.data::<T>(op)?;
             Tensor::try_build::<T>(op, shape, |y| Ok(gather_rows(table, rows, width, &indices, y)?))
@@ -70,6 +71,10 @@ impl Tensor {
             );
             return Err(Error::shape(op, message));
         }
+        on_cuda!([self, index, rows] => {
+            let added = cuda::index::embedding_backward(op, rows, index, self.dims()[0])?;
+            self.add_(&added)
+        });
         let (indices, rows) = (index.whole_numbers(op)?, rows.contiguous()?);
         let (count, width) = (self.dims()[0], self.dims()[1]);
         let mut table = self;
@@ -112,16 +117,10 @@ impl Tensor {
                 ),
             ));
         };
-        let indices = index.whole_numbers(op)?;
-        let dy = self.contiguous()?;
-        let mut dw = Tensor::zeros(Shape::from([rows, width]), self.dtype())?;
-        dispatch!(self.dtype(), T => {
-            let dy = dy.data::<T>(op)?;
-            dw.with_mut_slice::<T, _>(|dw| scatter_add_rows(dy, &indices, rows, width, dw))??;
-        });
+        let dw = self.summed_rows(op, index, rows, width)?;
         match padding_idx.into() {
             Some(i) if i < rows as i64 && i >= -(rows as i64) => {
-                let row = Tensor::zeros(width, self.dtype())?;
+                let row = Tensor::zeros(width, (self.dtype(), self.device()))?;
                 crate::ops::copy::replaced(op, dw, &row, |l| l.select(0, i))
             }
             Some(i) => Err(Error::index(
@@ -130,5 +129,24 @@ impl Tensor {
             )),
             None => Ok(dw),
         }
+    }
+
+    /// A table of zeros with the rows of this tensor added where `index` says.
+    fn summed_rows(
+        &self,
+        op: &'static str,
+        index: &Tensor,
+        rows: usize,
+        width: usize,
+    ) -> Result<Tensor> {
+        on_cuda!([self, index] => cuda::index::embedding_backward(op, self, index, rows));
+        let indices = index.whole_numbers(op)?;
+        let dy = self.contiguous()?;
+        let mut dw = Tensor::zeros(Shape::from([rows, width]), self.dtype())?;
+        dispatch!(self.dtype(), T => {
+            let dy = dy.data::<T>(op)?;
+            dw.with_mut_slice::<T, _>(|dw| scatter_add_rows(dy, &indices, rows, width, dw))??;
+        });
+        Ok(dw)
     }
 }

@@ -21,6 +21,7 @@ impl Tensor {
     /// The rank is not 3 or 4, a dimension but the batch is empty, a kernel size, dilation or stride is 0, or no window fits.
     pub fn im2col(&self, params: &FoldParams) -> Result<Tensor> {
         let op = "unfold";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self)])?;
         if self.rank() == 3 {
             return self.unsqueeze(0)?.im2col(params)?.select(0, 0);
@@ -65,6 +66,7 @@ impl Tensor {
     /// [`Tensor::im2col`].
     pub fn col2im(&self, output_size: [usize; 2], params: &FoldParams) -> Result<Tensor> {
         let op = "fold";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self)])?;
         if self.rank() == 2 {
             return self.unsqueeze(0)?.col2im(output_size, params)?.select(0, 0);

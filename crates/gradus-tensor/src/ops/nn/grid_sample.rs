@@ -38,6 +38,7 @@ impl Tensor {
     /// Shapes or dtypes do not fit, or the input has an empty axis.
     pub fn grid_sample(&self, grid: &Tensor, params: &GridSampleParams) -> Result<Tensor> {
         let op = "grid_sample";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self), ("the grid", grid)])?;
         let shape = output(op, self.dims(), grid)?;
         if is_half(dtype) {
@@ -76,6 +77,7 @@ impl Tensor {
         x_shape: &[usize],
     ) -> Result<Tensor> {
         let op = "grid_sample_backward_input";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the gradient", self), ("the grid", grid)])?;
         belongs(op, self, x_shape, grid)?;
         if is_half(dtype) {
@@ -115,6 +117,7 @@ impl Tensor {
         params: &GridSampleParams,
     ) -> Result<Tensor> {
         let op = "grid_sample_backward_grid";
+        self.only_on_cpu(op)?;
         let operands = [("the gradient", self), ("the input", x), ("the grid", grid)];
         let dtype = same_float(op, &operands)?;
         belongs(op, self, x.dims(), grid)?;

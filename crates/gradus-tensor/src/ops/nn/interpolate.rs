@@ -211,6 +211,7 @@ impl Tensor {
                 _ => self.adaptive_avg_pool([size[0], size[1], size[2]]),
             };
         }
+        self.only_on_cpu(OP)?;
         let shape = [&self.dims()[..2], &size].concat();
         dispatch_native!(OP, dtype, T => {
             let x = self.kernel_view::<T>()?;
@@ -237,6 +238,7 @@ impl Tensor {
     /// As [`Tensor::interpolate`]; this is not of the output's shape.
     pub fn interpolate_backward(&self, options: &Interpolate, x_shape: &[usize]) -> Result<Tensor> {
         let op = "interpolate_backward";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the gradient", self)])?;
         let size = options.output_size(x_shape)?;
         if self.dims() != [&x_shape[..2], &size].concat() {

@@ -42,13 +42,13 @@ pub struct CrossEntropyOutput {
     /// ln Σ eˣ of each row of logits.
     pub lse: Tensor,
     /// The sum of the targets' weights.
-    pub total_weight: f64,
+    pub total_weight: Tensor,
 }
 
 /// Logits as rows of classes, targets and weights as the kernel takes them.
 struct Rows {
     logits: Tensor, // (N·.., C)
-    target: Vec<i64>,
+    target: Tensor,
     weight: Option<Tensor>,
     shape: Shape, // of the result without reduction
     channels_inside: bool,
@@ -124,7 +124,7 @@ impl Rows {
             .transpose()?;
         Ok(Rows {
             logits,
-            target: target.whole_numbers(op)?,
+            target: target.clone(),
             weight,
             shape,
             channels_inside,
@@ -172,15 +172,17 @@ impl Tensor {
         } else {
             Shape::from(())
         };
+        on_cuda!([rows.logits, target] => cuda::loss::cross_entropy(&rows.logits, &rows.target, rows.weight.as_ref(), options, &shape));
+        let target = rows.target.whole_numbers(op)?;
         dispatch!(float self.dtype(), T => {
             let (x, o) = (rows.logits.kernel_view::<T>()?, rows.options::<T>(op, options)?);
             let mut total_weight = 0.0;
-            let mut lse = Tensor::zeros(rows.target.len(), compute(self.dtype()))?;
+            let mut lse = Tensor::zeros(target.len(), compute(self.dtype()))?;
             let loss = lse.with_mut_slice(|lse| Tensor::try_build::<T>(op, shape, |y| {
-                total_weight = loss::cross_entropy(x, &rows.target, &o, y, lse)?;
+                total_weight = loss::cross_entropy(x, &target, &o, y, lse)?;
                 Ok(())
             }))??;
-            Ok(CrossEntropyOutput { loss, lse, total_weight })
+            Ok(CrossEntropyOutput { loss, lse, total_weight: Tensor::scalar(total_weight) })
         }, else Err(Error::dtype(op, "not a float")))
     }
 
@@ -210,19 +212,29 @@ impl Tensor {
         let rows = Rows::new(op, logits, target, options)?;
         let dy = self.contiguous()?;
         let lse = forward.lse.contiguous()?;
+        let back = |dx: Tensor| {
+            if !rows.channels_inside {
+                return dx.reshape_to(logits.shape());
+            }
+            let mut moved = rows.shape.clone();
+            moved.0.push(logits.dims()[1]);
+            dx.reshape_to(&moved)?.movedim(-1, 1)
+        };
+        on_cuda!([rows.logits, dy, target] => back(cuda::loss::cross_entropy_backward(
+            &dy, &rows.logits, &rows.target, rows.weight.as_ref(), options, forward,
+        )?));
+        let (target, total_weight) = (
+            rows.target.whole_numbers(op)?,
+            forward.total_weight.to_f64()?,
+        );
         let dx = dispatch!(float logits.dtype(), T => {
             let (x, o) = (rows.logits.kernel_view::<T>()?, rows.options::<T>(op, options)?);
             let (dy, lse) = (dy.data::<T>(op)?, lse.data(op)?);
             Tensor::try_build::<T>(op, rows.logits.shape(), |dx| {
-                Ok(loss::cross_entropy_backward(dy, x, &rows.target, &o, lse, forward.total_weight, dx)?)
+                Ok(loss::cross_entropy_backward(dy, x, &target, &o, lse, total_weight, dx)?)
             })
         }, else Err(Error::dtype(op, "not a float")))?;
-        if !rows.channels_inside {
-            return dx.reshape_to(logits.shape());
-        }
-        let mut moved = rows.shape.clone();
-        moved.0.push(logits.dims()[1]);
-        dx.reshape_to(&moved)?.movedim(-1, 1)
+        back(dx)
     }
 }
 

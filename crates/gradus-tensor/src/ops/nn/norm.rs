@@ -189,6 +189,7 @@ impl Tensor {
         let op = "layer_norm";
         let (n, count) = rows(op, self, normalized_shape)?;
         let params = Params::new(op, self, weight, bias, normalized_shape)?;
+        on_cuda!([self] => cuda::norm::rows(op, self, (n, count), weight, bias, eps, true));
         dispatch!(float self.dtype(), T => {
             let (x, affine) = (self.kernel_view::<T>()?, params.affine::<T>(op)?);
             forward!(op, self, T, count, |y, mean, rstd| norm::layer_norm(x, n, affine, eps, y, mean, rstd))
@@ -220,6 +221,7 @@ impl Tensor {
         let (n, _) = rows(op, x, normalized_shape)?;
         let params = Params::new(op, x, weight, None, normalized_shape)?;
         let shape = Shape::from(normalized_shape);
+        on_cuda!([self, x] => cuda::norm::rows_backward(op, self, x, n, &shape, weight, forward, true));
         dispatch!(float x.dtype(), T => {
             let (dy, v, w) = (self.kernel_view::<T>()?, x.kernel_view::<T>()?, params.affine::<T>(op)?.weight);
             let (mean, rstd) = (forward.mean.data(op)?, forward.rstd.data(op)?);
@@ -248,6 +250,7 @@ impl Tensor {
         let op = "rms_norm";
         let (n, count) = rows(op, self, normalized_shape)?;
         let params = Params::new(op, self, weight, None, normalized_shape)?;
+        on_cuda!([self] => cuda::norm::rows(op, self, (n, count), weight, None, eps, false));
         dispatch!(float self.dtype(), T => {
             let (x, w) = (self.kernel_view::<T>()?, params.affine::<T>(op)?.weight);
             let mut rstd = uninit(op, &Shape::from(count), stats_dtype(self))?;
@@ -281,6 +284,7 @@ impl Tensor {
         let (n, _) = rows(op, x, normalized_shape)?;
         let params = Params::new(op, x, weight, None, normalized_shape)?;
         let shape = Shape::from(normalized_shape);
+        on_cuda!([self, x] => cuda::norm::rows_backward(op, self, x, n, &shape, weight, forward, false));
         dispatch!(float x.dtype(), T => {
             let (dy, v, w) = (self.kernel_view::<T>()?, x.kernel_view::<T>()?, params.affine::<T>(op)?.weight);
             let rstd = forward.rstd.data(op)?;
@@ -309,6 +313,7 @@ impl Tensor {
         let op = "group_norm";
         let c = channels(op, self)?;
         let params = Params::new(op, self, weight, bias, &[c])?;
+        on_cuda!([self] => cuda::norm::group_norm(op, self, groups, weight, bias, eps));
         let count = self.dims()[0].saturating_mul(groups);
         dispatch!(float self.dtype(), T => {
             let (x, affine) = (self.kernel_view::<T>()?, params.affine::<T>(op)?);
@@ -341,6 +346,7 @@ impl Tensor {
         let c = channels(op, x)?;
         let params = Params::new(op, x, weight, None, &[c])?;
         let shape = Shape::from(c);
+        on_cuda!([self, x] => cuda::norm::group_norm_backward(op, self, x, groups, weight, forward));
         dispatch!(float x.dtype(), T => {
             let (dy, v, w) = (self.kernel_view::<T>()?, x.kernel_view::<T>()?, params.affine::<T>(op)?.weight);
             let (mean, rstd) = (forward.mean.data(op)?, forward.rstd.data(op)?);
@@ -363,6 +369,7 @@ impl Tensor {
     pub fn batch_norm_stats(&self) -> Result<(Tensor, Tensor)> {
         let op = "batch_norm";
         let shape = Shape::from(channels(op, self)?);
+        on_cuda!([self] => cuda::norm::batch_norm_stats(self, self.dims()[1]));
         let (mut mean, mut var) = (
             uninit(op, &shape, stats_dtype(self))?,
             uninit(op, &shape, stats_dtype(self))?,
@@ -395,6 +402,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         let op = "batch_norm";
         let params = Params::new(op, self, weight, bias, &[channels(op, self)?])?;
+        on_cuda!([self, mean, rstd] => cuda::norm::batch_norm(self, mean, rstd, weight, bias));
         let (mean, rstd) = (mean.contiguous()?, rstd.contiguous()?);
         dispatch!(float self.dtype(), T => {
             let (x, affine) = (self.kernel_view::<T>()?, params.affine::<T>(op)?);
@@ -431,6 +439,7 @@ impl Tensor {
         let c = channels(op, x)?;
         let params = Params::new(op, x, weight, None, &[c])?;
         let shape = Shape::from(c);
+        on_cuda!([self, x] => cuda::norm::batch_norm_backward(self, x, mean, rstd, weight, training));
         let (mean, rstd) = (mean.contiguous()?, rstd.contiguous()?);
         dispatch!(float x.dtype(), T => {
             let (dy, v, w) = (self.kernel_view::<T>()?, x.kernel_view::<T>()?, params.affine::<T>(op)?.weight);

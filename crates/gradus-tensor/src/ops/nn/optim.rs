@@ -90,6 +90,10 @@ macro_rules! slices {
 /// The elements are not floats.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     let op = "sum_of_squares";
+    on_cuda!([x] => {
+        let norm = x.norm(2.0, .., false).map_err(|e| e.in_op(op))?.to_f64()?;
+        Ok(norm * norm)
+    });
     let x = x.contiguous()?;
     dispatch!(float x.dtype(), T => Ok(optim::sum_of_squares(x.data::<T>(op)?)), else {
         Err(Error::dtype(op, format!("{} is not a float", x.dtype())))
@@ -123,6 +127,10 @@ pub fn sgd(
         grad,
         &mut [velocity],
         |dtype, param, grad, state| {
+            on_cuda!([param, grad] => {
+                let velocity = state.iter_mut().flatten().next();
+                cuda::optim::sgd(options, param, grad, velocity.map(|v| &mut **v))
+            });
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let velocity = s.next().flatten();
@@ -163,6 +171,10 @@ pub fn adam(
         grad,
         &mut [Some(exp_avg), Some(exp_avg_sq), max],
         |dtype, param, grad, state| {
+            on_cuda!([param, grad] => match state {
+                [Some(mean), Some(square), max] => cuda::optim::adam(options, param, grad, mean, square, max.is_some()),
+                _ => Err(Error::memory(op, "a state is missing")),
+            });
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let (Some(Some(m)), Some(Some(v)), max) = (s.next(), s.next(), s.next().flatten()) else {
@@ -197,6 +209,7 @@ pub fn rmsprop(
     grad_avg: Option<&mut Tensor>,
 ) -> Result<()> {
     let op = "rmsprop";
+    param.only_on_cpu(op)?;
     stepped(
         op,
         param,
@@ -235,6 +248,7 @@ pub fn adagrad(
     sum: &mut Tensor,
 ) -> Result<()> {
     let op = "adagrad";
+    param.only_on_cpu(op)?;
     stepped(
         op,
         param,

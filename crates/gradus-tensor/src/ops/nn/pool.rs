@@ -64,10 +64,11 @@ impl Tensor {
     pub fn max_pool<const D: usize>(&self, params: &MaxPoolParams<D>) -> Result<Tensor> {
         let op = "max_pool";
         let dtype = check_windows::<D>(op, self)?;
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        on_cuda!([self] => Ok(cuda::pool::max_pool(self, params, &shape, false)?.0));
         if is_half(dtype) {
             return wide(self)?.max_pool(params)?.to_dtype(dtype);
         }
-        let shape = output(op, self, &params.output_size(self.dims())?)?;
         dispatch_native!(op, dtype, T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, shape, |y| Ok(pool::max_pool(x, params, y, None)?))
@@ -94,11 +95,15 @@ impl Tensor {
     ) -> Result<(Tensor, Tensor)> {
         let op = "max_pool";
         let dtype = check_windows::<D>(op, self)?;
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        on_cuda!([self] => match cuda::pool::max_pool(self, params, &shape, true)? {
+            (y, Some(indices)) => Ok((y, indices)),
+            (_, None) => Err(Error::unsupported(op, "no indices")),
+        });
         if is_half(dtype) {
             let (y, indices) = wide(self)?.max_pool_with_indices(params)?;
             return Ok((y.to_dtype(dtype)?, indices));
         }
-        let shape = output(op, self, &params.output_size(self.dims())?)?;
         dispatch_native!(op, dtype, T => {
             let x = self.kernel_view::<T>()?;
             crate::ops::reduce::pair::<T>(op, &shape, |y, indices| Ok(pool::max_pool(x, params, y, Some(indices))?))
@@ -137,6 +142,7 @@ impl Tensor {
                 ),
             ));
         }
+        on_cuda!([self, indices] => cuda::pool::max_pool_backward::<D>(self, indices, x_shape));
         if is_half(dtype) {
             return wide(self)?
                 .max_pool_backward::<D>(indices, x_shape)?
@@ -167,10 +173,11 @@ impl Tensor {
     pub fn avg_pool<const D: usize>(&self, params: &AvgPoolParams<D>) -> Result<Tensor> {
         let op = "avg_pool";
         let dtype = check_windows::<D>(op, self)?;
+        let shape = output(op, self, &params.output_size(self.dims())?)?;
+        on_cuda!([self] => cuda::pool::avg_pool(self, params, &shape));
         if is_half(dtype) {
             return wide(self)?.avg_pool(params)?.to_dtype(dtype);
         }
-        let shape = output(op, self, &params.output_size(self.dims())?)?;
         dispatch_native!(op, dtype, T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, shape, |y| Ok(pool::avg_pool(x, params, y)?))
@@ -196,6 +203,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         let op = "avg_pool_backward";
         let dtype = check::<D>(op, self)?;
+        on_cuda!([self] => cuda::pool::avg_pool_backward(self, params, x_shape));
         if is_half(dtype) {
             return wide(self)?
                 .avg_pool_backward(params, x_shape)?
@@ -221,10 +229,11 @@ impl Tensor {
     pub fn adaptive_avg_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<Tensor> {
         let op = "adaptive_avg_pool";
         let dtype = check::<D>(op, self)?;
+        let shape = output(op, self, &sizes)?;
+        on_cuda!([self] => cuda::pool::adaptive_avg_pool(self, sizes, &shape));
         if is_half(dtype) {
             return wide(self)?.adaptive_avg_pool(sizes)?.to_dtype(dtype);
         }
-        let shape = output(op, self, &sizes)?;
         dispatch_native!(op, dtype, T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, shape, |y| Ok(pool::adaptive_avg_pool(x, sizes, y)?))
@@ -245,6 +254,7 @@ impl Tensor {
     pub fn adaptive_avg_pool_backward<const D: usize>(&self, x_shape: &[usize]) -> Result<Tensor> {
         let op = "adaptive_avg_pool_backward";
         let dtype = check::<D>(op, self)?;
+        on_cuda!([self] => cuda::pool::adaptive_avg_pool_backward::<D>(self, x_shape));
         if is_half(dtype) {
             return wide(self)?
                 .adaptive_avg_pool_backward::<D>(x_shape)?
@@ -273,6 +283,7 @@ impl Tensor {
     /// The rank does not fit, or a pooled dimension is empty.
     pub fn adaptive_max_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<(Tensor, Tensor)> {
         let op = "adaptive_max_pool";
+        self.only_on_cpu(op)?;
         let dtype = check::<D>(op, self)?;
         let shape = output(op, self, &sizes)?;
         let input = &self.dims()[self.rank() - D..];

@@ -27,6 +27,7 @@ impl Tensor {
     /// Shapes or dtypes do not fit, an output size is 0, or a region names no sample of the batch.
     pub fn roi_mean(&self, rois: &Tensor, params: &RoiParams) -> Result<Tensor> {
         let op = "roi_align";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self), ("the boxes", rois)])?;
         if is_half(dtype) {
             return wide(self)?.roi_mean(&wide(rois)?, params)?.to_dtype(dtype);
@@ -59,6 +60,7 @@ impl Tensor {
         x_shape: &[usize],
     ) -> Result<Tensor> {
         let op = "roi_align_backward";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the gradient", self), ("the boxes", rois)])?;
         if is_half(dtype) {
             return wide(self)?
@@ -92,6 +94,7 @@ impl Tensor {
         spatial_scale: f64,
     ) -> Result<(Tensor, Tensor)> {
         let op = "roi_pool";
+        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self), ("the boxes", rois)])?;
         if is_half(dtype) {
             let (y, at) = wide(self)?.roi_max(&wide(rois)?, output_size, spatial_scale)?;
@@ -138,6 +141,7 @@ impl Tensor {
         params: &FoldParams,
     ) -> Result<Tensor> {
         let op = "deform_conv2d";
+        self.only_on_cpu(op)?;
         let dtype = operands(op, [("the input", self), ("the offset", offset)], mask)?;
         if is_half(dtype) {
             let mask = mask.map(wide).transpose()?;
@@ -185,6 +189,7 @@ impl Tensor {
         x_shape: &[usize],
     ) -> Result<Tensor> {
         let op = "deform_conv2d_backward_input";
+        self.only_on_cpu(op)?;
         let dtype = operands(op, [("the gradient", self), ("the offset", offset)], mask)?;
         if is_half(dtype) {
             let mask = mask.map(wide).transpose()?;
@@ -224,6 +229,7 @@ impl Tensor {
         params: &FoldParams,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let op = "deform_conv2d_backward_places";
+        self.only_on_cpu(op)?;
         let dtype = operands(op, [("the gradient", self), ("the offset", offset)], mask)?;
         same_float(op, &[("the gradient", self), ("the input", x)])?;
         if is_half(dtype) {

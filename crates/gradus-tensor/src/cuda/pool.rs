@@ -1,0 +1,177 @@
+//! Pooling over images on a GPU, and over time as images of height 1; each beside its gradient.
+
+use gradus_cpu::pool::{AvgPoolParams, MaxPoolParams};
+use gradus_cuda::ops::embedding::scatter_add;
+use gradus_cuda::ops::pool::{self, Pool2dParams};
+
+use super::{build, solid, tensor, together};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// Two sizes of one or two; `None` of three.
+fn two<const D: usize>(sizes: [usize; D], first: usize) -> Option<[usize; 2]> {
+    match sizes[..] {
+        [w] => Some([first, w]),
+        [h, w] => Some([h, w]),
+        _ => None,
+    }
+}
+
+/// With a height of 1 before the last dimension, if only that is pooled.
+fn image<const D: usize>(x: &Tensor) -> Result<Tensor> {
+    if D == 1 {
+        x.unsqueeze(-2)
+    } else {
+        Ok(x.clone())
+    }
+}
+
+fn image_shape<const D: usize>(shape: &[usize]) -> Vec<usize> {
+    let mut shape = shape.to_vec();
+    if D == 1 {
+        shape.insert(shape.len() - 1, 1);
+    }
+    shape
+}
+
+/// The kernel's parameters for a maximum.
+fn of_max<const D: usize>(params: &MaxPoolParams<D>) -> Option<Pool2dParams> {
+    Some(Pool2dParams {
+        stride: two(params.stride, 1)?,
+        padding: two(params.padding, 0)?,
+        dilation: two(params.dilation, 1)?,
+        ceil_mode: params.ceil_mode,
+        ..Pool2dParams::new(two(params.kernel, 1)?)
+    })
+}
+
+/// The kernel's parameters for a mean.
+fn of_avg<const D: usize>(params: &AvgPoolParams<D>) -> Option<Pool2dParams> {
+    let divisor_override = match params.divisor_override {
+        Some(divisor) => Some(usize::try_from(divisor).ok()?),
+        None => None,
+    };
+    Some(Pool2dParams {
+        stride: two(params.stride, 1)?,
+        padding: two(params.padding, 0)?,
+        ceil_mode: params.ceil_mode,
+        count_include_pad: params.count_include_pad,
+        divisor_override,
+        ..Pool2dParams::new(two(params.kernel, 1)?)
+    })
+}
+
+/// The largest of each window and, if wanted, its place in the plane.
+pub(crate) fn max_pool<const D: usize>(
+    x: &Tensor,
+    params: &MaxPoolParams<D>,
+    shape: &Shape,
+    with_indices: bool,
+) -> Result<(Tensor, Option<Tensor>)> {
+    let op = "max_pool";
+    let gpu = together(op, &[x])?;
+    let params = of_max(params).ok_or_else(|| super::not_here(op, x.device()))?;
+    let x = image::<D>(x)?;
+    let mut indices = match with_indices {
+        true => Some(gpu.uninit::<i64>(shape.numel()?)?),
+        false => None,
+    };
+    let y = dispatch_cuda!(float op, x.dtype(), T => {
+        let v = x.cuda_view::<T>()?;
+        build::<T>(&gpu, shape, x.dtype(), |y| pool::max_pool(&v, &params, y, indices.as_mut()))
+    })?;
+    Ok((y, indices.map(|i| tensor(i, shape, DType::I64))))
+}
+
+/// Gradients back to where the largest were, added up in f32 (by atomics: where windows overlap, the last bit may vary).
+pub(crate) fn max_pool_backward<const D: usize>(
+    dy: &Tensor,
+    indices: &Tensor,
+    x_shape: &[usize],
+) -> Result<Tensor> {
+    let op = "max_pool_backward";
+    let gpu = together(op, &[dy, indices])?;
+    let (front, plane) = x_shape.split_at(x_shape.len() - D);
+    let (outer, n) = (front.iter().product(), plane.iter().product());
+    let shape = Shape::from(x_shape);
+    let mut sums = gpu.zeros::<f32>(shape.numel()?)?;
+    let indices = solid(&indices.to_dtype(DType::I64)?)?;
+    dispatch_cuda!(float op, dy.dtype(), T => {
+        Ok(scatter_add(&dy.cuda_view::<T>()?, indices.cuda_solid::<i64>()?, [outer, n, 1], &mut sums)?)
+    })?;
+    tensor(sums, &shape, DType::F32).to_dtype(dy.dtype())
+}
+
+/// The mean of each window.
+pub(crate) fn avg_pool<const D: usize>(
+    x: &Tensor,
+    params: &AvgPoolParams<D>,
+    shape: &Shape,
+) -> Result<Tensor> {
+    let op = "avg_pool";
+    let gpu = together(op, &[x])?;
+    let params = of_avg(params).ok_or_else(|| super::not_here(op, x.device()))?;
+    let x = image::<D>(x)?;
+    dispatch_cuda!(float op, x.dtype(), T => {
+        let v = x.cuda_view::<T>()?;
+        build::<T>(&gpu, shape, x.dtype(), |y| pool::avg_pool(&v, &params, y))
+    })
+}
+
+/// Its gradient.
+pub(crate) fn avg_pool_backward<const D: usize>(
+    dy: &Tensor,
+    params: &AvgPoolParams<D>,
+    x_shape: &[usize],
+) -> Result<Tensor> {
+    let op = "avg_pool_backward";
+    let gpu = together(op, &[dy])?;
+    let params = of_avg(params).ok_or_else(|| super::not_here(op, dy.device()))?;
+    let (dy, sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
+    dispatch_cuda!(float op, dy.dtype(), T => {
+        let g = dy.cuda_view::<T>()?;
+        build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::avg_pool_backward(&g, &params, &sizes, dx))
+    })
+}
+
+/// Means over parts as even as possible.
+pub(crate) fn adaptive_avg_pool<const D: usize>(
+    x: &Tensor,
+    sizes: [usize; D],
+    shape: &Shape,
+) -> Result<Tensor> {
+    let op = "adaptive_avg_pool";
+    let gpu = together(op, &[x])?;
+    let sizes = two(sizes, 1).ok_or_else(|| super::not_here(op, x.device()))?;
+    let x = image::<D>(x)?;
+    dispatch_cuda!(float op, x.dtype(), T => {
+        let v = x.cuda_view::<T>()?;
+        build::<T>(&gpu, shape, x.dtype(), |y| pool::adaptive_avg_pool(&v, sizes, y))
+    })
+}
+
+/// Their gradient.
+pub(crate) fn adaptive_avg_pool_backward<const D: usize>(
+    dy: &Tensor,
+    x_shape: &[usize],
+) -> Result<Tensor> {
+    let op = "adaptive_avg_pool_backward";
+    let gpu = together(op, &[dy])?;
+    let mut sizes = [0; D];
+    sizes.copy_from_slice(&dy.dims()[dy.rank() - D..]);
+    let sizes = two(sizes, 1).ok_or_else(|| super::not_here(op, dy.device()))?;
+    if x_shape.len() != dy.rank() {
+        let message = format!(
+            "gradient {} and input {x_shape:?} differ in rank",
+            dy.shape()
+        );
+        return Err(Error::shape(op, message));
+    }
+    let (dy, x_sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
+    dispatch_cuda!(float op, dy.dtype(), T => {
+        let g = dy.cuda_view::<T>()?;
+        build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::adaptive_avg_pool_backward(&g, sizes, &x_sizes, dx))
+    })
+}
