@@ -71,6 +71,10 @@ pub fn main(options: &Options) -> Result<bool, String> {
             "no step {unknown:?}; there are fmt, clippy, test, cuda and doc"
         ));
     }
+    let nvrtc = crate::nvrtc::provide();
+    if let Err(why) = &nvrtc {
+        println!("no NVRTC, so kernels are not compiled for real GPUs: {why}");
+    }
     let mut lines = Vec::new();
     let mut good = true;
     for (name, arguments) in steps {

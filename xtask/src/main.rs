@@ -1,14 +1,20 @@
-//! The project's chores: `cargo xtask conformance`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask asan`.
+//! The project's chores: `cargo xtask conformance`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask asan`,
+//! `cargo xtask nvrtc`.
 //!
 //! `ci` is what has to pass before anything is merged; `conformance` compares with PyTorch; `bench` measures;
-//! `asan` makes hostile calls under AddressSanitizer.
+//! `asan` makes hostile calls under AddressSanitizer; `nvrtc` fetches the compiler of the CUDA kernels.
 #![forbid(unsafe_code)]
 
 mod asan;
+#[cfg(feature = "measure")]
 mod bench;
 mod ci;
+#[cfg(feature = "measure")]
 mod conformance;
+mod nvrtc;
+#[cfg(feature = "measure")]
 mod picture;
+#[cfg(feature = "measure")]
 mod roofline;
 
 use std::process::ExitCode;
@@ -19,18 +25,24 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
+    #[cfg(feature = "measure")]
     Conformance(conformance::Options),
     Ci(ci::Options),
+    #[cfg(feature = "measure")]
     Bench(bench::Options),
     Asan(asan::Options),
+    Nvrtc(nvrtc::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
+        #[cfg(feature = "measure")]
         Command::Conformance(options) => conformance::main(&options),
         Command::Ci(options) => ci::main(&options),
+        #[cfg(feature = "measure")]
         Command::Bench(options) => bench::main(&options),
         Command::Asan(options) => asan::main(&options),
+        Command::Nvrtc(options) => nvrtc::main(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -149,7 +149,7 @@ fn unary_and_copies_of_any_layout() {
     for_orders(&["f", "r"], |device| each_float!(unary_layouts(device)));
 }
 
-const BINARY: [(BinaryOp, cpu::BinaryOp); 21] = [
+const BINARY: [(BinaryOp, cpu::BinaryOp); 22] = [
     (BinaryOp::Add, cpu::BinaryOp::Add),
     (BinaryOp::Sub, cpu::BinaryOp::Sub),
     (BinaryOp::Mul, cpu::BinaryOp::Mul),
