@@ -1,9 +1,14 @@
-//! A small GPT learns on a GPU as on the CPU, step by step. Where there is no GPU, it is gradus-cuda's stand-in.
+//! A small GPT learns on a GPU as on the CPU, step by step, and writes the same. Where there is no GPU, it is gradus-cuda's stand-in.
 #![cfg(feature = "standin")]
 
 use std::path::Path;
 
-use gradus_nlp::models::{GPT2Config, GPT2LMHeadModel, Pretrained as _};
+use gradus_autograd::Var;
+use gradus_autograd::functional::{Attention, scaled_dot_product_attention};
+use gradus_nlp::generate::{CausalLm, Generation, tokens};
+use gradus_nlp::models::{
+    GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Pretrained as _,
+};
 use gradus_nlp::next_token_loss;
 use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer as _};
 use gradus_nn::{Module as _, clip_grad_norm};
@@ -52,6 +57,85 @@ fn a_small_gpt() -> Result<()> {
     assert!(here[2] < here[0], "{here:?}");
     for (a, b) in here.iter().zip(&there) {
         assert!((a - b).abs() <= 1e-4 * a.abs(), "{here:?}\n{there:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn it_writes_the_same() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    random::manual_seed(3);
+    let gpt = GPT2Config {
+        vocab_size: 11,
+        n_positions: 12,
+        n_embd: 16,
+        n_layer: 2,
+        n_head: 2,
+        ..GPT2Config::default()
+    };
+    let llama = LlamaConfig {
+        vocab_size: 11,
+        hidden_size: 16,
+        intermediate_size: 24,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        max_position_embeddings: 12,
+        ..LlamaConfig::default()
+    };
+    let (mut gpt, mut llama) = (GPT2LMHeadModel::new(&gpt)?, LlamaForCausalLM::new(&llama)?);
+    let options = Generation {
+        max_new_tokens: 8,
+        ..Generation::default()
+    };
+    let write =
+        |model: &dyn CausalLm| tokens(model, &[1, 2, 3], &options)?.collect::<Result<Vec<u32>>>();
+    gpt.eval();
+    llama.eval();
+    let here = [write(&gpt)?, write(&llama)?];
+    let gpu = Device::cuda(0)?;
+    gpt.to_device(&gpu)?;
+    llama.to_device(&gpu)?;
+    assert_eq!([write(&gpt)?, write(&llama)?], here);
+    Ok(())
+}
+
+#[test]
+fn attention_in_16_bits_stays_in_16_bits() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    let gpu = Device::cuda(0)?;
+    let options = Attention {
+        is_causal: true,
+        ..Attention::default()
+    };
+    let run = |device: Device| -> Result<Vec<f32>> {
+        let x = |seed| -> Result<Var> {
+            let x = Tensor::randn([1, 2, 9, 64], DType::F32, &mut Rng::new(seed))?;
+            Var::leaf(x.to_dtype(DType::BF16)?.to_device(&device)?)
+        };
+        let (q, k, v) = (x(1)?, x(2)?, x(3)?);
+        let y = scaled_dot_product_attention(&q, &k, &v, &options)?;
+        assert_eq!((y.dtype(), y.device()), (DType::BF16, device));
+        let gradients = y.square()?.sum(.., false)?.backward()?;
+        let mut all = y
+            .value()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F32)?
+            .to_vec::<f32>()?;
+        for x in [&q, &k, &v] {
+            let g = gradients.get(x).unwrap().to_device(&Device::Cpu)?;
+            all.extend(g.to_dtype(DType::F32)?.to_vec::<f32>()?);
+        }
+        Ok(all)
+    };
+    let (here, there) = (run(Device::Cpu)?, run(gpu)?);
+    let largest = here.iter().fold(0f32, |m, x| m.max(x.abs()));
+    for (a, b) in here.iter().zip(&there) {
+        assert!((a - b).abs() <= 0.02 * largest, "{a} {b}");
     }
     Ok(())
 }

@@ -92,16 +92,16 @@ super::kernels! {
     "embedding.cu":
     /// Rows of a table.
     gather_rows [F32, BF16, I64, U8] (table: In<T>, indices: In<i64>, y: Out<T>, fault: InOut<u32>, n: i64, rows: i64, width: i64)
-        block(128, 8) regs(32);
+        block(128, 8) regs(24);
     /// Rows added to a table, in f32.
     scatter_add_rows [F32, BF16, F16] (x: In<T>, indices: In<i64>, table: InOut<f32>, fault: InOut<u32>, n: i64, rows: i64, width: i64)
-        block(128, 8) regs(32);
+        block(128, 8) regs(24);
     /// Elements along an axis.
     gather [F32, BF16, I64, U8] (x: In<T>, indices: In<i64>, y: Out<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
         block(256, 4) regs(48);
     /// Elements added along an axis, in f32.
     scatter_add [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: InOut<f32>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
-        block(256, 4) regs(32);
+        block(256, 4) regs(24);
 
     "random.cu":
     /// x kept and scaled, or 0.
