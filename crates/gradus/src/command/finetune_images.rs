@@ -52,6 +52,7 @@ Examples:
   gradus finetune resnet20 --weights resnet20.th --data cifar10
       the published CIFAR network gets used to other pictures of the same classes
   gradus finetune efficientnet_lite0 --weights efficientnet-lite0.pth --data cifar10 --size 96 --epochs 1
+    --optimizer adamw --lr 1e-3 --body-lr 5e-4
       a network that knows 1,000 classes of ImageNet learns ten others
   gradus finetune efficientnet_lite0 --weights efficientnet-lite0.pth --data ~/flowers --freeze
       only the last layer, on pictures of one's own
