@@ -7,7 +7,8 @@ use gradus_autograd::Var;
 use gradus_autograd::functional::{Attention, scaled_dot_product_attention};
 use gradus_nlp::generate::{CausalLm, Generation, tokens};
 use gradus_nlp::models::{
-    GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Pretrained as _,
+    BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM,
+    Pretrained as _, TextInput,
 };
 use gradus_nlp::next_token_loss;
 use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer as _};
@@ -136,6 +137,35 @@ fn attention_in_16_bits_stays_in_16_bits() -> Result<()> {
     let largest = here.iter().fold(0f32, |m, x| m.max(x.abs()));
     for (a, b) in here.iter().zip(&there) {
         assert!((a - b).abs() <= 0.02 * largest, "{a} {b}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_encoder_reads_the_same() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    random::manual_seed(5);
+    let config = BertConfig {
+        vocab_size: 19,
+        hidden_size: 16,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 24,
+        ..BertConfig::default()
+    };
+    let mut model = BertModel::new(&config)?;
+    model.eval();
+    let ids = Tensor::from_slice(&[2i64, 7, 3, 5, 11, 13, 0, 0], [2, 4])?;
+    let seen = Tensor::from_slice(&[1i64, 1, 1, 1, 1, 1, 0, 0], [2, 4])?;
+    let input = TextInput::new(ids).with_attention_mask(seen);
+    let here = model.forward(&input)?.value().to_vec::<f32>()?;
+    let gpu = Device::cuda(0)?;
+    model.to_device(&gpu)?;
+    let there = model.forward(&input.to_device(&gpu)?)?;
+    for (a, b) in here.iter().zip(there.value().to_vec::<f32>()?) {
+        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}");
     }
     Ok(())
 }

@@ -413,7 +413,10 @@ impl Encoder {
     pub fn forward(&self, x: &Var, mask: Option<&Tensor>) -> Result<Var> {
         let mut mask = mask.map(|m| padding_mask(m, x.dtype())).transpose()?;
         if self.is_decoder {
-            mask = Some(both(causal_mask(x.dim(1)?, 0, x.dtype())?, mask)?);
+            mask = Some(both(
+                causal_mask(x.dim(1)?, 0, (x.dtype(), x.device()))?,
+                mask,
+            )?);
         }
         let hidden = Hidden::from(mask);
         let mut x = x.clone();

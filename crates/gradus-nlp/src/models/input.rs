@@ -1,6 +1,6 @@
 //! What an encoder reads: [`TextInput`], ids of tokens with what a tokenizer says about them, and the masks made from it.
 
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Error, Result, Tensor};
 
 use crate::tokenizers::Encoding;
 
@@ -58,6 +58,28 @@ impl TextInput {
     pub fn with_position_ids(mut self, positions: Tensor) -> Self {
         self.position_ids = Some(positions);
         self
+    }
+
+    /// The same on a device.
+    ///
+    /// # Errors
+    /// When the device cannot be used, or its memory is full.
+    ///
+    /// ```
+    /// # use gradus_nlp::models::TextInput;
+    /// # use gradus_tensor::{Device, Tensor};
+    /// let input = TextInput::new(Tensor::from_slice(&[5i64, 6], [1, 2])?);
+    /// assert_eq!(input.to_device(&Device::Cpu)?.input_ids.dims(), [1, 2]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let there = |x: &Option<Tensor>| x.as_ref().map(|x| x.to_device(device)).transpose();
+        Ok(Self {
+            input_ids: self.input_ids.to_device(device)?,
+            attention_mask: there(&self.attention_mask)?,
+            token_type_ids: there(&self.token_type_ids)?,
+            position_ids: there(&self.position_ids)?,
+        })
     }
 
     /// What a tokenizer made, the shorter ones filled up with `padding`. A mask that hides nothing and types that are all 0 are left
@@ -169,9 +191,10 @@ pub(super) fn padding_mask(mask: &Tensor, dtype: DType) -> Result<Tensor> {
 }
 
 /// The same for positions that see themselves and what was before them: (T, T + past), the least number above the diagonal.
-pub(super) fn causal_mask(t: usize, past: usize, dtype: DType) -> Result<Tensor> {
-    let seen = Tensor::ones([t, t + past], DType::U8)?.tril(past as i64)?;
-    let zeros = Tensor::zeros([t, t + past], dtype)?;
+pub(super) fn causal_mask(t: usize, past: usize, of: (DType, Device)) -> Result<Tensor> {
+    let (dtype, device) = of;
+    let seen = Tensor::ones([t, t + past], (DType::U8, device))?.tril(past as i64)?;
+    let zeros = Tensor::zeros([t, t + past], of)?;
     zeros.masked_fill(&seen.eq_scalar(0)?, least(dtype))
 }
 

@@ -318,7 +318,7 @@ impl Stack {
         let mask = input.attention_mask.as_ref();
         let mut mask = mask.map(|m| padding_mask(m, dtype)).transpose()?;
         if self.is_decoder {
-            mask = Some(both(causal_mask(t, 0, dtype)?, mask)?);
+            mask = Some(both(causal_mask(t, 0, (dtype, x.device()))?, mask)?);
         }
         let own = Hidden::from(mask);
         let seen = match other {

@@ -395,7 +395,7 @@ impl Stack {
         let (t, dtype) = (x.dim(1)?, x.dtype());
         let mut mask = mask.map(|m| padding_mask(m, dtype)).transpose()?;
         if self.is_decoder {
-            mask = Some(both(causal_mask(t, 0, dtype)?, mask)?);
+            mask = Some(both(causal_mask(t, 0, (dtype, x.device()))?, mask)?);
         }
         let own = match self.bias(t)? {
             Some(bias) => Hidden::Bias(match mask {

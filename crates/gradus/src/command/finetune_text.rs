@@ -302,12 +302,17 @@ fn export(
 
 /// Cross-entropy, and how many are right.
 fn classify(model: &TextClassifier, batch: &TextBatch) -> Result<Outcome> {
-    let logits = model.forward(&batch.input)?; // (B, classes)
+    let device = model.device();
+    let logits = model.forward(&batch.input.to_device(&device)?)?; // (B, classes)
     let answers = logits.value().argmax(Some(-1), false)?.to_vec::<i64>()?;
     let truths = batch.labels.to_vec::<i64>()?;
     let right = answers.iter().zip(&truths).filter(|(a, t)| a == t).count();
     Ok(Outcome {
-        loss: cross_entropy(&logits, &batch.labels, &CrossEntropy::default())?,
+        loss: cross_entropy(
+            &logits,
+            &batch.labels.to_device(&device)?,
+            &CrossEntropy::default(),
+        )?,
         correct: Some(right as u64),
         samples: truths.len() as u64,
     })
@@ -323,7 +328,8 @@ fn confusion(
     let mut table = ConfusionMatrix::new(classes);
     for batch in data.epoch(0, 0) {
         let batch = batch?;
-        let logits = no_grad(|| model.forward(&batch.input))?; // (B, classes)
+        let input = batch.input.to_device(&model.device())?;
+        let logits = no_grad(|| model.forward(&input))?; // (B, classes)
         let answers = logits.value().argmax(Some(-1), false)?.to_vec::<i64>()?;
         for (truth, answer) in batch.labels.to_vec::<i64>()?.into_iter().zip(answers) {
             table.add(truth as usize, answer as usize);
