@@ -215,6 +215,25 @@ fn tokenize_learns_cuts_and_puts_together() {
         "{counts}"
     );
 
+    // A tokenizer that fills up to a length: the filling is counted, not shown.
+    let file = std::fs::read_to_string(&saved).unwrap();
+    let mut padded: serde_json::Value = serde_json::from_str(&file).unwrap();
+    padded["padding"] = serde_json::json!({
+        "strategy": {"Fixed": 1200}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "!",
+    });
+    std::fs::write(path("padded.json"), padded.to_string()).unwrap();
+    let table = out(&gradus(&[
+        "tokenize",
+        "--tokenizer",
+        &path("padded.json"),
+        "x!",
+    ]));
+    assert!(
+        table.ends_with("\n2 tokens, and 1,198 of padding\n"),
+        "{table}"
+    );
+
     let at = |tokenizer: &str, text: &str| error(&["tokenize", "--tokenizer", tokenizer, text]);
     assert!(at(&path("none"), "x").contains("cannot read"));
     assert!(at(&path("text.txt"), "x").contains("[UNK]"));

@@ -114,7 +114,7 @@ fn texts(args: &TokenizeArgs) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// A line for each token: id, token, where it lies, what stands there.
+/// A line for each token: id, token, where it lies, what stands there. Padding, which some tokenizers add by the hundred, is counted.
 fn table(tokenizer: &Tokenizer, text: &str, encoding: &Encoding) {
     let tokens = tokenizer.tokens(encoding);
     let width = tokens
@@ -128,12 +128,24 @@ fn table(tokenizer: &Tokenizer, text: &str, encoding: &Encoding) {
         "id", "token", "bytes"
     ));
     let rows = tokens.iter().zip(&encoding.ids).zip(&encoding.offsets);
-    for ((token, id), (start, end)) in rows {
+    for (((token, id), (start, end)), mask) in rows.zip(&encoding.attention_mask) {
+        if *mask == 0 {
+            continue;
+        }
         let there = text.get(*start..*end).unwrap_or_default();
         let place = format!("{start}..{end}");
         say(&format!("{id:>7}  {token:width$}  {place:>13}  {there:?}"));
     }
-    say(&format!("{} tokens", thousands(tokens.len() as u64)));
+    let count = encoding
+        .attention_mask
+        .iter()
+        .filter(|&&mask| mask == 1)
+        .count();
+    let padding = match tokens.len() - count {
+        0 => String::new(),
+        n => format!(", and {} of padding", thousands(n as u64)),
+    };
+    say(&format!("{} tokens{padding}", thousands(count as u64)));
 }
 
 fn as_json(tokenizer: &Tokenizer, text: &str, encoding: &Encoding) -> String {

@@ -183,7 +183,7 @@ pub fn tensors() -> Result<Section> {
     mistake!(
         s,
         "CUDA, which is not built",
-        ["cuda:0", "Device::Cpu"],
+        ["cuda:0", "feature `cuda`"],
         Device::cuda(0)
     );
     Ok(s)
