@@ -24,6 +24,19 @@ fn classes(op: &'static str, target: &Tensor) -> Result<Tensor> {
     solid(&target.to_dtype(DType::I64)?)
 }
 
+/// The options as the kernel takes them, with the weights of the classes.
+fn options<'a, T: gradus_cuda::Element>(
+    o: &CrossEntropyOptions,
+    weight: Option<&'a Tensor>,
+) -> Result<CrossEntropy<'a, T>> {
+    Ok(CrossEntropy {
+        weight: weight.map(Tensor::cuda_solid::<T>).transpose()?,
+        ignore_index: o.ignore_index,
+        label_smoothing: o.label_smoothing as f32,
+        reduction: reduction(o.reduction),
+    })
+}
+
 /// The loss of `logits` (rows, classes).
 pub(crate) fn cross_entropy(
     logits: &Tensor,
@@ -40,12 +53,7 @@ pub(crate) fn cross_entropy(
     let mut saved = None;
     let loss = dispatch_cuda!(float op, logits.dtype(), T => {
         let v = logits.cuda_view::<T>()?;
-        let options = CrossEntropy {
-            weight: weight.as_ref().map(Tensor::cuda_solid::<T>).transpose()?,
-            ignore_index: o.ignore_index,
-            label_smoothing: o.label_smoothing as f32,
-            reduction: reduction(o.reduction),
-        };
+        let options = options::<T>(o, weight.as_ref())?;
         let target = target.cuda_solid::<i64>()?;
         build::<T>(&gpu, shape, logits.dtype(), |y| {
             saved = Some(loss::cross_entropy(&v, target, &options, y)?);
@@ -79,12 +87,7 @@ pub(crate) fn cross_entropy_backward(
     let (lse, total) = (solid(&forward.lse)?, solid(&forward.total_weight)?);
     dispatch_cuda!(float op, logits.dtype(), T => {
         let v = logits.cuda_view::<T>()?;
-        let options = CrossEntropy {
-            weight: weight.as_ref().map(Tensor::cuda_solid::<T>).transpose()?,
-            ignore_index: o.ignore_index,
-            label_smoothing: o.label_smoothing as f32,
-            reduction: reduction(o.reduction),
-        };
+        let options = options::<T>(o, weight.as_ref())?;
         let (target, dy) = (target.cuda_solid::<i64>()?, dy.cuda_solid::<T>()?);
         let (lse, total_weight) = (lse.cuda_solid::<f32>()?, total.cuda_solid::<f32>()?);
         build::<T>(&gpu, logits.shape(), logits.dtype(), |dx| {

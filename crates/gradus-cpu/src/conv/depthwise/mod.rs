@@ -5,10 +5,10 @@
 //! `Σ over taps of w[tap]·x[at[tap] + f]` for every f alike, a correlation in one dimension, whatever stride, padding and
 //! rows are; its vectors are full however short the rows. What falls between the rows is computed with the rest and dropped.
 //!
-//! All three are that: forward reads a line of x; the gradient of x reads a line of dy backwards, once for each phase
-//! (with stride 1 it is simply forward, of dy with the kernel turned around); the
-//! gradient of the weight is the product of the two lines, a sum a tap. In these two, zeros between the rows of dy stand for
-//! nothing, which is so as long as what they are multiplied with is finite; the reference computes the rest.
+//! All three are that: forward reads a line of x; the gradient of x reads a line of dy backwards, once for each phase (with
+//! stride 1 and one output a channel `backward_data` calls forward instead, with the kernel turned around); the gradient of the
+//! weight is the product of the two lines, a sum a tap. In these two, zeros between the rows of dy stand for nothing, which is so
+//! as long as what they are multiplied with is finite; the reference computes the rest.
 
 mod line;
 #[cfg(test)]
@@ -47,11 +47,6 @@ pub(crate) fn suits(g: &Geometry) -> bool {
 /// Planes a task takes.
 fn group(g: &Geometry) -> usize {
     (GRAIN / (g.pixels() * g.taps()).max(1)).max(1)
-}
-
-/// The weights of an output channel.
-fn channel_weights<'a, T>(g: &Geometry, w: &'a [T], channel: usize) -> &'a [T] {
-    &w[channel * g.taps()..][..g.taps()]
 }
 
 /// This convolution of one image and one channel.
@@ -130,7 +125,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
             fill(isa, &inputs, g.stride[2], x, padded);
             for (o, y) in y.chunks_exact_mut(g.pixels()).enumerate() {
                 let channel = index % g.groups * g.outputs + o;
-                let w = channel_weights(g, self.w, channel);
+                let w = &self.w[channel * g.taps()..][..g.taps()];
                 taps.iter_mut().zip(w).for_each(|(tap, &w)| tap.0 = w);
                 correlate(isa, padded, &taps, span, sums);
                 let bias = match self.epilogue.bias {
