@@ -4,7 +4,7 @@
 use gradus_autograd::Var;
 use gradus_autograd::functional::{Attention, scaled_dot_product_attention};
 use gradus_nn::{Mode, Module};
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{Error, Result, Tensor};
 
 use super::single;
 
@@ -67,16 +67,6 @@ impl Heads {
 
     /// q (B, nh, T, hs), k and v (B, nh, S, hs) to (B, T, nh · hs).
     pub fn attend_split(&self, q: &Var, k: &Var, v: &Var, hidden: &Hidden) -> Result<Var> {
-        if self.single
-            && q.dtype() == DType::F64
-            && matches!(hidden, Hidden::Nothing)
-            && ![q, k, v].iter().any(|x| x.is_tracked())
-        {
-            let scale = self.scale.unwrap_or(1.0 / (q.dim(-1)? as f64).sqrt());
-            let scores = q.matmul(&k.transpose(-2, -1)?)?.mul_scalar(scale)?; // (B, nh, T, S)
-            let weights = Var::from(single::softmax(scores.value())?);
-            return weights.matmul(v)?.transpose(1, 2)?.flatten(2, 3);
-        }
         let (mask, bias) = match hidden {
             Hidden::Nothing => (None, None),
             Hidden::Mask(mask) => (Some(mask.clone()), None),
@@ -93,7 +83,12 @@ impl Heads {
             scale: self.scale,
             ..Attention::default()
         };
-        let y = scaled_dot_product_attention(q, k, v, &options)?; // (B, nh, T, hs)
+        let attention = if self.single {
+            single::attention
+        } else {
+            scaled_dot_product_attention
+        };
+        let y = attention(q, k, v, &options)?; // (B, nh, T, hs)
         y.transpose(1, 2)?.flatten(2, 3)
     }
 }

@@ -4,6 +4,7 @@ use gradus_autograd::Var;
 use gradus_autograd::functional::{Attention, scaled_dot_product_attention};
 use gradus_tensor::{Result, Tensor};
 
+use super::single;
 use crate::generate::KvCache;
 
 /// How a layer attends.
@@ -15,6 +16,8 @@ pub(super) struct Causal {
     pub scale: Option<f64>,
     /// Only the last so many tokens are seen.
     pub window: Option<usize>,
+    /// Hugging Face computes the weights in f32 whatever the dtype: see `single.rs`.
+    pub single: bool,
 }
 
 impl Causal {
@@ -47,7 +50,12 @@ impl Causal {
             enable_gqa: heads != groups && !aside,
             ..Attention::default()
         };
-        let y = scaled_dot_product_attention(&q, &k, &v, &options)?; // (B, nh, T, hs)
+        let attention = if self.single {
+            single::attention
+        } else {
+            scaled_dot_product_attention
+        };
+        let y = attention(&q, &k, &v, &options)?; // (B, nh, T, hs)
         if aside {
             return y.flatten(1, 3)?.unsqueeze(1); // (B, 1, nh · hs)
         }

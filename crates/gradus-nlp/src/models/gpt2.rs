@@ -226,6 +226,7 @@ impl Attention {
             },
             scale: Some(self.scale),
             window: None,
+            single: false,
         };
         let y = attention.attend(&part(0)?, &part(1)?, &part(2)?, cache)?; // (B, T, C)
         self.resid_dropout

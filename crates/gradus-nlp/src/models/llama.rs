@@ -80,6 +80,7 @@ impl Attention {
             },
             scale: None,
             window: self.window,
+            single: true,
         };
         let y = attention.attend(&q, &k, &v, cache)?; // (B, T, nh · hs)
         self.o_proj.forward(&y).in_layer("o_proj")

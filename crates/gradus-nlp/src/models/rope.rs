@@ -1,13 +1,14 @@
 //! Positions as rotations (RoPE): pairs of numbers of queries and keys turn by an angle that grows with the position, so their
 //! products know only how far apart two tokens are. Su et al. 2021 (arXiv:2104.09864).
 //!
-//! The pairs are (i, i + hs/2), as in Hugging Face's `rotate_half`, not neighbours as in the paper and llama2.c. Frequencies and
-//! angles are rounded to f32 as there, whatever the model computes in.
+//! The pairs are (i, i + hs/2), as in Hugging Face's `rotate_half`, not neighbours as in the paper and llama2.c. Frequencies,
+//! angles, cosines and sines are rounded to f32 as there, whatever the model computes in.
 
 use gradus_autograd::Var;
 use gradus_tensor::{DType, Error, Result, Tensor};
 
 use super::config::Config;
+use super::single;
 
 /// How far positions beyond the training context are squeezed: `rope_parameters`, or `rope_scaling` in older files.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,9 +199,9 @@ impl Rope {
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for position in start..start + t {
             for &f in inv_freq {
-                let angle = f64::from(position as f32 * f);
-                cos.push((angle.cos() as f32 * self.scale as f32) as f64);
-                sin.push((angle.sin() as f32 * self.scale as f32) as f64);
+                let angle = position as f32 * f;
+                cos.push(f64::from(single::cos(angle) * self.scale as f32));
+                sin.push(f64::from(single::sin(angle) * self.scale as f32));
             }
         }
         let table = |x| Tensor::from_vec(x, [t, inv_freq.len()])?.to_dtype(dtype);
