@@ -7,6 +7,7 @@ use gradus_tensor::{DType, Device, Element, Error, Options, Result, Shape, Tenso
 
 use crate::engine::Walk;
 use crate::gradients::Gradients;
+use crate::mode::is_grad_enabled;
 use crate::node::Node;
 
 /// A differentiable value: a [`Tensor`] and, if anything it came from is tracked, where it came from.
@@ -116,6 +117,12 @@ impl Var {
     /// Does it depend on a leaf?
     pub fn is_tracked(&self) -> bool {
         self.node.is_some()
+    }
+
+    /// Will it be what it is in the next call, too, as far as one can tell? A weight is that where nothing learns: a constant, or a leaf
+    /// while nothing is recorded. Products then keep what they pack of it.
+    pub(crate) fn is_fixed(&self) -> bool {
+        !self.is_tracked() || (self.is_leaf() && !is_grad_enabled())
     }
 
     /// Is it a leaf?

@@ -60,6 +60,7 @@ pub use ops::{Ellipsis, Expr, Index, IntoIndex, NewAxis, PadMode, ReshapeTo, Sca
 pub use scalar::Scalar;
 pub use shape::{Dims, Shape};
 pub use storage::{
-    CpuBuffer, PoolStats, Storage, clear_pool, pool_stats, set_allocation_limit, set_pool_limit,
+    CpuBuffer, PoolStats, Storage, clear_pool, kept_bytes, pool_stats, set_allocation_limit,
+    set_kept_limit, set_pool_limit,
 };
 pub use tensor::Tensor;

@@ -163,7 +163,12 @@ fn conv<const D: usize>(
         let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
         return conv(&x, &w, bias.as_ref(), params);
     }
-    let y = x.value().conv(w.value(), bias.map(Var::value), &params)?;
+    let (weight, b) = (w.value(), bias.map(Var::value));
+    let y = if w.is_fixed() {
+        x.value().conv_keeping(weight, b, &params)?
+    } else {
+        x.value().conv(weight, b, &params)?
+    };
     let (x_shape, w_shape) = (x.dims().to_vec(), w.dims().to_vec());
     let inputs: Vec<&Var> = [x, w].into_iter().chain(bias).collect();
     let has_bias = bias.is_some();

@@ -85,7 +85,12 @@ impl Var {
             let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
             return x.linear(&w, bias.as_ref());
         }
-        let y = self.value().linear(weight.value(), bias.map(Var::value))?;
+        let (w, b) = (weight.value(), bias.map(Var::value));
+        let y = if weight.is_fixed() {
+            self.value().linear_keeping(w, b)?
+        } else {
+            self.value().linear(w, b)?
+        };
         let mut inputs = vec![self, weight];
         inputs.extend(bias);
         let has_bias = bias.is_some();

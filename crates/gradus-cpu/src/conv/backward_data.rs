@@ -7,6 +7,7 @@
 
 use gradus_simd::{Float, IsaName};
 
+use super::Weights;
 use super::batch_last::BatchLast;
 use super::depthwise;
 use super::forward;
@@ -51,6 +52,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
         let mut v = scratch::buffer::<T>(w.len());
         let v = &mut *v;
         turn(g, w, v);
+        let v = Weights::from(&*v);
         forward::run(isa, &turned, dy, v, &Epilogue::default(), dx);
     } else if g.taps().saturating_mul(g.output[2]) > MAX_BLOCK {
         dx.fill(T::ZERO);

@@ -140,9 +140,9 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
 /// Cycles of a multiply-add that the ways through im2col take.
 fn other_cost<T: Float>(isa: IsaName, g: &Geometry) -> f64 {
     let (m, n, k) = (g.outputs, g.depth(), g.batch * g.pixels());
-    let vectors = tiles::vectors_cost(m, n, k);
+    let vectors = tiles::vectors_cost((m, n, k), m + n);
     if weight_product::suits(g) {
-        return tiles::cost::<T>(isa, m, n, k).map_or(vectors, |cost| cost.min(vectors));
+        return tiles::cost::<T>(isa, (m, n, k), m + n).map_or(vectors, |cost| cost.min(vectors));
     }
     let copies = if in_place(g) { 0 } else { m.div_ceil(OUTPUTS) };
     let copied = copies as f64 * n as f64 * k as f64;

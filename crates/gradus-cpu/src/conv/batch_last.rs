@@ -14,7 +14,7 @@ use gradus_simd::{Float, IsaName};
 
 use super::depthwise;
 use super::geometry::Geometry;
-use super::{backward_data, backward_weight, forward};
+use super::{Weights, backward_data, backward_weight, forward};
 use crate::copy::copy_into;
 use crate::gemm::Epilogue;
 use crate::scratch;
@@ -124,13 +124,15 @@ impl BatchLast {
         &self,
         isa: IsaName,
         x: &[T],
-        w: &[T],
+        w: Weights<'_, T>,
         epilogue: &Epilogue<'_, T>,
         y: &mut [T],
     ) {
-        let w = self.cropped(w);
+        let all = self.cropped(w.all);
+        let kept = w.kept.filter(|_| matches!(all, Cow::Borrowed(_)));
+        let w = Weights { all: &all, kept };
         self.turned(x, |x| {
-            self.back(y, |y| forward::run(isa, &self.g, x, &w, epilogue, y));
+            self.back(y, |y| forward::run(isa, &self.g, x, w, epilogue, y));
         });
     }
 

@@ -15,7 +15,10 @@
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
+use super::Weights;
 use super::geometry::Geometry;
+use super::planes::{Places, Planes};
+use crate::gemm::kept::Key;
 use crate::gemm::{
     Epilogue, KC, MatRef, Out, PackA, RegisterTile, Scale, Shifted, activate, finish, on,
     register_tile, tile,
@@ -30,155 +33,6 @@ const WEIGHTS: usize = 128 * 1024;
 const TASK: usize = 1 << 20;
 /// Room for one register tile.
 const MAX_TILE: usize = 14 * 32;
-
-/// The planes a convolution's input is copied into: of each channel and phase, the rows that some output rows see.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Planes {
-    /// Phases of the stride that some tap reads: rows and columns.
-    pub phases: [usize; 2],
-    /// Rows and columns that a kernel reaches past the pixel it begins at, in a phase.
-    pub reach: [usize; 2],
-    /// Rows of a whole image's plane that is followed by another, and columns of a row that is.
-    pub height: usize,
-    pub width: usize,
-    /// What the last row has more.
-    pub tail: usize,
-}
-
-impl Planes {
-    /// `None` where shifted loads do not serve.
-    pub(super) fn new(g: &Geometry) -> Option<Self> {
-        let flat = g.kernel[0] == 1 && g.input[0] == 1 && g.padding[0] == 0 && g.stride[0] == 1;
-        if !flat || g.depth() == 0 || g.taps() > 256 {
-            return None;
-        }
-        let last = |d: usize| (g.kernel[d] - 1) * g.dilation[d];
-        let phases = |d: usize| g.stride[d].min(last(d) + 1);
-        let reach = [last(1) / g.stride[1], last(2) / g.stride[2]];
-        let sizes = |d: usize| {
-            // Columns some pixel reads; of those past the last input, as many as all phases have before the first are the next row's.
-            let all = g.output[d].checked_add(reach[d - 1])?;
-            let input = g.input[d] + g.padding[d];
-            let before = g.padding[d]
-                .saturating_sub(phases(d) - 1)
-                .div_ceil(g.stride[d]);
-            let seen = all.min(input.div_ceil(g.stride[d])).max(g.output[d]);
-            Some(all.saturating_sub(before).max(seen))
-        };
-        let planes = Self {
-            phases: [phases(1), phases(2)],
-            reach,
-            height: sizes(1)?,
-            width: sizes(2)?,
-            tail: (g.output[2] + reach[1]) - sizes(2)?,
-        };
-        // Planes much wider than their pixels, or too large for the caches, make another way the better one.
-        let row = g
-            .channels
-            .checked_mul(planes.count())?
-            .checked_mul((1 + reach[0]).checked_mul(planes.width)?)?;
-        (planes.width <= 2 * g.output[2] && row <= 8 * BLOCK).then_some(planes)
-    }
-
-    /// Planes of a channel.
-    pub(super) fn count(&self) -> usize {
-        self.phases[0] * self.phases[1]
-    }
-
-    /// Elements of a plane for `rows` output rows.
-    pub(super) fn len(&self, rows: usize) -> usize {
-        (rows + self.reach[0]) * self.width + self.tail
-    }
-
-    /// The plane a tap reads, and from where on.
-    pub(super) fn tap(&self, g: &Geometry, tap: [usize; 2]) -> (usize, usize) {
-        let at = [tap[0] * g.dilation[1], tap[1] * g.dilation[2]];
-        let (sy, sx) = (g.stride[1], g.stride[2]);
-        (
-            at[0] % sy * self.phases[1] + at[1] % sx,
-            at[0] / sy * self.width + at[1] / sx,
-        )
-    }
-
-    /// Copies one plane of a channel, `x`: the rows that output rows `first..` see, zeros where there is padding and for what is no row.
-    #[inline(always)]
-    pub(super) fn copy<T: Float>(
-        &self,
-        g: &Geometry,
-        x: &[T],
-        first: usize,
-        plane: usize,
-        to: &mut [T],
-    ) {
-        let phase = [plane / self.phases[1], plane % self.phases[1]];
-        let [_, height, width] = g.input;
-        let (stride, padding) = (g.stride[2], g.padding[2]);
-        // Columns whose input exists: low..high.
-        let low = padding
-            .saturating_sub(phase[1])
-            .div_ceil(stride)
-            .min(self.width);
-        let high = (width + padding)
-            .saturating_sub(phase[1])
-            .div_ceil(stride)
-            .clamp(low, self.width);
-        let mut lines = to.chunks_exact_mut(self.width);
-        for (y, line) in lines.by_ref().enumerate() {
-            let at = (first + y) * g.stride[1] + phase[0];
-            let row = at.checked_sub(g.padding[1]).filter(|&at| at < height);
-            let (Some(row), true) = (row, low < high) else {
-                line.fill(T::ZERO);
-                continue;
-            };
-            line[..low].fill(T::ZERO);
-            line[high..].fill(T::ZERO);
-            let from = &x[row * width..][..width][low * stride + phase[1] - padding..];
-            let line = &mut line[low..high];
-            if stride == 1 {
-                line.copy_from_slice(&from[..line.len()]);
-            } else {
-                for (to, &x) in line.iter_mut().zip(from.iter().step_by(stride)) {
-                    *to = x;
-                }
-            }
-        }
-        lines.into_remainder().fill(T::ZERO);
-    }
-
-    /// That plane of a channel: `x` itself where it is that already, or its copy in `room`.
-    #[inline(always)]
-    pub(super) fn line<'a, T: Float>(
-        &self,
-        g: &Geometry,
-        x: &'a [T],
-        first: usize,
-        plane: usize,
-        room: &'a mut [T],
-    ) -> &'a [T] {
-        let same = self.width == g.input[2] && g.stride[1..] == [1; 2] && g.padding == [0; 3];
-        if same {
-            return &x[first * self.width..][..room.len()];
-        }
-        self.copy(g, x, first, plane, room);
-        room
-    }
-
-    /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element or more with a stride, packing
-    /// the weights, at `pack`, and reading them anew for each band, `bytes` an element, where L2 does not hold them.
-    pub(super) fn overhead(&self, g: &Geometry, copy: f64, pack: f64, bytes: usize) -> f64 {
-        let copied = g.batch * g.channels * self.count() * self.len(g.output[1]);
-        let copy = copy + if g.stride[2] > 1 { 1.5 } else { 0.0 };
-        let weights = bytes * g.outputs * g.depth();
-        let rows = (BLOCK / (g.channels * self.count() * self.width)).max(1);
-        let bands = g.batch * g.output[1].div_ceil(rows);
-        let anew = if weights > 1 << 20 {
-            weights as f64 / 14.0 * bands as f64
-        } else {
-            0.0
-        };
-        copy * copied as f64 + pack * (g.outputs * g.depth()) as f64 + anew
-    }
-}
 
 /// How the work is cut, by the sizes alone: output rows and panels of output channels a task.
 pub(super) struct Cut {
@@ -323,46 +177,12 @@ impl<'a, T: Float> Band<'a, T> {
     }
 }
 
-/// Where the tiles of a band stand, `nr` columns each: in rows that they fill evenly, or one after the other along the planes.
-pub(super) struct Places {
-    per_row: Option<usize>,
-    pub count: usize,
-    width: usize,
-    last: usize,
-    nr: usize,
-}
-
-impl Places {
-    pub(super) fn new(g: &Geometry, planes: &Planes, rows: usize, nr: usize) -> Self {
-        let pixels = g.output[2];
-        let per_row = pixels.is_multiple_of(nr).then_some(pixels / nr);
-        let last = (rows - 1) * planes.width + pixels;
-        Self {
-            per_row,
-            count: per_row.map_or(last.div_ceil(nr), |n| rows * n),
-            width: planes.width,
-            last,
-            nr,
-        }
-    }
-
-    /// The first element of tile `i` in a plane, and how many columns count.
-    #[inline(always)]
-    pub(super) fn at(&self, i: usize) -> (usize, usize) {
-        let q = match self.per_row {
-            Some(n) => i / n * self.width + i % n * self.nr,
-            None => i * self.nr,
-        };
-        (q, self.nr.min(self.last - q))
-    }
-}
-
 /// Cycles of a multiply-add that the whole takes; `None` if it cannot be done so.
-pub(crate) fn cost(g: &Geometry) -> Option<f64> {
+pub(crate) fn cost(g: &Geometry, kept: bool) -> Option<f64> {
     let planes = Planes::new(g)?;
     let waste = planes.width as f64 / g.output[2] as f64;
     let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64 * g.pixels() as f64;
-    Some(products * waste / 27.0 + planes.overhead(g, 0.5, 0.7, 4))
+    Some(products * waste / 27.0 + planes.overhead(g, 0.5, if kept { 0.0 } else { 0.7 }, 4))
 }
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments of one group: `w` is (O, C·taps), `out` O × (B·pixels), and
@@ -375,30 +195,47 @@ pub(crate) fn run<T: Float>(
     g: &Geometry,
     x: &[T],
     channel: usize,
-    w: &[T],
+    w: Weights<'_, T>,
     epilogue: &Epilogue<'_, T>,
     out: &Out<'_, T>,
 ) {
     let planes = Planes::new(g).expect("shifted loads serve");
-    let mut weights = scratch::buffer::<T>(g.outputs * g.depth());
+    let (m, k) = (g.outputs, g.depth());
+    let mr = panel_height::<T>(isa, m);
+    let pack = |to: &mut [T]| pack(isa, w.all, (m, k), mr, to);
+    let kept = w.kept.and_then(|kept| {
+        let key = Key::of_convolution(w.all, [m, k], [mr, 0, 0, 0]);
+        kept.get(key, m * k, pack)
+    });
+    let mut weights = scratch::buffer::<T>(if kept.is_none() { m * k } else { 0 });
     let weights = &mut *weights;
-    let mr = pack(isa, w, (g.outputs, g.depth()), weights);
-    let weights = &*weights;
+    let weights = match &kept {
+        Some(kept) => kept.as_slice(),
+        None => {
+            pack(weights);
+            &*weights
+        }
+    };
     let (x, cut) = ((x, channel), (mr, BLOCK));
     Band::for_each(isa, (g, planes), x, epilogue, out, cut, &|band| {
         on(isa, Vectors { band, weights, mr });
     });
 }
 
-/// The weights as panels of as many output channels as it returns.
+/// Output channels in a panel of weights.
+pub(super) fn panel_height<T: Float>(isa: IsaName, m: usize) -> usize {
+    let (max_mr, ..) = on(isa, RegisterTile::<T>(std::marker::PhantomData));
+    m.div_ceil(m.div_ceil(max_mr))
+}
+
+/// The weights as panels of `mr` output channels.
 pub(super) fn pack<T: Float>(
     isa: IsaName,
     w: &[T],
     (m, k): (usize, usize),
+    mr: usize,
     dst: &mut [T],
-) -> usize {
-    let (max_mr, ..) = on(isa, RegisterTile::<T>(std::marker::PhantomData));
-    let mr = m.div_ceil(m.div_ceil(max_mr));
+) {
     let a = MatRef::row_major(w, m, k).expect("the slice was cut to size");
     let step = (BLOCK / (mr * k)).max(1) * mr;
     let dst = SharedMut::new(dst);
@@ -415,7 +252,6 @@ pub(super) fn pack<T: Float>(
         };
         on(isa, pack);
     });
-    mr
 }
 
 /// A band by vectors.

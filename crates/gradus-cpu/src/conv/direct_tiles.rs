@@ -10,12 +10,13 @@
 
 use gradus_simd::{Float, IsaName};
 
+use super::Weights;
 use super::geometry::Geometry;
+use super::planes::Planes;
 use crate::gemm::{Epilogue, Out, tiles};
 
 /// Cycles, as a multiply-add of vectors counts them, that the whole takes; `None` if it cannot be done so.
-pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
-    use super::direct::Planes;
+pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry, kept: bool) -> Option<f64> {
     if isa != IsaName::Amx || std::any::TypeId::of::<T>() != std::any::TypeId::of::<f32>() {
         return None;
     }
@@ -27,7 +28,8 @@ pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
     );
     let pixels = (g.batch * g.pixels()) as f64;
     let products = m as f64 * (c * g.taps()) as f64 * pixels * waste;
-    let overhead = planes.overhead(g, 2.5 * c as f64 / g.channels as f64, 4.0, 6);
+    let pack = if kept { 0.0 } else { 4.0 };
+    let overhead = planes.overhead(g, 2.5 * c as f64 / g.channels as f64, pack, 6);
     Some(products / tiles::RATE + overhead + 0.3 * m as f64 * pixels)
 }
 
@@ -40,15 +42,17 @@ mod x86 {
     use gradus_simd::{Isa, Kernel};
 
     use super::*;
-    use crate::conv::direct::{self, BLOCK, Band, Places, Planes, Vectors};
+    use crate::conv::direct::{self, BLOCK, Band, Vectors};
+    use crate::conv::planes::Places;
+    use crate::gemm::kept::Key;
     use crate::gemm::{MatRef, on};
     use crate::scratch;
 
     /// Steps between two visits of C: 512 products, as in `gemm::tiles`.
     const STEPS: usize = tiles::KC / STEP;
 
-    /// The weights for the tiles: blocks of steps, in each a panel for every 32 output channels.
-    struct Weights<'a> {
+    /// The weights for the tiles, split: blocks of steps, in each a panel for every 32 output channels.
+    struct Split<'a> {
         panels: usize,
         /// All steps, and those of a block.
         steps: usize,
@@ -58,7 +62,12 @@ mod x86 {
         raw: &'a [f32],
     }
 
-    impl Weights<'_> {
+    impl Split<'_> {
+        /// Blocks of steps.
+        fn blocks(&self) -> usize {
+            self.steps.div_ceil(self.block)
+        }
+
         fn panel(&self, block: usize, panel: usize) -> &[f32] {
             let before = block * self.panels * tiles::panel_len(3, self.block * STEP);
             let steps = self.block.min(self.steps - block * self.block);
@@ -76,50 +85,41 @@ mod x86 {
         g: &Geometry,
         x: &[T],
         channel: usize,
-        w: &[T],
+        w: Weights<'_, T>,
         epilogue: &Epilogue<'_, T>,
         out: &Out<'_, T>,
     ) {
         let planes = Planes::new(g).expect("shifted loads serve");
         let (taps, blocks_of_channels) = (g.taps(), g.channels.div_ceil(STEP));
         let steps = blocks_of_channels * taps;
+        let k = steps * STEP;
         let block = steps.div_ceil(steps.div_ceil(STEPS));
         let panels = g.outputs.div_ceil(PANEL);
-        // (O, block of channels, tap, 32 channels).
-        let w = tiles::as_f32(w);
-        let k = steps * STEP;
-        let mut turned = scratch::buffer::<f32>(g.outputs * k);
-        let turned = &mut *turned;
-        crate::parallel::for_each_chunk_mut(turned, k, |o, turned| {
-            let w = &w[o * g.depth()..][..g.depth()];
-            for (i, to) in turned.chunks_exact_mut(STEP).enumerate() {
-                let (first, tap) = (i / taps * STEP, i % taps);
-                let count = STEP.min(g.channels - first);
-                for (c, to) in to[..count].iter_mut().enumerate() {
-                    *to = w[(first + c) * taps + tap];
-                }
-                to[count..].fill(0.0);
-            }
+        let raw = tiles::as_f32(w.all);
+        let len = tiles::packed_len(3, g.outputs, k, block * STEP);
+        let pack = |data: &mut [f32]| split(raw, g, (steps, block), data);
+        let kept = w.kept.and_then(|kept| {
+            let cut = [taps, g.channels, block, 3];
+            kept.get(
+                Key::of_convolution(raw, [g.outputs, g.depth()], cut),
+                len,
+                pack,
+            )
         });
-        let whole = MatRef::row_major(&*turned, g.outputs, k).expect("made to size");
-        let mut data = scratch::buffer::<f32>(tiles::packed_len(3, g.outputs, k, block * STEP));
-        let mut rest = &mut *data;
-        for first in (0..steps).step_by(block) {
-            let ks = first * STEP..(first + block).min(steps) * STEP;
-            let (now, later) = rest.split_at_mut(panels * tiles::panel_len(3, ks.len()));
-            let len = tiles::panel_len(3, ks.len());
-            crate::parallel::for_each_chunk_mut(now, len, |i, panel| {
-                let rows = i * PANEL..((i + 1) * PANEL).min(g.outputs);
-                tiles::pack(whole, rows, ks.clone(), true, panel);
-            });
-            rest = later;
-        }
-        let weights = Weights {
+        let mut data = scratch::buffer::<f32>(if kept.is_none() { len } else { 0 });
+        let data = match &kept {
+            Some(kept) => kept.as_slice(),
+            None => {
+                pack(&mut data);
+                &*data
+            }
+        };
+        let weights = Split {
             panels,
             steps,
             block,
-            data: &data,
-            raw: w,
+            data,
+            raw,
         };
         let (x, cut) = ((x, channel), (PANEL, BLOCK / 2));
         Band::for_each(isa, (g, planes), x, epilogue, out, cut, &|band| {
@@ -132,23 +132,51 @@ mod x86 {
             ) {
                 return;
             }
-            let mut packed = scratch::buffer::<T>(g.outputs * g.depth());
+            let (m, k) = (g.outputs, g.depth());
+            let mut packed = scratch::buffer::<T>(m * k);
             let packed = &mut *packed;
-            let mr = direct::pack(
-                isa,
-                tiles::of_f32(weights.raw),
-                (g.outputs, g.depth()),
-                packed,
-            );
+            let mr = direct::panel_height::<T>(isa, m);
+            direct::pack(isa, tiles::of_f32(weights.raw), (m, k), mr, packed);
             let weights = &*packed;
             on(isa, Vectors { band, weights, mr });
         });
     }
 
+    /// Splits the weights, as blocks of so many of all steps.
+    fn split(raw: &[f32], g: &Geometry, (steps, block): (usize, usize), data: &mut [f32]) {
+        let (taps, k, panels) = (g.taps(), steps * STEP, g.outputs.div_ceil(PANEL));
+        // (O, block of channels, tap, 32 channels).
+        let mut turned = scratch::buffer::<f32>(g.outputs * k);
+        let turned = &mut *turned;
+        crate::parallel::for_each_chunk_mut(turned, k, |o, turned| {
+            let w = &raw[o * g.depth()..][..g.depth()];
+            for (i, to) in turned.chunks_exact_mut(STEP).enumerate() {
+                let (first, tap) = (i / taps * STEP, i % taps);
+                let count = STEP.min(g.channels - first);
+                for (c, to) in to[..count].iter_mut().enumerate() {
+                    *to = w[(first + c) * taps + tap];
+                }
+                to[count..].fill(0.0);
+            }
+        });
+        let whole = MatRef::row_major(&*turned, g.outputs, k).expect("made to size");
+        let mut rest = data;
+        for first in (0..steps).step_by(block) {
+            let ks = first * STEP..(first + block).min(steps) * STEP;
+            let (now, later) = rest.split_at_mut(panels * tiles::panel_len(3, ks.len()));
+            let len = tiles::panel_len(3, ks.len());
+            crate::parallel::for_each_chunk_mut(now, len, |i, panel| {
+                let rows = i * PANEL..((i + 1) * PANEL).min(g.outputs);
+                tiles::pack(whole, rows, ks.clone(), true, panel);
+            });
+            rest = later;
+        }
+    }
+
     /// A band by tiles, unless its numbers do not suit them; says whether.
     struct Tiled<'a, T> {
         band: Band<'a, T>,
-        weights: &'a Weights<'a>,
+        weights: &'a Split<'a>,
     }
 
     #[repr(align(64))]
@@ -201,7 +229,7 @@ mod x86 {
                 }
                 exponents = exponents.and(Exponents::of(&largest));
             }
-            let blocks = weights.steps.div_ceil(weights.block);
+            let blocks = weights.blocks();
             let panels = first / PANEL..(first + channels).div_ceil(PANEL);
             for b in 0..blocks {
                 if !panels
@@ -273,7 +301,7 @@ pub(crate) fn run<T: Float>(
     _: &Geometry,
     _: &[T],
     _: usize,
-    _: &[T],
+    _: Weights<'_, T>,
     _: &Epilogue<'_, T>,
     _: &Out<'_, T>,
 ) {

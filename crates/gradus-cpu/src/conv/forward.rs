@@ -8,13 +8,14 @@
 
 use gradus_simd::{Float, IsaName};
 
+use super::Weights;
 use super::batch_last::BatchLast;
 use super::depthwise;
 use super::direct;
 use super::direct_tiles;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
-use crate::gemm::{Bias, Epilogue, Job, MatRef, Out, blocked, tiles};
+use crate::gemm::{Bias, Epilogue, Job, Out, blocked, tiles};
 use crate::parallel;
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments. The bias is by rows (output channels), the residual laid out
@@ -23,7 +24,7 @@ pub(crate) fn run<T: Float>(
     isa: IsaName,
     g: &Geometry,
     x: &[T],
-    w: &[T],
+    w: Weights<'_, T>,
     epilogue: &Epilogue<'_, T>,
     y: &mut [T],
 ) {
@@ -31,14 +32,15 @@ pub(crate) fn run<T: Float>(
         return;
     }
     if epilogue.residual.is_none() && depthwise::suits(g) {
-        return depthwise::forward(isa, g, x, w, epilogue, y);
+        return depthwise::forward(isa, g, x, w.all, epilogue, y);
     }
     if epilogue.residual.is_none()
         && let Some(seen) = BatchLast::new(g)
     {
         return seen.forward(isa, x, w, epilogue, y);
     }
-    run_by(Way::cheapest::<T>(isa, g), isa, g, x, w, epilogue, y);
+    let way = Way::cheapest::<T>(isa, g, w.kept.is_some());
+    run_by(way, isa, g, x, w, epilogue, y);
 }
 
 /// How the product is computed.
@@ -54,20 +56,22 @@ pub(crate) enum Way {
 
 impl Way {
     /// What it costs, in cycles of a multiply-add; `None` where it does not serve.
-    pub(crate) fn cost<T: Float>(self, isa: IsaName, g: &Geometry) -> Option<f64> {
+    /// Weights that are kept need no packing.
+    pub(crate) fn cost<T: Float>(self, isa: IsaName, g: &Geometry, kept: bool) -> Option<f64> {
         match self {
             Self::Packed => {
                 let (m, n, k) = (g.outputs, g.batch * g.pixels(), g.depth());
-                let vectors = tiles::vectors_cost(m, n, k);
-                Some(tiles::cost::<T>(isa, m, n, k).map_or(vectors, |cost| cost.min(vectors)))
+                let (size, lines) = ((m, n, k), n + if kept { 0 } else { m });
+                let vectors = tiles::vectors_cost(size, lines);
+                Some(tiles::cost::<T>(isa, size, lines).map_or(vectors, |cost| cost.min(vectors)))
             }
-            Self::Shifted => direct::cost(g),
-            Self::ShiftedTiles => direct_tiles::cost::<T>(isa, g),
+            Self::Shifted => direct::cost(g, kept),
+            Self::ShiftedTiles => direct_tiles::cost::<T>(isa, g, kept),
         }
     }
 
-    fn cheapest<T: Float>(isa: IsaName, g: &Geometry) -> Self {
-        let cost = |way: &Self| way.cost::<T>(isa, g).unwrap_or(f64::INFINITY);
+    fn cheapest<T: Float>(isa: IsaName, g: &Geometry, kept: bool) -> Self {
+        let cost = |way: &Self| way.cost::<T>(isa, g, kept).unwrap_or(f64::INFINITY);
         let ways = [Self::Packed, Self::Shifted, Self::ShiftedTiles];
         let cheapest = ways.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
         cheapest.unwrap_or(Self::Packed)
@@ -80,7 +84,7 @@ pub(crate) fn run_by<T: Float>(
     isa: IsaName,
     g: &Geometry,
     x: &[T],
-    w: &[T],
+    w: Weights<'_, T>,
     epilogue: &Epilogue<'_, T>,
     y: &mut [T],
 ) {
@@ -89,7 +93,7 @@ pub(crate) fn run_by<T: Float>(
     let out = Out::segmented(y, outputs, pixels, (g.batch, pixels, outputs * pixels));
     parallel::for_each(g.groups, &|group| {
         let first = group * g.outputs;
-        let rows = &w[first * depth..][..g.outputs * depth];
+        let rows = w.part(first * depth..(first + g.outputs) * depth);
         let bias = match epilogue.bias {
             Bias::Row(bias) => Bias::Row(&bias[first..][..g.outputs]),
             other => other,
@@ -108,7 +112,7 @@ pub(crate) fn run_by<T: Float>(
             }
         }
         blocked(&Job {
-            a: MatRef::row_major(rows, g.outputs, depth).expect("the slice was cut to size"),
+            a: rows.matrix(g.outputs, depth),
             b: &Im2col {
                 x,
                 g: &flat,

@@ -18,6 +18,7 @@ mod direct_tiles;
 mod forward;
 mod geometry;
 mod im2col;
+mod planes;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod weight_product;
 mod weight_tiles;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use gradus_simd::{Float, current};
 
@@ -32,7 +34,7 @@ pub(crate) use geometry::Geometry;
 pub use geometry::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams};
 
 use crate::error::check_len;
-use crate::gemm::{Bias, Epilogue};
+use crate::gemm::{Bias, Epilogue, Kept, MatRef};
 use crate::walk::gather;
 use crate::{Error, Result, View};
 
@@ -64,6 +66,22 @@ pub fn conv<T: Float, const D: usize>(
     params: &ConvParams<D>,
     y: &mut [T],
 ) -> Result<()> {
+    conv_keeping(x, weight, None, epilogue, params, y)
+}
+
+/// [`conv`] with a weight that does not change from one call to the next: what is packed of it is kept there, and must be cleared before
+/// it changes.
+///
+/// # Errors
+/// As [`conv`].
+pub fn conv_keeping<T: Float, const D: usize>(
+    x: View<'_, T>,
+    weight: View<'_, T>,
+    kept: Option<&Kept>,
+    epilogue: &Epilogue<'_, T>,
+    params: &ConvParams<D>,
+    y: &mut [T],
+) -> Result<()> {
     let g = Geometry::new("conv", x.shape(), weight.shape(), params)?;
     check_len("conv", "the output", y.len(), g.lens().2)?;
     match epilogue.bias {
@@ -79,15 +97,45 @@ pub fn conv<T: Float, const D: usize>(
     if let Some(residual) = epilogue.residual {
         check_len("conv", "the residual", residual.len(), y.len())?;
     }
-    forward::run(
-        current(),
-        &g,
-        &contiguous(&x),
-        &contiguous(&weight),
-        epilogue,
-        y,
-    );
+    let all = contiguous(&weight);
+    let weights = Weights {
+        all: &all,
+        kept: kept.filter(|_| matches!(all, Cow::Borrowed(_))),
+    };
+    forward::run(current(), &g, &contiguous(&x), weights, epilogue, y);
     Ok(())
+}
+
+/// The weights (O, C / groups, …) of a convolution, and where what is packed of them is kept, if it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a, T> {
+    pub all: &'a [T],
+    pub kept: Option<&'a Kept>,
+}
+
+impl<'a, T: Float> Weights<'a, T> {
+    /// Some of them.
+    pub fn part(self, range: Range<usize>) -> Self {
+        Self {
+            all: &self.all[range],
+            ..self
+        }
+    }
+
+    /// As a matrix with these many rows and columns, which is all of them.
+    pub fn matrix(self, rows: usize, cols: usize) -> MatRef<'a, T> {
+        let matrix = MatRef::row_major(self.all, rows, cols).expect("the slice was cut to size");
+        match self.kept {
+            Some(kept) => matrix.keeping(kept),
+            None => matrix,
+        }
+    }
+}
+
+impl<'a, T> From<&'a [T]> for Weights<'a, T> {
+    fn from(all: &'a [T]) -> Self {
+        Self { all, kept: None }
+    }
 }
 
 /// [`conv`] over images, with only a bias (O).

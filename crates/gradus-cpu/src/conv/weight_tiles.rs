@@ -13,8 +13,8 @@
 
 use gradus_simd::{Float, IsaName};
 
-use super::direct::Planes;
 use super::geometry::Geometry;
+use super::planes::Planes;
 use crate::gemm::tiles;
 
 /// Bytes of planes and gradients in a stage: what two cores keep in L2.

@@ -2,7 +2,7 @@
 
 use gradus_simd::Float;
 
-use super::{Bias, Epilogue, MatMut, MatRef, gemm_on};
+use super::{Bias, Epilogue, Kept, MatMut, MatRef, gemm_on};
 use crate::parallel::{self, SharedMut};
 use crate::{Error, Result, View, numel};
 
@@ -20,6 +20,21 @@ const GRAIN: usize = 256 * 1024;
 pub fn matmul<T: Float>(
     a: View<'_, T>,
     b: View<'_, T>,
+    epilogue: &Epilogue<'_, T>,
+    c: &mut [T],
+) -> Result<()> {
+    matmul_keeping(a, b, None, epilogue, c)
+}
+
+/// [`matmul`] with a B that does not change from one call to the next: what is packed of it, if it is one for the whole batch, is kept
+/// there, and must be cleared before B changes.
+///
+/// # Errors
+/// As [`matmul`].
+pub fn matmul_keeping<T: Float>(
+    a: View<'_, T>,
+    b: View<'_, T>,
+    kept: Option<&Kept>,
     epilogue: &Epilogue<'_, T>,
     c: &mut [T],
 ) -> Result<()> {
@@ -83,7 +98,7 @@ pub fn matmul<T: Float>(
             isa,
             T::ONE,
             tall,
-            one(&b)?,
+            weight(&b, kept)?,
             T::ZERO,
             MatMut::row_major(c, rows, n)?,
             epilogue,
@@ -169,4 +184,13 @@ pub(super) fn one<'a, T>(view: &View<'a, T>) -> Result<MatRef<'a, T>> {
         (view.stride(r), view.stride(c)),
     );
     MatRef::new(data, offset as usize, shape, strides)
+}
+
+/// The only matrix of the batch, and where what is packed of it is kept.
+pub(super) fn weight<'a, T>(view: &View<'a, T>, kept: Option<&'a Kept>) -> Result<MatRef<'a, T>> {
+    let matrix = one(view)?;
+    Ok(match kept {
+        Some(kept) => matrix.keeping(kept),
+        None => matrix,
+    })
 }

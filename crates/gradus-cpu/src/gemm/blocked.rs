@@ -17,21 +17,18 @@
 //! cycle that is 4 bytes a cycle, and L2 gives 32 or more. The FMA ports are the limit as long as packing, one or two cycles an
 //! element, is small beside the N/32 (for A) or M/32 (for B) cycles that an element is used for.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use gradus_simd::{Float, IsaName, Kernel, dispatch_on};
 
 use super::epilogue::{Epilogue, Scale, activate};
 use super::matrix::Out;
-use super::microkernel::{MacroKernel, RegisterTile};
-use super::pack::{Columns, PackA, PackB, Rows};
+use super::microkernel::MacroKernel;
+use super::pack::{Columns, Rows};
 use super::tiles::{self, TileKernel};
-use crate::parallel::{self, SharedMut};
+use super::tiling::{Engine, Tiling, run_tasks};
 use crate::scratch;
 
-/// Steps of k between two visits of C: a panel of B (NR columns) fills two thirds of a 48 KiB L1.
-pub(crate) const KC: usize = 256;
 /// Columns of B packed at once when tiles share them, and rows of A.
 const NC: usize = 4096;
 const MC: usize = 4096;
@@ -39,8 +36,6 @@ const MC: usize = 4096;
 const SHARED: usize = 2 << 20;
 /// Multiply-adds below which a second thread does not pay.
 const PARALLEL: usize = 1 << 20;
-/// Multiply-adds that make a tile worth cutting in two.
-const TASK: usize = 1 << 20;
 
 /// Runs a kernel on an ISA that is known to be available. A product asks for its ISA once: packing and micro-kernel must
 /// agree on it.
@@ -61,195 +56,11 @@ pub(crate) struct Job<'a, T, A, B> {
     pub done: Option<&'a (dyn Fn(Range<usize>, Range<usize>) + Sync)>,
 }
 
-/// What computes a tile of C.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    /// Fused multiply-adds of vectors: `microkernel`.
-    Vectors,
-    /// AMX: `tiles`.
-    Tiles,
-}
-
-/// How a problem is cut. `mt × nt` is a tile of C, in whole register tiles.
-#[derive(Clone, Copy, Debug)]
-struct Tiling {
-    engine: Engine,
-    mr: usize,
-    nr: usize,
-    lanes: usize,
-    kc: usize,
-    mt: usize,
-    nt: usize,
-    /// How many bf16 an element is packed as, for the tiles.
-    parts: usize,
-}
-
-impl Tiling {
-    fn new<T: Float>(
-        (engine, parts): (Engine, usize),
-        isa: IsaName,
-        (m, n, k): (usize, usize, usize),
-    ) -> Self {
-        if engine == Engine::Tiles {
-            // A tile's panels of A, 96 kB each, stay in L2; one part of them takes a third.
-            let rows = if parts == 1 { 2 } else { 1 } * tiles::ROWS;
-            let columns = if m > rows * tiles::PANEL {
-                tiles::SHARED_COLUMNS
-            } else {
-                tiles::COLUMNS
-            };
-            let kc = k
-                .div_ceil(k.div_ceil(tiles::KC).max(1))
-                .max(1)
-                .next_multiple_of(32);
-            let whole = Self {
-                engine: Engine::Tiles,
-                mr: tiles::PANEL,
-                nr: tiles::PANEL,
-                lanes: tiles::PANEL,
-                kc,
-                mt: rows * tiles::PANEL,
-                nt: columns * tiles::PANEL,
-                parts,
-            };
-            return whole.cut(m, n, k);
-        }
-        let (max_mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
-        // As many panels as the tallest register tile asks for, all about equally high.
-        let mr = m.div_ceil(m.div_ceil(max_mr).max(1)).max(1);
-        let kc = k.div_ceil(k.div_ceil(KC).max(1)).max(1);
-        // Panels a tile: ten of A, a quarter of a megabyte of B, so that both fit L2. With a short k, C is what is long.
-        let whole = Self {
-            engine: Engine::Vectors,
-            mr,
-            nr,
-            lanes,
-            kc,
-            mt: 10 * mr,
-            nt: (65536 / kc).next_multiple_of(nr),
-            parts,
-        };
-        whole.cut(m, n, k)
-    }
-
-    /// Tiles at most as large as these, all about equally large, and enough for a few threads, as long as each is worth a task.
-    fn cut(self, m: usize, n: usize, k: usize) -> Self {
-        let Self { mr, nr, .. } = self;
-        let (panels, stripes) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
-        let (mut rows, mut cols) = (panels.min(self.mt / mr), stripes.min(self.nt / nr));
-        let wanted = if self.engine == Engine::Tiles {
-            tiles::TASKS
-        } else {
-            16
-        };
-        while panels.div_ceil(rows) * stripes.div_ceil(cols) < wanted
-            && rows * cols > 1
-            && rows * mr * cols * nr * k > TASK
-        {
-            if rows == 1 || cols > 1 && rows * mr < cols * nr {
-                cols = cols.div_ceil(2);
-            } else {
-                rows = rows.div_ceil(2);
-            }
-        }
-        let even = |total: usize, size: usize| total.div_ceil(total.div_ceil(size));
-        Self {
-            mt: even(panels, rows) * mr,
-            nt: even(stripes, cols) * nr,
-            ..self
-        }
-    }
-
-    /// Tiles of the same size, computed by vectors.
-    fn by_vectors<T: Float>(self, isa: IsaName) -> Self {
-        let (mr, nr, lanes) = on(isa, RegisterTile::<T>(PhantomData));
-        Self {
-            engine: Engine::Vectors,
-            mr,
-            nr,
-            lanes,
-            ..self
-        }
-    }
-
-    /// Elements of `rows` rows of A, `ks` steps, packed.
-    fn a_len(&self, rows: usize, ks: usize) -> usize {
-        match self.engine {
-            Engine::Vectors => rows * ks,
-            Engine::Tiles => tiles::packed_len(self.parts, rows, ks, self.kc),
-        }
-    }
-
-    /// Elements of `cols` columns of B, `ks` steps, packed.
-    fn b_len(&self, cols: usize, ks: usize) -> usize {
-        match self.engine {
-            Engine::Vectors => cols.next_multiple_of(self.lanes) * ks,
-            Engine::Tiles => tiles::packed_len(self.parts, cols, ks, self.kc),
-        }
-    }
-
-    /// Packs rows of A.
-    fn pack_a<T: Float, A: Rows<T>, B: Columns<T>>(
-        &self,
-        job: &Job<'_, T, A, B>,
-        rows: Range<usize>,
-        ks: Range<usize>,
-        dst: &mut [T],
-    ) {
-        let (a, mr) = (&job.a, self.mr);
-        match self.engine {
-            Engine::Vectors => on(
-                job.isa,
-                PackA {
-                    a,
-                    rows,
-                    ks,
-                    mr,
-                    dst,
-                },
-            ),
-            Engine::Tiles => a.pack_tiles(rows, ks, dst),
-        }
-    }
-
-    /// Packs columns of B.
-    fn pack_b<T: Float, A: Rows<T>, B: Columns<T>>(
-        &self,
-        job: &Job<'_, T, A, B>,
-        ks: Range<usize>,
-        cols: Range<usize>,
-        dst: &mut [T],
-    ) {
-        let (b, nr) = (job.b, self.nr);
-        match self.engine {
-            Engine::Vectors => on(
-                job.isa,
-                PackB {
-                    b,
-                    ks,
-                    cols,
-                    nr,
-                    dst,
-                },
-            ),
-            Engine::Tiles => b.pack_tiles(job.isa, ks, cols, dst),
-        }
-    }
-}
-
-/// Calls `f` for each task, on several threads if the work is worth it.
-fn run_tasks(parallel: bool, tasks: usize, f: &(dyn Fn(usize) + Sync)) {
-    if parallel {
-        parallel::for_each(tasks, f);
-    } else {
-        (0..tasks).for_each(f);
-    }
-}
-
 /// Computes the product.
 pub(crate) fn blocked<T: Float, A: Rows<T>, B: Columns<T>>(job: &Job<'_, T, A, B>) {
     let (m, n, k) = (job.a.rows(), job.out.cols(), job.a.cols());
-    let engine = if tiles::pay::<T>(job.isa, m, n, k) {
+    let lines = if job.a.is_kept() { 0 } else { m } + if job.b.is_kept() { 0 } else { n };
+    let engine = if tiles::pay::<T>(job.isa, (m, n, k), lines) {
         Engine::Tiles
     } else {
         Engine::Vectors
@@ -273,8 +84,17 @@ pub(crate) fn blocked_by<T: Float, A: Rows<T>, B: Columns<T>>(
     } else {
         1
     };
-    let share_a = n > repack * t.nt;
-    let share_b = m > t.mt;
+    // What is kept was packed whole; of the rest, what several tiles read is packed before them.
+    let kept_a = job.a.kept(&t).and_then(|(kept, key)| {
+        let pack = |to: &mut [T]| t.pack_all_a((job.isa, &job.a), parallel, (0, k), (0, m), to);
+        kept.get(key, t.a_len(m, k), pack)
+    });
+    let kept_b = job.b.kept(&t).and_then(|(kept, key)| {
+        let pack = |to: &mut [T]| t.pack_all_b((job.isa, job.b), parallel, (0, k), (0, n), to);
+        kept.get(key, t.b_len(n, k), pack)
+    });
+    let share_a = kept_a.is_none() && n > repack * t.nt;
+    let share_b = kept_b.is_none() && m > t.mt;
     // The stripes and blocks that bound shared packing, in whole tiles.
     let whole = |size: usize, tile: usize, share: bool, total: usize| {
         if share {
@@ -310,19 +130,25 @@ pub(crate) fn blocked_by<T: Float, A: Rows<T>, B: Columns<T>>(
         for pc in (0..k.max(1)).step_by(chunk) {
             let ks = chunk.min(k - pc);
             if share_b {
-                pack_shared_b(job, &t, parallel, (pc, ks), (jc, cols), packed_b);
+                t.pack_all_b((job.isa, job.b), parallel, (pc, ks), (jc, cols), packed_b);
             }
             for ic in (0..m).step_by(mc) {
                 let rows = mc.min(m - ic);
                 if share_a {
-                    pack_shared_a(job, &t, parallel, (pc, ks), (ic, rows), packed_a);
+                    t.pack_all_a((job.isa, &job.a), parallel, (pc, ks), (ic, rows), packed_a);
                 }
                 let block = Block {
                     rows: (ic, rows),
                     cols: (jc, cols),
                     ks: (pc, ks),
-                    a: share_a.then_some(&*packed_a),
-                    b: share_b.then_some(&*packed_b),
+                    a: match &kept_a {
+                        Some(kept) => Some(&kept.as_slice()[t.a_len(m, pc)..]),
+                        None => share_a.then_some(&*packed_a),
+                    },
+                    b: match &kept_b {
+                        Some(kept) => Some(&kept.as_slice()[t.b_len(n, pc)..]),
+                        None => share_b.then_some(&*packed_b),
+                    },
                 };
                 let row_tiles = rows.div_ceil(t.mt);
                 run_tasks(parallel, row_tiles * cols.div_ceil(t.nt), &|i| {
@@ -340,53 +166,6 @@ struct Block<'a, T> {
     ks: (usize, usize),
     a: Option<&'a [T]>,
     b: Option<&'a [T]>,
-}
-
-/// Panels that one packing task takes.
-const PACK_PANELS: usize = 8;
-
-/// Packs `A[ic.., pc..]`: for each block of KC steps, all panels of rows.
-fn pack_shared_a<T: Float, A: Rows<T>, B: Columns<T>>(
-    job: &Job<'_, T, A, B>,
-    t: &Tiling,
-    parallel: bool,
-    (pc, ks): (usize, usize),
-    (ic, rows): (usize, usize),
-    packed: &mut [T],
-) {
-    let group = PACK_PANELS * t.mr;
-    let groups = rows.div_ceil(group);
-    let packed = SharedMut::new(packed);
-    run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
-        let (p, r) = (i / groups * t.kc, i % groups * group);
-        let (kc, n) = (t.kc.min(ks - p), group.min(rows - r));
-        let (before, end) = (t.a_len(rows, p), t.a_len(r + n, kc));
-        // SAFETY: the parts of different blocks and groups do not overlap.
-        let dst = unsafe { packed.slice(before + t.a_len(r, kc)..before + end) };
-        t.pack_a(job, ic + r..ic + r + n, pc + p..pc + p + kc, dst);
-    });
-}
-
-/// Packs `B[pc.., jc..]`: for each block of KC steps, all panels of columns.
-fn pack_shared_b<T: Float, A: Rows<T>, B: Columns<T>>(
-    job: &Job<'_, T, A, B>,
-    t: &Tiling,
-    parallel: bool,
-    (pc, ks): (usize, usize),
-    (jc, cols): (usize, usize),
-    packed: &mut [T],
-) {
-    let group = PACK_PANELS * t.nr;
-    let groups = cols.div_ceil(group);
-    let packed = SharedMut::new(packed);
-    run_tasks(parallel, groups * ks.div_ceil(t.kc), &|i| {
-        let (p, c) = (i / groups * t.kc, i % groups * group);
-        let (kc, n) = (t.kc.min(ks - p), group.min(cols - c));
-        let (before, end) = (t.b_len(cols, p), t.b_len(c + n, kc));
-        // SAFETY: the parts of different blocks and groups do not overlap.
-        let dst = unsafe { packed.slice(before + t.b_len(c, kc)..before + end) };
-        t.pack_b(job, pc + p..pc + p + kc, jc + c..jc + c + n, dst);
-    });
 }
 
 /// One tile of C: the loop over k, packing what is not packed yet.
@@ -416,13 +195,25 @@ fn compute_tile<T: Float, A: Rows<T>, B: Columns<T>>(
         let b = if let Some(packed) = block.b {
             &packed[t.b_len(all_cols, p) + t.b_len(col, k_block)..][..b_len]
         } else {
-            t.pack_b(job, range.clone(), first_col..first_col + cols, own_b);
+            t.pack_b(
+                job.isa,
+                job.b,
+                range.clone(),
+                first_col..first_col + cols,
+                own_b,
+            );
             &own_b[..b_len]
         };
         let a = if let Some(packed) = block.a {
             &packed[t.a_len(all_rows, p) + t.a_len(row, k_block)..][..a_len]
         } else {
-            t.pack_a(job, first_row..first_row + rows, range.clone(), own_a);
+            t.pack_a(
+                job.isa,
+                &job.a,
+                first_row..first_row + rows,
+                range.clone(),
+                own_a,
+            );
             &own_a[..a_len]
         };
         if t.engine == Engine::Tiles && t.parts == 3 && !tiles::fit(a, b, k_block) {

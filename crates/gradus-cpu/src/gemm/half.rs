@@ -12,10 +12,12 @@ use std::ops::Range;
 use gradus_simd::{Isa, IsaName};
 use half::bf16;
 
-use super::batch::{folded_stride, offsets, one};
-use super::blocked::{Engine, Job, blocked_by};
+use super::batch::{folded_stride, offsets, one, weight};
+use super::blocked::{Job, blocked_by};
+use super::kept::{Kept, Key};
 use super::matrix::{MatMut, MatRef, Out};
 use super::pack::{Columns, Rows};
+use super::tiling::{Engine, Tiling};
 use super::{Bias, Epilogue};
 use crate::parallel::SharedMut;
 use crate::scratch;
@@ -25,13 +27,15 @@ use crate::{Error, Result, View, numel};
 const LEAST: usize = 32 * 1024;
 
 /// `C[b] = act(A[b]·B[b] + bias + residual[b])` of bf16 matrices, shapes as in [`matmul`](super::matmul), if the current instruction
-/// set has AMX tiles and the product is worth them; says whether it was computed. Sums are f32, rounded once to bf16.
+/// set has AMX tiles and the product is worth them; says whether it was computed. Sums are f32, rounded once to bf16. Of a B that does not
+/// change, what is packed is kept, if there is a place for it.
 ///
 /// # Errors
 /// If the shapes do not fit together, or `c` or the epilogue do not fit the result.
 pub fn try_matmul_bf16(
     a: View<'_, bf16>,
     b: View<'_, bf16>,
+    kept: Option<&Kept>,
     epilogue: &Epilogue<'_, f32>,
     c: &mut [bf16],
 ) -> Result<bool> {
@@ -72,7 +76,7 @@ pub fn try_matmul_bf16(
         let (data, offset) = a.origin();
         let strides = (stride, a.stride(rank - 1));
         let tall = MatRef::new(data, offset as usize, (count * m, k), strides)?;
-        product(tall, one(&b)?, epilogue, c);
+        product(tall, weight(&b, kept)?, epilogue, c);
         return Ok(true);
     }
     let (first_a, first_b) = (one(&a)?, one(&b)?);
@@ -145,6 +149,10 @@ impl Rows<f32> for Half<'_> {
         self.0.cols()
     }
 
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.0.keeper()?, Key::of_matrix(&self.0, true, t)))
+    }
+
     #[inline(always)]
     fn pack<S: Isa>(&self, _: S, _: Range<usize>, _: Range<usize>, _: usize, _: &mut [f32]) {
         unreachable!("bf16 products are the tiles' alone")
@@ -156,6 +164,10 @@ impl Rows<f32> for Half<'_> {
 }
 
 impl Columns<f32> for Half<'_> {
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.0.keeper()?, Key::of_matrix(&self.0, false, t)))
+    }
+
     #[inline(always)]
     fn pack<S: Isa>(&self, _: S, _: Range<usize>, _: Range<usize>, _: usize, _: &mut [f32]) {
         unreachable!("bf16 products are the tiles' alone")

@@ -5,7 +5,11 @@
 
 use std::marker::PhantomData;
 
+use super::kept::Kept;
 use crate::{Error, Result, View};
+
+/// Elements that are worth an entry.
+const SMALLEST_KEPT: usize = 4096;
 
 /// A read-only matrix: element `(i, j)` is `data[offset + i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +20,7 @@ pub struct MatRef<'a, T> {
     cols: usize,
     row_stride: isize,
     col_stride: isize,
+    kept: Option<&'a Kept>,
 }
 
 impl<'a, T> MatRef<'a, T> {
@@ -37,6 +42,7 @@ impl<'a, T> MatRef<'a, T> {
             cols,
             row_stride,
             col_stride,
+            kept: None,
         })
     }
 
@@ -53,6 +59,7 @@ impl<'a, T> MatRef<'a, T> {
             cols,
             row_stride: cols as isize,
             col_stride: 1,
+            kept: None,
         })
     }
 
@@ -75,7 +82,23 @@ impl<'a, T> MatRef<'a, T> {
             cols,
             row_stride: view.stride(0),
             col_stride: view.stride(1),
+            kept: None,
         })
+    }
+
+    /// The same matrix as a weight, which does not change from one product to the next: what a product packs of it is kept there.
+    /// `kept` must be cleared before the elements change.
+    #[must_use]
+    pub fn keeping(self, kept: &'a Kept) -> Self {
+        Self {
+            kept: Some(kept),
+            ..self
+        }
+    }
+
+    /// Where it is kept, unless it is too small for that.
+    pub(crate) fn keeper(&self) -> Option<&'a Kept> {
+        self.kept.filter(|_| self.rows * self.cols >= SMALLEST_KEPT)
     }
 
     /// The transpose, without moving anything.
@@ -107,6 +130,11 @@ impl<'a, T> MatRef<'a, T> {
     /// The distance in elements from a column to the next.
     pub fn col_stride(&self) -> isize {
         self.col_stride
+    }
+
+    /// Where the first element lies.
+    pub(crate) fn address(&self) -> usize {
+        self.data.as_ptr().addr() + self.offset * size_of::<T>()
     }
 
     /// Where element `(i, j)` lies; in bounds for an element of the matrix.

@@ -15,6 +15,7 @@ mod blocked;
 mod dot;
 mod epilogue;
 mod half;
+pub mod kept;
 mod matrix;
 mod matvec;
 mod microkernel;
@@ -25,21 +26,24 @@ pub(crate) mod tests;
 pub(crate) mod tiles;
 #[cfg(test)]
 mod tiles_tests;
+mod tiling;
 
 use gradus_simd::{Float, IsaName};
 
-pub use batch::matmul;
+pub use batch::{matmul, matmul_keeping};
 pub use epilogue::{Activation, Bias, Epilogue};
 pub use half::try_matmul_bf16;
+pub use kept::Kept;
 pub use matrix::{MatMut, MatRef};
 pub use reference::gemm as gemm_reference;
 
-pub(crate) use blocked::{Job, KC, blocked, on};
+pub(crate) use blocked::{Job, blocked, on};
 pub(crate) use dot::dot_tile;
 pub(crate) use epilogue::{Scale, activate, finish};
 pub(crate) use matrix::Out;
 pub(crate) use microkernel::{RegisterTile, Shifted, register_tile, tile};
 pub(crate) use pack::{Columns, PackA};
+pub(crate) use tiling::KC;
 
 use crate::{Error, Result};
 

@@ -11,9 +11,11 @@ use std::ops::Range;
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::blocked::on;
+use super::kept::{Kept, Key};
 use super::matrix::MatRef;
 use super::microkernel::RegisterTile;
 use super::tiles;
+use super::tiling::Tiling;
 use crate::scratch;
 
 /// The left-hand operand of a product, `M × K`, as something that can be packed.
@@ -24,6 +26,14 @@ pub(crate) trait Rows<T: Float>: Sync {
     fn rows(&self) -> usize;
     /// K.
     fn cols(&self) -> usize;
+    /// Where what is packed of it is kept for the next time, if it is, and as what.
+    fn kept(&self, _: &Tiling) -> Option<(&Kept, Key)> {
+        None
+    }
+    /// Whether it is.
+    fn is_kept(&self) -> bool {
+        false
+    }
     /// Packs rows `rows` and columns `ks` as panels of `mr` rows, one after the other, each `k × height`; the last has what is left.
     fn pack<S: Isa>(&self, isa: S, rows: Range<usize>, ks: Range<usize>, mr: usize, dst: &mut [T]);
     /// Packs them for the AMX engine.
@@ -39,6 +49,14 @@ impl<T: Float> Rows<T> for MatRef<'_, T> {
         MatRef::cols(self)
     }
 
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.keeper()?, Key::of_matrix(self, true, t)))
+    }
+
+    fn is_kept(&self) -> bool {
+        self.keeper().is_some()
+    }
+
     #[inline(always)]
     fn pack<S: Isa>(&self, isa: S, rows: Range<usize>, ks: Range<usize>, mr: usize, dst: &mut [T]) {
         pack_panels(isa, *self, rows, ks, mr, 1, dst);
@@ -51,6 +69,15 @@ impl<T: Float> Rows<T> for MatRef<'_, T> {
 
 /// The right-hand operand of a product, `K × N`, as something that can be packed.
 pub(crate) trait Columns<T: Float>: Sync {
+    /// Where what is packed of it is kept for the next time, if it is, and as what.
+    fn kept(&self, _: &Tiling) -> Option<(&Kept, Key)> {
+        None
+    }
+    /// Whether it is.
+    fn is_kept(&self) -> bool {
+        false
+    }
+
     /// Packs rows `ks` and columns `cols` as panels of `nr` columns, one after the other, each `k × width`; the last is as
     /// wide as what is left, rounded up to whole vectors with zeros. Nothing past that is written.
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]);
@@ -92,6 +119,14 @@ pub(crate) trait Columns<T: Float>: Sync {
 }
 
 impl<T: Float> Columns<T> for MatRef<'_, T> {
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.keeper()?, Key::of_matrix(self, false, t)))
+    }
+
+    fn is_kept(&self) -> bool {
+        self.keeper().is_some()
+    }
+
     #[inline(always)]
     fn pack<S: Isa>(&self, isa: S, ks: Range<usize>, cols: Range<usize>, nr: usize, dst: &mut [T]) {
         pack_panels(isa, self.t(), cols, ks, nr, T::V::<S>::LANES, dst);

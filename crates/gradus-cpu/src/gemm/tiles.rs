@@ -53,13 +53,17 @@ pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> us
 /// neighbour on the same core takes half of it: where the two ways would be close, vectors are the safer one.
 pub(crate) const RATE: f64 = 45.0;
 
-/// Cycles, as a multiply-add of vectors counts them, that a product takes: computing and packing.
-pub(crate) fn vectors_cost(m: usize, n: usize, k: usize) -> f64 {
-    products(m, n, k) / 27.0 + 0.7 * (m + n) as f64 * k as f64
+/// Cycles, as a multiply-add of vectors counts them, that a product (M, N, K) takes: computing, and packing `lines` rows and columns.
+pub(crate) fn vectors_cost((m, n, k): (usize, usize, usize), lines: usize) -> f64 {
+    products(m, n, k) / 27.0 + 0.7 * lines as f64 * k as f64
 }
 
 /// Cycles that it takes by tiles; `None` where there are none.
-pub(crate) fn cost<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> Option<f64> {
+pub(crate) fn cost<T: Float>(
+    isa: IsaName,
+    (m, n, k): (usize, usize, usize),
+    lines: usize,
+) -> Option<f64> {
     if isa != IsaName::Amx || TypeId::of::<T>() != TypeId::of::<f32>() {
         return None;
     }
@@ -68,7 +72,7 @@ pub(crate) fn cost<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> Opti
         n.next_multiple_of(16),
         k.next_multiple_of(32),
     );
-    let packed = (m + n) as f64 * k as f64;
+    let packed = lines as f64 * k as f64;
     Some(products(mp, np, kp) / RATE + 2.2 * packed + 0.15 * (mp * np) as f64)
 }
 
@@ -77,8 +81,8 @@ fn products(m: usize, n: usize, k: usize) -> f64 {
 }
 
 /// Whether tiles compute this product faster than vectors.
-pub(crate) fn pay<T: Float>(isa: IsaName, m: usize, n: usize, k: usize) -> bool {
-    cost::<T>(isa, m, n, k).is_some_and(|cost| cost < vectors_cost(m, n, k))
+pub(crate) fn pay<T: Float>(isa: IsaName, size: (usize, usize, usize), lines: usize) -> bool {
+    cost::<T>(isa, size, lines).is_some_and(|cost| cost < vectors_cost(size, lines))
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -3,8 +3,9 @@
 
 use gradus_simd::{IsaName, available};
 
-use super::blocked::{Engine, Job, blocked_by};
+use super::blocked::{Job, blocked_by};
 use super::tests::{LAYOUTS, Layout, assert_close, numbers, operand};
+use super::tiling::Engine;
 use super::*;
 
 fn no_tiles() -> bool {
@@ -333,7 +334,7 @@ fn products_of_bf16() {
             ..Default::default()
         };
         let mut c = vec![bf16::NAN; batch * m * n];
-        let run = || try_matmul_bf16(a, b, &epilogue, &mut c).unwrap();
+        let run = || try_matmul_bf16(a, b, None, &epilogue, &mut c).unwrap();
         assert!(gradus_simd::with_isa(IsaName::Amx, run).unwrap());
         let wide = |v: &View<'_, bf16>| v.iter().map(bf16::to_f32).collect::<Vec<_>>();
         let (x, y) = (wide(&a), wide(&b));
@@ -359,7 +360,7 @@ fn products_of_bf16() {
                 );
             }
         }
-        let run = || try_matmul_bf16(a, b, &epilogue, &mut c).unwrap();
+        let run = || try_matmul_bf16(a, b, None, &epilogue, &mut c).unwrap();
         assert!(!gradus_simd::with_isa(IsaName::Avx512, run).unwrap());
     }
 }

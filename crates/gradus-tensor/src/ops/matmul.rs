@@ -52,7 +52,23 @@ impl Tensor {
     }
 
     /// The product, with `bias` `[N]` added to each row in the same pass.
-    fn product(&self, op: &'static str, other: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    pub(super) fn product(
+        &self,
+        op: &'static str,
+        other: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        self.product_keeping(op, other, bias, false)
+    }
+
+    /// The same; what is packed of `other` is kept beside its memory, if it is asked for.
+    pub(super) fn product_keeping(
+        &self,
+        op: &'static str,
+        other: &Tensor,
+        bias: Option<&Tensor>,
+        keep: bool,
+    ) -> Result<Tensor> {
         if self.rank() == 0 || other.rank() == 0 {
             return Err(fail(
                 op,
@@ -115,19 +131,21 @@ impl Tensor {
         (other.rank() > 1).then(|| of_rank.0.push(n));
         on_cuda!([a, b] => cuda::matmul::product(op, &a, &b, bias, &full(m, n))?.reshape_to(&of_rank));
         let out = match self.dtype() {
-            DType::F32 => product_f32(op, &a, &b, bias, full(m, n))?,
-            DType::F64 => product_f64(op, &a, &b, bias, full(m, n))?,
+            DType::F32 => product_f32(op, &a, &b, bias, keep, full(m, n))?,
+            DType::F64 => product_f64(op, &a, &b, bias, keep, full(m, n))?,
             half @ (DType::F16 | DType::BF16) => {
                 let wide = |x: &Tensor| x.to_dtype(DType::F32);
                 let bias = bias.map(wide).transpose()?;
                 let fast = match half {
-                    DType::BF16 => product_bf16(op, &a, &b, bias.as_ref(), full(m, n))?,
+                    DType::BF16 => product_bf16(op, &a, &b, bias.as_ref(), keep, full(m, n))?,
                     _ => None,
                 };
                 match fast {
                     Some(product) => product,
-                    None => product_f32(op, &wide(&a)?, &wide(&b)?, bias.as_ref(), full(m, n))?
-                        .to_dtype(half)?,
+                    None => {
+                        let (a, b) = (wide(&a)?, wide(&b)?);
+                        product_f32(op, &a, &b, bias.as_ref(), false, full(m, n))?.to_dtype(half)?
+                    }
                 }
             }
             DType::Bool => {
@@ -260,66 +278,6 @@ impl Tensor {
             .reshape_to(&Shape::from(shape))
     }
 
-    /// `x·wᵀ + bias`: `[.., K] x [N, K] (+ [N]) -> [.., N]`, PyTorch's `linear`.
-    ///
-    /// ```
-    /// # use gradus_tensor::Tensor;
-    /// let (x, w) = (Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2])?, Tensor::from_slice(&[1.0, 10.0, 0.0, 1.0], [2, 2])?);
-    /// assert_eq!(x.linear(&w, Some(&Tensor::from_slice(&[100.0, 0.0], 2)?))?.to_vec::<f64>()?, [121.0, 2.0, 143.0, 4.0]);
-    /// # Ok::<(), gradus_tensor::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// `weight` is not a matrix, or sizes or dtypes differ.
-    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let op = "linear";
-        let wrong = |why: String| {
-            let bias = bias.map_or(String::new(), |b| format!(", bias {}", b.shape()));
-            Error::shape(
-                op,
-                format!(
-                    "input {} with weight {}{bias}: {why}",
-                    self.shape(),
-                    weight.shape()
-                ),
-            )
-        };
-        let (true, Some(&k)) = (
-            weight.rank() == 2 || (weight.rank() == 1 && bias.is_none()),
-            self.dims().last(),
-        ) else {
-            return Err(wrong(
-                "it takes an input with at least 1 dimension and a weight [out, in]".into(),
-            ));
-        };
-        if weight.rank() == 1 {
-            return self.product(op, weight, None);
-        }
-        let (n, k2) = (weight.dims()[0], weight.dims()[1]);
-        if k != k2 {
-            return Err(wrong(format!(
-                "the input has {k} features, the weight [out, in] takes {k2}"
-            )));
-        }
-        if let Some(b) = bias {
-            if b.rank() > 1 || (b.dims() != [n] && b.numel() != 1) {
-                return Err(wrong(format!("the bias must have {n} elements")));
-            }
-            if b.dtype() != self.dtype() {
-                return Err(Error::dtype(
-                    op,
-                    format!(
-                        "the input is {} but the bias {}; convert one with to_dtype",
-                        self.dtype(),
-                        b.dtype()
-                    ),
-                ));
-            }
-        }
-        let bias = bias.map(|b| b.broadcast_to(n)?.contiguous()).transpose()?;
-        self.product(op, &weight.t()?, bias.as_ref())
-    }
-
     /// `beta·self + alpha·(a x b)` of matrices, `self` broadcasting.
     ///
     /// ```
@@ -439,14 +397,18 @@ macro_rules! float_product {
             a: &Tensor,
             b: &Tensor,
             bias: Option<&Tensor>,
+            keep: bool,
             shape: Shape,
         ) -> Result<Tensor> {
+            let kept = keep.then(|| b.storage.kept()).flatten();
             let (va, vb) = (view::<$t>(a, &a.layout)?, view::<$t>(b, &b.layout)?);
             let epilogue = match bias {
                 Some(bias) => Epilogue::bias(Bias::Column(bias.data::<$t>(op)?)),
                 None => Epilogue::default(),
             };
-            Tensor::try_build::<$t>(op, shape, |y| Ok(gemm::matmul(va, vb, &epilogue, y)?))
+            Tensor::try_build::<$t>(op, shape, |y| {
+                Ok(gemm::matmul_keeping(va, vb, kept, &epilogue, y)?)
+            })
         }
     };
 }
@@ -459,8 +421,10 @@ fn product_bf16(
     a: &Tensor,
     b: &Tensor,
     bias: Option<&Tensor>,
+    keep: bool,
     shape: Shape,
 ) -> Result<Option<Tensor>> {
+    let kept = keep.then(|| b.storage.kept()).flatten();
     let (va, vb) = (view::<bf16>(a, &a.layout)?, view::<bf16>(b, &b.layout)?);
     let epilogue = match bias {
         Some(bias) => Epilogue::bias(Bias::Column(bias.data::<f32>(op)?)),
@@ -468,7 +432,7 @@ fn product_bf16(
     };
     let mut computed = false;
     let y = Tensor::try_build::<bf16>(op, shape, |y| {
-        computed = gemm::try_matmul_bf16(va, vb, &epilogue, y)?;
+        computed = gemm::try_matmul_bf16(va, vb, kept, &epilogue, y)?;
         Ok(())
     })?;
     Ok(computed.then_some(y))

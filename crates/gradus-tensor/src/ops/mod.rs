@@ -13,6 +13,7 @@ mod gather;
 mod index;
 mod join;
 pub mod linalg;
+mod linear;
 mod mask;
 mod matmul;
 pub mod nn;

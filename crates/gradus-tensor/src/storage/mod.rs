@@ -10,6 +10,9 @@ use std::any::Any;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use gradus_cpu::gemm::Kept;
+
+pub use gradus_cpu::gemm::kept::{set_limit as set_kept_limit, used as kept_bytes};
 pub use pool::{
     PoolStats, clear as clear_pool, set_largest as set_allocation_limit,
     set_limit as set_pool_limit, stats as pool_stats,
@@ -31,11 +34,24 @@ pub enum Storage {
     Cuda(gradus_cuda::Buffer<u8>),
 }
 
+impl Storage {
+    /// Where products keep what they packed of it, in host memory.
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::Cpu(buffer) => Some(&buffer.kept),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => None,
+        }
+    }
+}
+
 /// Host bytes: from the pool, or lent by someone else (a memory map, an `ndarray`).
 pub struct CpuBuffer {
     ptr: NonNull<u8>,
     len: usize, // bytes
     owner: Owner,
+    /// What products have packed of it, as long as it is not written.
+    kept: Kept,
 }
 
 enum Owner {
@@ -70,6 +86,7 @@ impl CpuBuffer {
             ptr: block.ptr(),
             len: bytes,
             owner: Owner::Pool(block),
+            kept: Kept::new(),
         })
     }
 
@@ -109,6 +126,7 @@ impl CpuBuffer {
                 _owner: owner,
                 writable,
             },
+            kept: Kept::new(),
         }
     }
 
@@ -139,6 +157,7 @@ impl CpuBuffer {
     /// The buffer as elements to write.
     pub(crate) fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
         debug_assert!(self.is_writable());
+        self.kept.clear();
         let (ptr, len) = (self.ptr.as_ptr(), self.len / size_of::<T>());
         assert!(
             (ptr as usize).is_multiple_of(align_of::<T>()),
@@ -156,6 +175,7 @@ impl CpuBuffer {
 
     /// The buffer as plain words to write. For bool storage the caller writes only words read from bool storage.
     pub(crate) fn words_mut<W: Word>(&mut self) -> &mut [W] {
+        self.kept.clear();
         let (ptr, len) = (self.ptr.as_ptr(), self.len / size_of::<W>());
         assert!(
             (ptr as usize).is_multiple_of(align_of::<W>()),

@@ -85,8 +85,10 @@ impl Over {
         x: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
+        keep: bool,
         shape: Shape,
     ) -> Result<Tensor> {
+        let kept = keep.then(|| weight.storage.kept()).flatten();
         dispatch_native!(op, dtype, T => {
             let (x, w) = (x.kernel_view::<T>()?, weight.kernel_view::<T>()?);
             let epilogue = match bias {
@@ -94,7 +96,7 @@ impl Over {
                 None => Epilogue::default(),
             };
             Tensor::try_build::<T>(op, shape, |y| {
-                Ok(over!(self, params => conv::conv(x, w, &epilogue, &params, y))?)
+                Ok(over!(self, params => conv::conv_keeping(x, w, kept, &epilogue, &params, y))?)
             })
         })
     }
@@ -149,9 +151,42 @@ impl Tensor {
         bias: Option<&Tensor>,
         params: &ConvParams<D>,
     ) -> Result<Tensor> {
+        self.conv_by(weight, bias, params, false)
+    }
+
+    /// [`Tensor::conv`] with a weight that the next calls have again, as in inference: what is packed of it is kept, as
+    /// [`Tensor::linear_keeping`] does.
+    ///
+    /// ```
+    /// # use gradus_tensor::{Conv2dParams, DType, Tensor};
+    /// let (x, w) = (Tensor::ones([1, 3, 8, 8], DType::F32)?, Tensor::ones([16, 3, 3, 3], DType::F32)?);
+    /// let y = x.conv_keeping(&w, None, &Conv2dParams::default())?;
+    /// assert_eq!(y.index((0, 0, 4, 4))?.item::<f32>()?, 27.0);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tensor::conv`].
+    pub fn conv_keeping<const D: usize>(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        params: &ConvParams<D>,
+    ) -> Result<Tensor> {
+        self.conv_by(weight, bias, params, true)
+    }
+
+    fn conv_by<const D: usize>(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        params: &ConvParams<D>,
+        keep: bool,
+    ) -> Result<Tensor> {
         let op = ["conv", "conv1d", "conv2d", "conv3d"][D.min(3)];
         if !batched::<D>(op, self, weight)? {
-            return self.unsqueeze(0)?.conv(weight, bias, params)?.select(0, 0);
+            let y = self.unsqueeze(0)?.conv_by(weight, bias, params, keep)?;
+            return y.select(0, 0);
         }
         let operands: Vec<(&str, &Tensor)> = [("the input", self), ("the weight", weight)]
             .into_iter()
@@ -180,7 +215,7 @@ impl Tensor {
                 .to_dtype(dtype);
         }
         let bias = bias.map(Tensor::contiguous).transpose()?;
-        Over::new(params).conv((op, dtype), self, weight, bias.as_ref(), shape.into())
+        Over::new(params).conv((op, dtype), self, weight, bias.as_ref(), keep, shape.into())
     }
 
     /// Convolution over time: `(B, C, T) * (O, C / groups, K) -> (B, O, OT)`. See [`Tensor::conv`].
