@@ -39,7 +39,12 @@ pub(crate) fn run<T: Float>(
     {
         return seen.forward(isa, x, w, epilogue, y);
     }
-    let way = Way::cheapest::<T>(isa, g, w.kept.is_some());
+    // Each group's weights would be an entry of their own.
+    let kept = w.kept.filter(|_| g.groups == 1);
+    let (w, way) = (
+        Weights { kept, ..w },
+        Way::cheapest::<T>(isa, g, kept.is_some()),
+    );
     run_by(way, isa, g, x, w, epilogue, y);
 }
 

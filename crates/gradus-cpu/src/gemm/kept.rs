@@ -17,7 +17,7 @@ use gradus_simd::Float;
 use super::matrix::MatRef;
 use super::tiling::Tiling;
 
-/// Entries of one weight; the oldest makes room.
+/// Entries of one weight. A memory with more weights in it than this is packed anew rather than thrown out and kept by turns.
 const MOST: usize = 4;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
@@ -89,7 +89,7 @@ impl Kept {
         entries.clear();
     }
 
-    /// The operand of this key, `len` elements as `pack` writes them, now or in an earlier call; `None` if there is no memory for it.
+    /// The operand of this key, `len` elements as `pack` writes them, now or in an earlier call; `None` if there is no room for it.
     pub(crate) fn get<T: Float>(
         &self,
         key: Key,
@@ -101,18 +101,20 @@ impl Kept {
             let entry = entries.iter().find(|entry| entry.key == key)?;
             Arc::clone(&entry.packed).downcast().ok()
         };
-        if let Some(packed) = found(&entries()) {
+        let known = entries();
+        if let Some(packed) = found(&known) {
             return Some(packed);
         }
+        if known.len() >= MOST {
+            return None;
+        }
+        drop(known);
         // Not under the lock: other threads pack other weights of this memory, and may help with this one.
         let mut packed = Packed::new(len)?;
         pack(packed.as_mut_slice());
         let packed = Arc::new(packed);
         let mut entries = entries();
-        if found(&entries).is_none() {
-            if entries.len() == MOST {
-                entries.remove(0);
-            }
+        if entries.len() < MOST && found(&entries).is_none() {
             entries.push(Entry {
                 key,
                 packed: packed.clone(),
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_weight_are_told_apart_and_the_oldest_forgotten() {
+    fn parts_of_a_weight_are_told_apart() {
         let isa = gradus_simd::current();
         let (x, bias) = (numbers(8 * 64, 1), numbers(64, 2));
         let x = MatRef::row_major(&x, 8, 64).unwrap();
