@@ -188,8 +188,7 @@ impl GradScaler {
         }
         let mut read = read.into_iter();
         for (id, known) in found {
-            let infinite =
-                known.unwrap_or_else(|| !read.next().is_some_and(|most| most.is_finite()));
+            let infinite = known.unwrap_or_else(|| !read.next().is_some_and(f32::is_finite));
             let found = Found {
                 infinite,
                 stepped: false,
