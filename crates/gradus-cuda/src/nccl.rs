@@ -1,15 +1,20 @@
-//! NCCL: sums over the GPUs of several ranks. The library (`libnccl`) is opened when first needed, through cudarc.
+//! NCCL: sums over the GPUs of several ranks. The library is opened when first needed: `libnccl.so.2` of the folder that `GRADUS_NCCL` names
+//! (the one of its PyPI wheel, say), else the system's. Types are cudarc's, the opening is not: cudarc looks for `libnccl.so` alone, which
+//! wheels and run-time packages do not have, and panics without it.
 //!
 //! Exchanges run on a stream of their own, so they overlap with kernels: an exchange waits for what was put on the device's stream
 //! before it, and the device's stream waits for the exchange where its result is wanted. The host waits for neither. How ranks find each
 //! other is the caller's: one makes an [`unique_id`] and tells it to the others.
 //!
-//! Status: compiled; not yet run on hardware.
+//! Status: compiled, and run on a stand-in for the library (`emulation/nccl.cpp`); not yet run on hardware.
 
+use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use cudarc::driver::{result as driver, sys as cuda};
-use cudarc::nccl::{result, sys};
+use cudarc::nccl::sys;
 
 use crate::device::check;
 use crate::{Buffer, Device, Error, Result};
@@ -60,27 +65,90 @@ impl Number {
     }
 }
 
-/// `result` of a call of NCCL's, as this crate's error.
-fn nccl<T>(call: &str, result: Result<T, result::NcclError>) -> Result<T> {
-    result.map_err(|e| Error::Driver {
-        call: call.into(),
-        code: format!("{:?}", e.0),
+/// What is called of the library, with the signatures of `nccl.h`.
+struct Library {
+    get_unique_id: unsafe extern "C" fn(*mut sys::ncclUniqueId) -> sys::ncclResult_t,
+    comm_init_rank: unsafe extern "C" fn(
+        *mut sys::ncclComm_t,
+        c_int,
+        sys::ncclUniqueId,
+        c_int,
+    ) -> sys::ncclResult_t,
+    all_reduce: unsafe extern "C" fn(
+        *const c_void,
+        *mut c_void,
+        usize,
+        sys::ncclDataType_t,
+        sys::ncclRedOp_t,
+        sys::ncclComm_t,
+        sys::cudaStream_t,
+    ) -> sys::ncclResult_t,
+    broadcast: unsafe extern "C" fn(
+        *const c_void,
+        *mut c_void,
+        usize,
+        sys::ncclDataType_t,
+        c_int,
+        sys::ncclComm_t,
+        sys::cudaStream_t,
+    ) -> sys::ncclResult_t,
+    comm_destroy: unsafe extern "C" fn(sys::ncclComm_t) -> sys::ncclResult_t,
+    comm_abort: unsafe extern "C" fn(sys::ncclComm_t) -> sys::ncclResult_t,
+}
+
+/// The library, opened once and never closed.
+fn library() -> Result<&'static Library> {
+    static OPENED: OnceLock<Result<Library>> = OnceLock::new();
+    OPENED.get_or_init(open).as_ref().map_err(Clone::clone)
+}
+
+fn open() -> Result<Library> {
+    let names = ["libnccl.so.2", "libnccl.so"].map(PathBuf::from);
+    let folder = std::env::var_os("GRADUS_NCCL").map(PathBuf::from);
+    let there = folder.iter().flat_map(|f| names.iter().map(|n| f.join(n)));
+    let paths: Vec<PathBuf> = there.chain(names.clone()).collect();
+    // SAFETY: the initialisers of NVIDIA's library have no requirements.
+    let library = paths
+        .iter()
+        .find_map(|path| unsafe { libloading::Library::new(path) }.ok());
+    let Some(library) = library else {
+        return Err(lacking(
+            "libnccl.so.2 was not found; `pip install nvidia-nccl-cu13` and set GRADUS_NCCL to its folder with libnccl.so.2",
+        ));
+    };
+    // It stays open as long as the process, and so its functions.
+    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    macro_rules! function {
+        ($name:literal) => {
+            // SAFETY: NCCL's function of this name has the signature of the field it is put into.
+            *unsafe { library.get($name) }.map_err(|e| lacking(&e.to_string()))?
+        };
+    }
+    Ok(Library {
+        get_unique_id: function!(b"ncclGetUniqueId"),
+        comm_init_rank: function!(b"ncclCommInitRank"),
+        all_reduce: function!(b"ncclAllReduce"),
+        broadcast: function!(b"ncclBroadcast"),
+        comm_destroy: function!(b"ncclCommDestroy"),
+        comm_abort: function!(b"ncclCommAbort"),
     })
 }
 
-/// Whether NCCL can be opened.
-///
-/// # Errors
-/// If not, with what to do.
-pub fn present() -> Result<()> {
-    // SAFETY: opens and closes the library.
-    if unsafe { sys::is_culib_present() } {
+fn lacking(what: &str) -> Error {
+    Error::Driver {
+        call: "NCCL".into(),
+        code: what.into(),
+    }
+}
+
+/// NCCL's answer to `call`.
+fn nccl(call: &str, status: sys::ncclResult_t) -> Result<()> {
+    if status == sys::ncclResult_t::ncclSuccess {
         return Ok(());
     }
     Err(Error::Driver {
-        call: "NCCL".into(),
-        code: "libnccl was not found; install it (`pip install nvidia-nccl-cu13`) and put its folder into LD_LIBRARY_PATH"
-            .into(),
+        call: call.into(),
+        code: format!("{status:?}"),
     })
 }
 
@@ -89,13 +157,20 @@ pub fn present() -> Result<()> {
 /// # Errors
 /// When NCCL is not there, or refuses.
 pub fn unique_id() -> Result<[u8; ID_BYTES]> {
-    present()?;
-    let id = nccl("ncclGetUniqueId", result::get_uniqueid())?;
+    let library = library()?;
+    let mut id = sys::ncclUniqueId {
+        internal: [0; ID_BYTES],
+    };
+    // SAFETY: a place for an id.
+    nccl("ncclGetUniqueId", unsafe {
+        (library.get_unique_id)(&raw mut id)
+    })?;
     Ok(id.internal.map(|byte| byte as u8))
 }
 
 /// A rank's place among others, on its device.
 pub struct Comm {
+    library: &'static Library,
     handle: sys::ncclComm_t,
     device: Device,
     stream: cuda::CUstream,
@@ -116,7 +191,7 @@ impl Comm {
         world_size: usize,
         rank: usize,
     ) -> Result<Self> {
-        present()?;
+        let library = library()?;
         device.0.bind()?;
         let stream = check(
             "cuStreamCreate",
@@ -127,14 +202,16 @@ impl Comm {
         };
         let mut handle = std::ptr::null_mut();
         // SAFETY: `handle` is a place for a pointer; the device's context is bound.
-        let joined =
-            unsafe { result::comm_init_rank(&raw mut handle, world_size as i32, id, rank as i32) };
+        let joined = unsafe {
+            (library.comm_init_rank)(&raw mut handle, world_size as c_int, id, rank as c_int)
+        };
         if let Err(error) = nccl("ncclCommInitRank", joined) {
             // SAFETY: made above, and used by nobody.
             let _ = unsafe { driver::stream::destroy(stream) };
             return Err(error);
         }
         Ok(Self {
+            library,
             handle,
             device: device.clone(),
             stream,
@@ -166,25 +243,17 @@ impl Comm {
             true => sys::ncclRedOp_t::ncclAvg,
             false => sys::ncclRedOp_t::ncclSum,
         };
-        self.exchange(
-            "ncclAllReduce",
-            buffer,
-            number,
-            |place, count, comm, stream| {
-                // SAFETY: `place` has `count` elements, and belongs to the exchange until that is over.
-                unsafe {
-                    result::all_reduce(
-                        place.cast_const(),
-                        place,
-                        count,
-                        number.nccl(),
-                        op,
-                        comm,
-                        stream,
-                    )
-                }
-            },
-        )
+        let Self {
+            library,
+            handle,
+            stream,
+            ..
+        } = *self;
+        self.exchange("ncclAllReduce", buffer, number, |place, count| {
+            let (kind, from) = (number.nccl(), place.cast_const());
+            // SAFETY: `place` has `count` elements, and belongs to the exchange until that is over.
+            unsafe { (library.all_reduce)(from, place, count, kind, op, handle, stream.cast()) }
+        })
     }
 
     /// Puts rank `root`'s buffer in place of this one's.
@@ -197,25 +266,17 @@ impl Comm {
         number: Number,
         root: usize,
     ) -> Result<Exchange> {
-        self.exchange(
-            "ncclBroadcast",
-            buffer,
-            number,
-            |place, count, comm, stream| {
-                // SAFETY: as in `all_reduce`.
-                unsafe {
-                    result::broadcast(
-                        place.cast_const(),
-                        place,
-                        count,
-                        number.nccl(),
-                        root as i32,
-                        comm,
-                        stream,
-                    )
-                }
-            },
-        )
+        let Self {
+            library,
+            handle,
+            stream,
+            ..
+        } = *self;
+        self.exchange("ncclBroadcast", buffer, number, |place, count| {
+            let (kind, from, root) = (number.nccl(), place.cast_const(), root as c_int);
+            // SAFETY: as in `all_reduce`.
+            unsafe { (library.broadcast)(from, place, count, kind, root, handle, stream.cast()) }
+        })
     }
 
     fn exchange(
@@ -223,12 +284,7 @@ impl Comm {
         call: &'static str,
         buffer: Buffer<u8>,
         number: Number,
-        begin: impl FnOnce(
-            *mut std::ffi::c_void,
-            usize,
-            sys::ncclComm_t,
-            sys::cudaStream_t,
-        ) -> Result<result::NcclStatus, result::NcclError>,
+        begin: impl FnOnce(*mut c_void, usize) -> sys::ncclResult_t,
     ) -> Result<Exchange> {
         if buffer.device() != &self.device {
             return Err(Error::Devices { op: call });
@@ -238,7 +294,7 @@ impl Comm {
             return Err(Error::shape(call, text));
         }
         self.device.0.bind()?;
-        let place = buffer.address() as *mut std::ffi::c_void;
+        let place = buffer.address() as *mut c_void;
         // From here on the buffer is given back only after the exchange: `Exchange` sees to it.
         let exchange = Exchange {
             buffer: ManuallyDrop::new(buffer),
@@ -253,7 +309,7 @@ impl Comm {
             check("cuEventRecord", written)?;
             wait(self.stream, &before)?;
         }
-        nccl(call, begin(place, count, self.handle, self.stream.cast()))?;
+        nccl(call, begin(place, count))?;
         // SAFETY: as above.
         let marked = unsafe { driver::event::record(exchange.done.0, self.stream) };
         check("cuEventRecord", marked)?;
@@ -269,10 +325,10 @@ impl Drop for Comm {
         // SAFETY: made by `new`, and destroyed here only. After a panic the others may never come to what is under way here.
         unsafe {
             if std::thread::panicking() {
-                let _ = result::comm_abort(self.handle);
+                let _ = (self.library.comm_abort)(self.handle);
             } else {
                 let _ = driver::stream::synchronize(self.stream);
-                let _ = result::comm_destroy(self.handle);
+                let _ = (self.library.comm_destroy)(self.handle);
             }
             let _ = driver::stream::destroy(self.stream);
         }
@@ -360,7 +416,9 @@ mod tests {
         match unique_id() {
             Ok(id) => assert_ne!(id, [0; ID_BYTES]),
             Err(error) => assert!(
-                error.to_string().contains("NCCL: libnccl was not found"),
+                error
+                    .to_string()
+                    .contains("NCCL: libnccl.so.2 was not found"),
                 "{error}"
             ),
         }

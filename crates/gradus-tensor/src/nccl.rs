@@ -1,7 +1,7 @@
 //! Tensors summed over the GPUs of several ranks, by NCCL (feature `nccl`). What ranks are for is gradus-train's; here a tensor's memory is
 //! handed over and taken back. Numbers of the CPU go through the device: a few, such as a loss.
 //!
-//! Status: compiled; not yet run on hardware.
+//! Status: compiled, and run on a stand-in for the library; not yet run on hardware.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,7 +61,7 @@ impl Nccl {
             let text = format!("a mean of {}: only floats have one", x.dtype());
             return Err(Error::dtype("all_reduce", text));
         }
-        self.begin("all_reduce", &x, |comm, buffer, number| {
+        self.begin("all_reduce", x, |comm, buffer, number| {
             comm.all_reduce(buffer, number, mean)
         })
     }
@@ -71,7 +71,7 @@ impl Nccl {
     /// # Errors
     /// As [`all_reduce`](Self::all_reduce).
     pub fn broadcast(&self, x: Tensor, root: usize) -> Result<Pending> {
-        self.begin("broadcast", &x, |comm, buffer, number| {
+        self.begin("broadcast", x, |comm, buffer, number| {
             comm.broadcast(buffer, number, root)
         })
     }
@@ -79,7 +79,7 @@ impl Nccl {
     fn begin(
         &self,
         op: &'static str,
-        x: &Tensor,
+        x: Tensor,
         begin: impl FnOnce(&mut Comm, gradus_cuda::Buffer<u8>, Number) -> gradus_cuda::Result<Exchange>,
     ) -> Result<Pending> {
         let number = match x.dtype() {
@@ -91,7 +91,7 @@ impl Nccl {
             DType::F32 => Number::F32,
             DType::F64 => Number::F64,
         };
-        let on = x.device();
+        let (on, shape, dtype) = (x.device(), x.shape().clone(), x.dtype());
         let mut comm = self.comm.lock().unwrap_or_else(PoisonError::into_inner);
         let buffer = if on == Device::Cpu {
             let x = x.contiguous()?;
@@ -101,7 +101,13 @@ impl Nccl {
                 .upload(&bytes[x.layout.offset * size..][..x.numel() * size])?
         } else if on == self.device {
             // Memory that nobody else sees, and nothing else in it.
-            let own = cuda::copy::copy(x)?;
+            let alone = x.is_exclusive() && x.is_contiguous();
+            let whole = x.storage_bytes() == x.numel() * dtype.size();
+            let own = if alone && whole {
+                x
+            } else {
+                cuda::copy::copy(&x)?
+            };
             match Arc::try_unwrap(own.storage) {
                 Ok(Storage::Cuda(buffer)) => buffer,
                 _ => return Err(Error::memory(op, "the copy is shared")),
@@ -112,8 +118,8 @@ impl Nccl {
         };
         Ok(Pending {
             exchange: begin(&mut comm, buffer, number)?,
-            shape: x.shape().clone(),
-            dtype: x.dtype(),
+            shape,
+            dtype,
             on,
         })
     }

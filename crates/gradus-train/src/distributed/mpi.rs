@@ -121,7 +121,8 @@ impl MpiThread {
         if self.world_size == 1 {
             return self.end();
         }
-        eprintln!("rank {}: {why}", self.rank);
+        let line = format!("rank {}: {why}\n", self.rank);
+        eprint!("{line}"); // in one piece, so that other ranks' lines do not come in between
         if self.jobs.send(Box::new(|world| world.abort(1))).is_ok() {
             // The thread may be in an exchange that the others never come to, and then does not see this.
             std::thread::sleep(Duration::from_secs(2));

@@ -3,7 +3,7 @@
 //! Exchanges run beside the kernels of the backward; the host waits for neither. NCCL itself does not notice a rank that has gone:
 //! under [`mpi::run`](super::mpi::run) a rank that fails ends the others.
 //!
-//! Status: compiled; not yet run on hardware.
+//! Status: compiled, and run on a stand-in for the library; not yet run on hardware.
 
 use gradus_tensor::nccl::{ID_BYTES, Nccl as Ranks, unique_id};
 use gradus_tensor::{Device, Tensor};

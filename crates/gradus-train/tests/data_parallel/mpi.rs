@@ -17,7 +17,7 @@ fn two_processes() {
 mod processes {
     use std::process::{Command, Output};
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use gradus_tensor::{DType, Error, Result, Tensor};
     use gradus_train::distributed::{Communicator, ReduceOp, mpi};
@@ -177,7 +177,6 @@ mod processes {
                 "rank 0: mpi: rank 0 waited 1 s for the others in barrier",
             ),
         ] {
-            let started = Instant::now();
             let Some(output) = mpirun(case) else {
                 return;
             };
@@ -186,7 +185,7 @@ mod processes {
                 !output.status.success() && text.contains(said),
                 "{case}: {text}"
             );
-            assert!(started.elapsed() < Duration::from_secs(30), "{case}");
+            assert!(!text.contains("waited 60 s"), "{case}: {text}"); // but was told
         }
     }
 }
