@@ -1,7 +1,7 @@
 //! Several ranks, one model: every rank computes the gradients of its share of a batch, and all step by the mean.
 //!
 //! A rank is a process (with NCCL it may be a thread) that runs the whole program. What ranks say to each other goes through a
-//! [`Communicator`]: [`Solo`] for one rank alone, [`mpi`] (feature `mpi`), [`nccl`] (feature `nccl`). None of them is a transport
+//! [`Communicator`]: [`Solo`] for one rank alone, `mpi` and `nccl` behind features of these names. None of them is a transport
 //! of our own. On top of it, with PyTorch's names: [`DistributedDataParallel`] and the [`Reducer`] inside it, and
 //! [`DistributedSampler`]. It is not model or pipeline parallelism: every rank holds the whole model.
 //!

@@ -1,7 +1,7 @@
 //! NCCL, for ranks with an NVIDIA GPU each. How they find each other is another communicator's business: MPI, say, that started them.
 //!
 //! Exchanges run beside the kernels of the backward; the host waits for neither. NCCL itself does not notice a rank that has gone:
-//! under [`mpi::run`](super::mpi::run) a rank that fails ends the others.
+//! under `mpi::run` a rank that fails ends the others.
 //!
 //! Status: compiled, and run on a stand-in for the library; not yet run on hardware.
 
