@@ -4,8 +4,11 @@
 //! could still add to it would have been made later, has a larger number, and so has been walked already. One ordered
 //! map is thus queue, visited set and accumulator at once; there is no pass to sort the graph and no recursion, and a
 //! graph a million deep needs a map of one entry.
+//!
+//! Leaves are older than what is made of them, so they come last. Whoever wants a leaf's gradient as soon as it is complete
+//! ([`Var::backward_each`]) pays for one look at the graph beforehand, which counts the uses of each leaf.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -33,6 +36,9 @@ pub(crate) struct Walk {
     pub(crate) stop: bool,
 }
 
+/// Is told the number and the gradient of a leaf.
+pub(crate) type Ready<'a> = dyn FnMut(u64, &Var) -> Result<()> + 'a;
+
 struct Pending {
     node: Arc<Node>,
     grad: Var,
@@ -41,14 +47,32 @@ struct Pending {
 impl Walk {
     /// Walks back from `roots`, each with the gradient to start from. Gives (node number, gradient), numbers ascending.
     pub(crate) fn run(&self, roots: Vec<(Arc<Node>, Var)>) -> Result<Vec<(u64, Var)>> {
+        self.run_each(roots, None)
+    }
+
+    /// [`Walk::run`]; `ready` is told each leaf's gradient once nothing more will be added to it, before the walk goes on.
+    pub(crate) fn run_each(
+        &self,
+        roots: Vec<(Arc<Node>, Var)>,
+        mut ready: Option<&mut Ready>,
+    ) -> Result<Vec<(u64, Var)>> {
         let _mode = GradMode::set(self.create_graph);
+        let mut uses = match ready {
+            Some(_) => leaf_uses(&roots),
+            None => HashMap::new(),
+        };
         let mut pending = BTreeMap::new();
         for (node, grad) in roots {
             self.add(&mut pending, &node, grad)?;
         }
         let wanted = |node: &Node| self.only.as_ref().is_none_or(|set| set.contains(&node.id));
         let mut found = Vec::new();
-        while let Some((id, Pending { node, mut grad })) = pending.pop_last() {
+        let mut complete: Vec<Pending> = Vec::new(); // leaves to which nothing more will be added
+        while let Some(Pending { node, mut grad }) = complete
+            .pop()
+            .or_else(|| pending.pop_last().map(|(_, next)| next))
+        {
+            let id = node.id;
             let captured = match &self.capture {
                 Some(set) => set.contains(&id),
                 None => node.is_leaf() || self.keep_all || node.retain.load(Ordering::Relaxed),
@@ -61,6 +85,9 @@ impl Walk {
                 grad = hooks.run(node.op, grad)?;
             }
             if node.is_leaf() {
+                if let Some(ready) = &mut ready {
+                    ready(id, &grad)?;
+                }
                 if captured {
                     found.push((id, grad));
                 }
@@ -133,8 +160,22 @@ impl Walk {
                     self.add(&mut pending, input, Var::from(sum))?;
                 }
             }
+            if ready.is_some() {
+                for input in node.inputs.iter().flatten() {
+                    let Some(left) = uses.get_mut(&input.id) else {
+                        continue;
+                    };
+                    *left -= 1;
+                    if *left == 0 {
+                        complete.extend(pending.remove(&input.id));
+                    }
+                }
+            }
         }
-        found.reverse();
+        match ready {
+            Some(_) => found.sort_unstable_by_key(|(id, _)| *id),
+            None => found.reverse(),
+        }
         Ok(found)
     }
 
@@ -165,6 +206,26 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// How often each leaf is an input of a node behind `roots`.
+fn leaf_uses(roots: &[(Arc<Node>, Var)]) -> HashMap<u64, usize> {
+    let mut uses = HashMap::new();
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut stack: Vec<&Arc<Node>> = roots.iter().map(|(node, _)| node).collect();
+    while let Some(node) = stack.pop() {
+        if !seen.insert(node.id) {
+            continue;
+        }
+        for input in node.inputs.iter().flatten() {
+            if input.is_leaf() {
+                *uses.entry(input.id).or_insert(0) += 1;
+            } else {
+                stack.push(input);
+            }
+        }
+    }
+    uses
 }
 
 /// The numbers of the nodes on some way from `roots` back to one of `targets`, both included.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gradus_tensor::{DType, Device, Element, Error, Options, Result, Shape, Tensor};
 
-use crate::engine::Walk;
+use crate::engine::{Ready, Walk};
 use crate::gradients::Gradients;
 use crate::mode::is_grad_enabled;
 use crate::node::Node;
@@ -207,6 +207,39 @@ impl Var {
         self.walk("backward_once", None, &walk)
     }
 
+    /// [`Var::backward_once`] that tells `ready` the number ([`Var::id`]) and the gradient of each leaf as soon as nothing more will
+    /// be added to it, while the rest of the graph is still to be walked: where data-parallel training begins to exchange
+    /// gradients. The last layer's come first. PyTorch's `register_post_accumulate_grad_hook`, for all leaves at once.
+    ///
+    /// ```
+    /// # use gradus_autograd::Var;
+    /// # use gradus_tensor::Tensor;
+    /// let (a, b) = (Var::leaf(Tensor::scalar(2f32))?, Var::leaf(Tensor::scalar(3f32))?);
+    /// let y = a.mul(&a)?.mul(&b)?; // a² b
+    /// let mut order = Vec::new();
+    /// let gradients = y.backward_each(|id, grad| {
+    ///     order.push((id, grad.item::<f32>()?));
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(order, [(b.id().unwrap(), 4.0), (a.id().unwrap(), 12.0)]);
+    /// assert_eq!(gradients.len(), 2);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Var::backward_once`]; or the error of `ready`, which ends the walk.
+    pub fn backward_each(
+        self,
+        mut ready: impl FnMut(u64, &Tensor) -> Result<()>,
+    ) -> Result<Gradients> {
+        let walk = Walk {
+            free: true,
+            ..Walk::default()
+        };
+        let mut each = |id: u64, grad: &Var| ready(id, grad.value());
+        self.walk_each("backward_each", None, &walk, Some(&mut each))
+    }
+
     /// [`Var::backward`] from a given gradient of this value, which need then not be a scalar.
     ///
     /// # Errors
@@ -235,6 +268,16 @@ impl Var {
     }
 
     fn walk(&self, call: &'static str, grad: Option<&Tensor>, walk: &Walk) -> Result<Gradients> {
+        self.walk_each(call, grad, walk, None)
+    }
+
+    fn walk_each(
+        &self,
+        call: &'static str,
+        grad: Option<&Tensor>,
+        walk: &Walk,
+        ready: Option<&mut Ready>,
+    ) -> Result<Gradients> {
         let Some(node) = self.node.clone() else {
             return Err(Error::value(
                 call,
@@ -242,7 +285,7 @@ impl Var {
             ));
         };
         let start = self.start(call, grad)?;
-        let found = walk.run(vec![(node, start)])?;
+        let found = walk.run_each(vec![(node, start)], ready)?;
         Gradients::from_walk(found)
     }
 

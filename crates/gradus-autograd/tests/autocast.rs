@@ -10,20 +10,22 @@ fn leaf(shape: &[usize], seed: u64) -> Result<Var> {
 
 #[test]
 fn products_are_low_and_sums_are_not() -> Result<()> {
+    policy(DType::BF16)?;
+    policy(DType::F16)
+}
+
+fn policy(low: DType) -> Result<()> {
     let (x, w, b) = (leaf(&[4, 8], 1)?, leaf(&[8, 8], 2)?, leaf(&[8], 3)?);
     let image = leaf(&[2, 3, 6, 6], 4)?;
     let kernel = leaf(&[5, 3, 3, 3], 5)?;
     let channels = leaf(&[5], 6)?;
-    autocast(DType::BF16, || -> Result<()> {
-        assert_eq!(autocast_dtype(), Some(DType::BF16));
+    autocast(low, || -> Result<()> {
+        assert_eq!(autocast_dtype(), Some(low));
         let y = x.linear(&w, Some(&b))?;
-        assert_eq!(
-            (y.dtype(), x.matmul(&w)?.dtype()),
-            (DType::BF16, DType::BF16)
-        );
+        assert_eq!((y.dtype(), x.matmul(&w)?.dtype()), (low, low));
         let conv = image.conv2d(&kernel, Some(&channels), &Conv2dParams::default())?;
-        assert_eq!(conv.dtype(), DType::BF16);
-        assert_eq!(y.relu()?.dtype(), DType::BF16);
+        assert_eq!(conv.dtype(), low);
+        assert_eq!(y.relu()?.dtype(), low);
         assert_eq!(y.add(&x)?.dtype(), DType::F32); // a residual
         assert_eq!(y.softmax(-1)?.dtype(), DType::F32);
         assert_eq!(
@@ -42,7 +44,7 @@ fn products_are_low_and_sums_are_not() -> Result<()> {
         let heads = y.reshape([1, 2, 4, 4])?;
         let attended =
             f::scaled_dot_product_attention(&heads, &heads, &heads, &f::Attention::default())?;
-        assert_eq!(attended.dtype(), DType::BF16);
+        assert_eq!(attended.dtype(), low);
         // f64 stays, and the mode can be switched off inside.
         assert_eq!(
             x.to_dtype(DType::F64)?
@@ -61,12 +63,14 @@ fn products_are_low_and_sums_are_not() -> Result<()> {
 #[test]
 fn a_product_is_that_of_the_rounded_operands() -> Result<()> {
     let (x, w, b) = (leaf(&[5, 16], 1)?, leaf(&[7, 16], 2)?, leaf(&[7], 3)?);
-    let low = |v: &Var| v.value().to_dtype(DType::BF16);
-    let y = autocast(DType::BF16, || x.linear(&w, Some(&b)))?;
-    assert!(
-        y.value()
-            .equal(&low(&x)?.linear(&low(&w)?, Some(&low(&b)?))?)?
-    );
+    for dtype in [DType::BF16, DType::F16] {
+        let low = |v: &Var| v.value().to_dtype(dtype);
+        let y = autocast(dtype, || x.linear(&w, Some(&b)))?;
+        assert!(
+            y.value()
+                .equal(&low(&x)?.linear(&low(&w)?, Some(&low(&b)?))?)?
+        );
+    }
     Ok(())
 }
 
@@ -79,16 +83,21 @@ fn loss(x: &Var, [w1, w2, scale]: &[Var; 3], classes: &Tensor) -> Result<Var> {
 
 #[test]
 fn gradients_come_in_the_leaves_dtype_and_near_those_of_f32() -> Result<()> {
+    near_f32(DType::BF16, 0.02)?;
+    near_f32(DType::F16, 0.02 / 8.0) // three bits more
+}
+
+fn near_f32(dtype: DType, bound: f64) -> Result<()> {
     let x = leaf(&[32, 16], 1)?;
     let params = [leaf(&[64, 16], 2)?, leaf(&[16, 64], 3)?, leaf(&[16], 4)?];
     let classes = Tensor::randint(0, 16, [32], DType::I64, &mut Rng::new(5))?;
     let exact = loss(&x, &params, &classes)?;
-    let low = autocast(DType::BF16, || loss(&x, &params, &classes))?;
+    let low = autocast(dtype, || loss(&x, &params, &classes))?;
     let (a, b) = (
         f64::from(exact.item::<f32>()?),
         f64::from(low.item::<f32>()?),
     );
-    assert!((a - b).abs() < 0.02 * a.abs(), "{a} and {b}");
+    assert!((a - b).abs() < bound * a.abs(), "{a} and {b}");
     let (exact, low) = (exact.backward()?, low.backward()?);
     for leaf in params.iter().chain([&x]) {
         let (a, b) = (exact.get(leaf).unwrap(), low.get(leaf).unwrap());
@@ -97,7 +106,7 @@ fn gradients_come_in_the_leaves_dtype_and_near_those_of_f32() -> Result<()> {
             |t: &Tensor| -> Result<f64> { t.square()?.sum(.., false)?.to_f64().map(f64::sqrt) };
         let error = norm(&a.sub(b)?)? / norm(a)?;
         assert!(
-            error < 0.02 && error > 0.0,
+            error < bound && error > 0.0,
             "{} off by {error}",
             leaf.shape()
         );

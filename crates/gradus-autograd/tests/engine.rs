@@ -1,9 +1,9 @@
 //! The engine: depth, repetition, freeing, sharing, hooks, recomputation, memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use gradus_autograd::{Var, checkpoint, grad, no_grad};
+use gradus_autograd::{Op, Var, checkpoint, grad, no_grad};
 use gradus_tensor::{DType, Result, Tensor};
 
 fn leaf(x: f64) -> Var {
@@ -232,5 +232,57 @@ fn gradients_are_contiguous_and_have_the_leaf_dtype() -> Result<()> {
         .mul(&Var::from(Tensor::full([2, 3], 2.5, DType::F64)?))?
         .sum(.., false)?;
     assert_eq!(y.backward()?.get(&x).unwrap().to_vec::<f32>()?, [2.5; 6]);
+    Ok(())
+}
+
+#[test]
+fn leaves_are_told_as_soon_as_they_are_complete() -> Result<()> {
+    let leaves = [2.0, 3.0, 0.5, 1.5].map(leaf);
+    let [a, b, c, d] = &leaves;
+    let names = ["a", "b", "c", "d"];
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let note = |line: &'static str| order.lock().unwrap().push(line);
+    let build = || -> Result<Var> {
+        let first = a.mul(b)?.mul(a)?; // a² b
+        let inner = first.tanh()?;
+        let inner_log = Arc::clone(&order);
+        inner.register_hook(move |_| {
+            inner_log.lock().unwrap().push("inner");
+            Ok(None)
+        })?;
+        // Whatever comes to the gate stays there, so that nobody can know that `d` is complete until the end.
+        let behind = d.mul(&inner.detach())?;
+        let gate = Op::new("gate")
+            .inputs(&[&behind])
+            .record(behind.value().clone(), |_, _| Ok([None]))?;
+        inner.mul(c)?.add(&c.square()?)?.add(d)?.add(&gate)
+    };
+    let halve = c.register_hook(|g| Ok(Some(g.mul_scalar(0.5)?)))?;
+    let told = Mutex::new(Vec::new());
+    let gradients = build()?.backward_each(|id, grad| {
+        let at = leaves.iter().position(|l| l.id() == Some(id)).unwrap();
+        note(names[at]);
+        told.lock().unwrap().push((id, value(grad)));
+        Ok(())
+    })?;
+    // c, which the last layer uses, before the walk goes into the first one.
+    assert_eq!(*order.lock().unwrap(), ["c", "inner", "b", "a", "d"]);
+    // The same gradients as ever, in the same order, hooks included; and those told are those given.
+    let plain = build()?.backward()?;
+    let list = |g: &gradus_autograd::Gradients| -> Vec<(u64, f64)> {
+        g.iter().map(|(id, t)| (id, value(t))).collect()
+    };
+    assert_eq!(list(&gradients), list(&plain));
+    let mut told = told.into_inner().unwrap();
+    told.sort_by_key(|(id, _)| *id);
+    assert_eq!(told, list(&plain));
+    halve.remove();
+    assert_eq!(
+        2.0 * value(plain.get(c).unwrap()),
+        value(build()?.backward()?.get(c).unwrap())
+    );
+    // An error of the listener ends the walk.
+    let error = build()?.backward_each(|_, _| Err(gradus_tensor::Error::value("", "enough")));
+    assert!(error.unwrap_err().to_string().contains("enough"));
     Ok(())
 }

@@ -42,6 +42,8 @@ mod event;
 pub mod library;
 pub mod manifest;
 mod memory;
+#[cfg(feature = "nccl")]
+pub mod nccl;
 pub mod ops;
 pub mod probe;
 #[cfg(feature = "standin")]

@@ -260,7 +260,9 @@ pub fn build(target: &Path, build: Build, bug: Option<Plant>) -> (PathBuf, PathB
             build,
         ));
     }
-    let parts = emulation.iter().filter(|(name, _)| name.ends_with(".cpp"));
+    let parts = emulation
+        .iter()
+        .filter(|(name, _)| name.ends_with(".cpp") && name != "nccl.cpp");
     let (compilers, drivers): (Vec<_>, Vec<_>) = parts.partition(|(name, _)| name == "nvrtc.cpp");
     let part = |name: &str| {
         let path = Path::new(ROOT).join("emulation").join(name);
@@ -291,6 +293,28 @@ pub fn load(target: &Path) {
         compiler::keep_in(Some(cache(target)));
         library::preload(&driver).unwrap();
         library::preload(&nvrtc).unwrap();
+    });
+}
+
+/// Builds the stand-in for NCCL in `target` and loads it: ranks are threads of this process.
+///
+/// # Panics
+/// If it does not compile.
+#[cfg(feature = "nccl")]
+pub fn load_nccl(target: &Path) {
+    static LOADED: OnceLock<()> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let build = Build::of_process();
+        let folder = target.join(format!("emulation-{}", build.name()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let source = Path::new(ROOT).join("emulation").join("nccl.cpp");
+        let mut hash = DefaultHasher::new();
+        (build.flags(false), std::fs::read(&source).unwrap()).hash(&mut hash);
+        let hash = hash.finish();
+        let object = object(&folder, "nccl.cpp", &source, &folder, hash, build);
+        let library = folder.join(format!("libnccl-{hash:016x}.so"));
+        link(&library, "libnccl.so.2", &[object], build);
+        library::preload(&library).unwrap();
     });
 }
 

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Where to read: [`Module`] and its derive (`module/`), [`Layer`] and the layers (`layers/`), [`loss`], [`init`], [`optim`]
-//! with [`schedule`], [`clip_grad_norm`] and [`Ema`]. The arithmetic and its gradients are `gradus-autograd`'s; nothing here
+//! with [`schedule`], [`clip_grad_norm`], [`GradScaler`] and [`Ema`]. The arithmetic and its gradients are `gradus-autograd`'s; nothing here
 //! knows a kernel, a file or a training loop.
 #![forbid(unsafe_code)]
 
@@ -37,6 +37,7 @@ extern crate self as gradus_nn;
 
 mod clip;
 mod ema;
+mod grad_scaler;
 pub mod init;
 mod layer;
 pub mod layers;
@@ -49,6 +50,7 @@ pub mod schedule;
 
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use ema::Ema;
+pub use grad_scaler::{GradScaler, GradScalerOptions};
 pub use gradus_autograd::{autocast, autocast_dtype};
 pub use layer::Layer;
 pub use layers::*;

@@ -21,6 +21,8 @@ mod dtype;
 mod error;
 mod file;
 mod layout;
+#[cfg(feature = "nccl")]
+pub mod nccl;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod ops;

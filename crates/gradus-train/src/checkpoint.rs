@@ -9,7 +9,7 @@ use std::path::Path;
 
 use gradus_nn::StateDict;
 use gradus_tensor::random::RngState;
-use gradus_tensor::{Tensor, safetensors, weights};
+use gradus_tensor::{DType, Tensor, safetensors, weights};
 use serde_json::{Value, json};
 
 use crate::error::{Result, bad_file};
@@ -19,6 +19,9 @@ use crate::task::Score;
 /// The metadata key of the trainer's own facts.
 const KEY: &str = "gradus.training";
 const VERSION: u64 = 1;
+const OPTIMIZER: &str = "@optimizer.";
+const SCALER: &str = "@scaler.";
+const RNGS: &str = "@rng";
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default)]
@@ -57,10 +60,14 @@ pub struct Checkpoint {
     pub model: StateDict,
     /// The optimiser's memory.
     pub optimizer: StateDict,
+    /// The loss scale's, where losses are scaled; else empty.
+    pub scaler: StateDict,
     /// Where the run stands.
     pub progress: Progress,
-    /// The default generator's state (dropout).
+    /// The default generator's state (dropout); of a run on several ranks, that of rank 0.
     pub rng: RngState,
+    /// Of a run on several ranks, all their generators' states: i64 (ranks, 2), seed and offset.
+    pub rngs: Option<Tensor>,
     /// What batches the run is made of.
     pub identity: Identity,
     /// What the program wrote beside it, such as the name of the model.
@@ -90,15 +97,17 @@ impl Checkpoint {
         let rows: Vec<f64> = history.rows.iter().flat_map(Row::values).collect();
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         tensors.extend(self.model.iter().map(|(k, v)| (k.clone(), v.clone())));
-        tensors.extend(
-            self.optimizer
+        for (prefix, state) in [(OPTIMIZER, &self.optimizer), (SCALER, &self.scaler)] {
+            let named = state
                 .iter()
-                .map(|(k, v)| (format!("@optimizer.{k}"), v.clone())),
-        );
+                .map(|(k, v)| (format!("{prefix}{k}"), v.clone()));
+            tensors.extend(named);
+        }
         tensors.push((
             "@epoch".into(),
             Tensor::from_slice(&numbers, [numbers.len()])?,
         ));
+        tensors.extend(self.rngs.clone().map(|rngs| (RNGS.into(), rngs)));
         let shape = [history.rows.len(), COLUMNS.len()];
         tensors.push(("@history".into(), Tensor::from_slice(&rows, shape)?)); // (epochs, columns)
 
@@ -142,12 +151,17 @@ impl Checkpoint {
         };
 
         let (mut model, mut optimizer) = (StateDict::new(), StateDict::new());
-        let (mut numbers, mut rows) = (None, None);
+        let mut scaler = StateDict::new();
+        let (mut numbers, mut rows, mut rngs) = (None, None, None);
         for (name, tensor) in tensors {
-            if let Some(name) = name.strip_prefix("@optimizer.") {
+            if let Some(name) = name.strip_prefix(OPTIMIZER) {
                 optimizer.insert(name.to_owned(), tensor);
+            } else if let Some(name) = name.strip_prefix(SCALER) {
+                scaler.insert(name.to_owned(), tensor);
             } else if name == "@epoch" {
                 numbers = Some(tensor.to_vec::<f64>()?);
+            } else if name == RNGS {
+                rngs = Some(tensor);
             } else if name == "@history" {
                 rows = Some(tensor.to_vec::<f64>()?);
             } else {
@@ -164,12 +178,18 @@ impl Checkpoint {
         if !rest.is_empty() {
             return Err(damaged());
         }
+        let fits =
+            |rngs: &Tensor| rngs.dtype() == DType::I64 && rngs.rank() == 2 && rngs.dims()[1] == 2;
+        if !rngs.as_ref().is_none_or(fits) {
+            return Err(damaged());
+        }
         let mut score = Score::default();
         (score.loss.sum, score.loss.weight) = (*sum, *weight);
         score.accuracy.add(*correct as u64, *total as u64);
         Ok(Self {
             model,
             optimizer,
+            scaler,
             progress: Progress {
                 epoch: number("epoch")?,
                 batch: number("batch")?,
@@ -182,6 +202,7 @@ impl Checkpoint {
                 },
             },
             rng,
+            rngs,
             identity: Identity {
                 seed: number("seed")?,
                 batch_size: number("batch_size")?,

@@ -30,13 +30,15 @@
 //! ```
 //!
 //! Where to read: [`Trainer::fit`] is the loop; [`Task`] is what a batch means; [`Dataset`] and [`DataLoader`] are where
-//! batches come from; [`Checkpoint`] is what a run needs to go on; [`Callback`] is everything else that happens on the way.
+//! batches come from; [`Checkpoint`] is what a run needs to go on; [`Callback`] is everything else that happens on the way;
+//! [`distributed`] is the same training on several ranks at once.
 #![forbid(unsafe_code)]
 
 pub mod callback;
 pub mod chart;
 pub mod checkpoint;
 pub mod dataset;
+pub mod distributed;
 mod draw;
 pub mod error;
 mod files;
@@ -45,6 +47,7 @@ mod loader;
 pub mod metrics;
 pub mod progress;
 mod sampler;
+mod saving;
 mod stop;
 mod task;
 pub mod tensorboard;
@@ -58,6 +61,7 @@ pub use error::{Error, Result};
 pub use history::History;
 pub use loader::{Batches, DataLoader};
 pub use sampler::Sampler;
+pub use saving::Saving;
 pub use stop::StopFlag;
 pub use task::{Classification, Outcome, Score, Task, confusion, evaluate};
-pub use trainer::{End, Report, Saving, Trainer};
+pub use trainer::{End, Report, Trainer};

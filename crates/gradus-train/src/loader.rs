@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::dataset::{Dataset, Dice};
+use crate::distributed::DistributedSampler;
 use crate::error::{Result, invalid};
 use crate::sampler::Sampler;
 
@@ -37,6 +38,7 @@ pub struct DataLoader<D> {
     workers: usize,
     prefetch: usize,
     lengths: Option<Arc<[usize]>>,
+    share: Option<DistributedSampler>,
 }
 
 impl<D: Dataset + 'static> DataLoader<D> {
@@ -54,6 +56,7 @@ impl<D: Dataset + 'static> DataLoader<D> {
             workers: 1,
             prefetch: 4,
             lengths: None,
+            share: None,
         })
     }
 
@@ -67,6 +70,21 @@ impl<D: Dataset + 'static> DataLoader<D> {
     pub fn group_by_length(mut self, lengths: Vec<usize>) -> Self {
         self.lengths = Some(lengths.into());
         self
+    }
+
+    /// One rank's share of the samples, in the sampler's order; takes the place of [`shuffle`](Self::shuffle).
+    ///
+    /// Errors when the sampler was made for another number of samples.
+    pub fn sampler(mut self, share: DistributedSampler) -> Result<Self> {
+        if share.len() != self.data.len() {
+            return Err(invalid(format!(
+                "the sampler is of {} samples, the data set has {}",
+                share.len(),
+                self.data.len()
+            )));
+        }
+        self.share = Some(share);
+        Ok(self)
     }
 
     /// The seed of the order and of the samples' own generators.
@@ -110,19 +128,22 @@ impl<D: Dataset + 'static> DataLoader<D> {
 
     /// Batches per epoch.
     pub fn batches(&self) -> usize {
-        self.sampler().batches()
+        self.order().batches()
     }
 
     /// Samples per epoch.
     pub fn samples(&self) -> usize {
-        self.sampler().samples()
+        self.order().samples()
     }
 
-    fn sampler(&self) -> Sampler {
+    fn order(&self) -> Sampler {
         // `new` has checked that the batch size is not 0.
         let sampler = Sampler::new(self.data.len(), self.batch_size.max(1));
         let sampler = sampler.unwrap_or_else(|_| unreachable!("a batch size above 0"));
         let mut sampler = sampler.drop_last(self.drop_last);
+        if let Some(share) = self.share {
+            sampler = sampler.distributed(share);
+        }
         if let Some(lengths) = &self.lengths {
             sampler = sampler.group_by_length(Arc::clone(lengths));
         }
@@ -135,7 +156,7 @@ impl<D: Dataset + 'static> DataLoader<D> {
 
     /// The batches of an epoch from number `first` on (0 for all of them; more where a run resumes within an epoch).
     pub fn epoch(&self, epoch: u64, first: usize) -> Batches<D> {
-        let sampler = self.sampler();
+        let sampler = self.order();
         let plan = Arc::new(Plan {
             data: Arc::clone(&self.data),
             order: sampler.epoch(epoch),

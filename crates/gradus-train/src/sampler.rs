@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::Draw;
+use crate::distributed::DistributedSampler;
 use crate::error::{Result, invalid};
 
 /// Orders samples and cuts them into batches; reproducible from (seed, epoch).
@@ -26,6 +27,7 @@ pub struct Sampler {
     shuffle: Option<u64>,
     drop_last: bool,
     lengths: Option<Arc<[usize]>>,
+    share: Option<DistributedSampler>,
 }
 
 /// Within so many batches, samples of like length come together.
@@ -45,6 +47,7 @@ impl Sampler {
             shuffle: None,
             drop_last: false,
             lengths: None,
+            share: None,
         })
     }
 
@@ -59,6 +62,13 @@ impl Sampler {
     /// Face's `group_by_length` but for the last shuffle. Samples beyond the list count as of length 0.
     pub fn group_by_length(mut self, lengths: impl Into<Arc<[usize]>>) -> Self {
         self.lengths = Some(lengths.into());
+        self
+    }
+
+    /// Visits the samples of one rank only, in its order.
+    pub fn distributed(mut self, share: DistributedSampler) -> Self {
+        self.len = share.samples();
+        self.share = Some(share);
         self
     }
 
@@ -86,14 +96,17 @@ impl Sampler {
         }
     }
 
-    /// The order of an epoch: every index of `0..len` once.
+    /// The order of an epoch: every index of `0..len` once, or those of the rank's share.
     pub fn epoch(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.len).collect();
+        let mut order: Vec<usize> = match &self.share {
+            Some(share) => share.epoch(epoch),
+            None => (0..self.len).collect(),
+        };
         // Sample keys use indices from 0 up; the order of the epoch takes the one index no sample has.
         let mut draw = self
             .shuffle
             .map(|seed| Draw::for_sample(seed, epoch, u64::MAX));
-        if let Some(draw) = &mut draw {
+        if let (Some(draw), None) = (&mut draw, &self.share) {
             draw.shuffle(&mut order);
         }
         if let Some(lengths) = &self.lengths {

@@ -4,59 +4,27 @@
 //! optimiser's memory, the default generator (dropout), the epoch's running sums, the history. So a run that was stopped
 //! anywhere and resumed ends with the same bits as one that was not. Read [`Trainer::fit`] top to bottom: it is the loop.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod state;
 
-use gradus_nn::Module;
+use std::sync::Arc;
+use std::time::Instant;
+
+use gradus_autograd::autocast;
 use gradus_nn::optim::Optimizer;
 use gradus_nn::schedule::{LrScheduler, Schedule};
-use gradus_tensor::random::{default_state, set_default_state};
+use gradus_nn::{GradScaler, Module};
+use gradus_tensor::DType;
 
 use crate::callback::{Callback, Control, Epoch, Start, Step};
-use crate::checkpoint::{Checkpoint, Identity, Progress};
+use crate::checkpoint::{Identity, Progress};
 use crate::dataset::Dataset;
-use crate::error::{Result, ResultExt as _, invalid};
+use crate::distributed::{Communicator, DataParallelOptions, Ranks};
+use crate::error::{Result, invalid};
 use crate::history::{Best, History, Row};
 use crate::loader::DataLoader;
+use crate::saving::Saving;
 use crate::stop::StopFlag;
 use crate::task::{Score, Task, evaluate, loss_value};
-
-/// Where and how often a run is saved.
-#[derive(Clone, Debug)]
-pub struct Saving {
-    /// The folder of `last.safetensors` and `best.safetensors`.
-    pub folder: PathBuf,
-    /// Also within epochs, every so many steps.
-    pub every_steps: Option<u64>,
-    /// Also within epochs, whenever so much time has passed since the last save.
-    pub every: Option<Duration>,
-    /// Written into the files beside the trainer's own facts, such as the model's name.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl Saving {
-    /// Saves after every epoch, and within long ones every 30 seconds.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        let every = Some(Duration::from_secs(30));
-        Self {
-            folder: folder.into(),
-            every_steps: None,
-            every,
-            metadata: BTreeMap::new(),
-        }
-    }
-
-    /// The file of the newest state.
-    pub fn last(&self) -> PathBuf {
-        self.folder.join("last.safetensors")
-    }
-
-    /// The file of the best epoch.
-    pub fn best(&self) -> PathBuf {
-        self.folder.join("best.safetensors")
-    }
-}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +57,9 @@ pub struct Trainer<'a> {
     epochs: u64,
     schedule: Option<Box<dyn Schedule + 'a>>,
     clip_norm: Option<f64>,
+    precision: Option<DType>,
+    scaler: Option<GradScaler>,
+    ranks: Option<(Arc<dyn Communicator>, DataParallelOptions)>,
     patience: Option<u64>,
     saving: Option<Saving>,
     resume: bool,
@@ -103,6 +74,9 @@ impl<'a> Trainer<'a> {
             epochs,
             schedule: None,
             clip_norm: None,
+            precision: None,
+            scaler: None,
+            ranks: None,
             patience: None,
             saving: None,
             resume: false,
@@ -120,6 +94,32 @@ impl<'a> Trainer<'a> {
     /// Scales gradients down to this norm, taken over all parameters, where it is greater.
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Makes products in `dtype`, bf16 or f16 ([`autocast`]), in training and validation; parameters stay what they are.
+    /// f16 wants [`Trainer::grad_scaler`] beside it.
+    pub fn autocast(mut self, dtype: DType) -> Self {
+        self.precision = Some(dtype);
+        self
+    }
+
+    /// Scales losses up and gradients down, and leaves out steps whose gradients are not finite. A step that is left out counts as
+    /// one for the schedule. The scale is part of the checkpoints.
+    pub fn grad_scaler(mut self, scaler: GradScaler) -> Self {
+        self.scaler = Some(scaler);
+        self
+    }
+
+    /// Trains on several ranks at once, each on its share of every batch ([`DataLoader::sampler`]); losses, rows of the history and
+    /// checkpoints are of all ranks together. Every rank has the same options and validation data; rank 0 saves, and what shows
+    /// or logs belongs there alone. To resume, all ranks read the file.
+    pub fn distributed(
+        mut self,
+        ranks: Arc<dyn Communicator>,
+        options: DataParallelOptions,
+    ) -> Self {
+        self.ranks = Some((ranks, options));
         self
     }
 
@@ -178,6 +178,11 @@ impl<'a> Trainer<'a> {
                 "there is nothing to train on: an epoch has no batch",
             ));
         }
+        let ranks = match self.ranks.take() {
+            Some((ranks, options)) => Some(Ranks::new(ranks, model, options)?),
+            None => None,
+        };
+        let ranks = ranks.as_ref();
         let identity = Identity {
             seed: train.seed_value(),
             batch_size: train.batch_size() as u64,
@@ -190,13 +195,13 @@ impl<'a> Trainer<'a> {
             .map(|schedule| LrScheduler::new(schedule, optimizer));
         let mut at = Progress::default();
         if self.resume {
-            at = self.restore(model, optimizer, &identity)?;
+            at = self.restore(model, optimizer, &identity, ranks)?;
             if let Some(scheduler) = &mut scheduler {
                 scheduler.set_step(at.step as usize, optimizer);
             }
         } else {
             // From here on there is always something to resume from.
-            self.write(&["last"], model, optimizer, &at, &identity)?;
+            self.write(&["last"], model, optimizer, &at, &identity, ranks)?;
         }
         let start = Start {
             step: at.step,
@@ -221,22 +226,48 @@ impl<'a> Trainer<'a> {
             let (epoch_started, mut samples_now) = (Instant::now(), 0);
             for batch in train.epoch(at.epoch, at.batch as usize) {
                 // Forward, backward, step.
-                let outcome = task.run(model, &batch?)?;
-                let (loss, correct, samples) =
+                let batch = batch?;
+                if let Some(ranks) = ranks {
+                    ranks.reducer().sync_buffers(model)?;
+                }
+                let outcome = within(self.precision, || task.run(model, &batch))?;
+                let (mut loss, mut correct, mut samples) =
                     (loss_value(&outcome.loss)?, outcome.correct, outcome.samples);
+                if let Some(ranks) = ranks {
+                    (loss, correct, samples) = ranks.measured(loss, correct, samples)?;
+                }
                 if !loss.is_finite() {
+                    let further = match self.precision {
+                        Some(DType::F16) => ", or bf16, which reaches further than f16",
+                        _ => "",
+                    };
                     return Err(invalid(format!(
-                        "the loss became {loss} at epoch {}, batch {}: try a lower learning rate",
+                        "the loss became {loss} at epoch {}, batch {}: try a lower learning rate{further}",
                         at.epoch + 1,
                         at.batch + 1
                     )));
                 }
-                let mut gradients = outcome.loss.backward_once()?;
+                let scaled = match &self.scaler {
+                    Some(scaler) => scaler.scale(&outcome.loss)?,
+                    None => outcome.loss,
+                };
+                let mut gradients = match ranks {
+                    Some(ranks) => ranks.reducer().backward(model, scaled)?,
+                    None => scaled.backward_once()?,
+                };
+                if let Some(scaler) = &mut self.scaler {
+                    scaler.unscale_(&mut gradients)?;
+                }
                 if let Some(norm) = self.clip_norm {
                     gradus_nn::clip_grad_norm(&mut gradients, norm, 2.0)?;
                 }
                 at.lr = optimizer.lr();
-                optimizer.step(model, &gradients)?;
+                if let Some(scaler) = &mut self.scaler {
+                    scaler.step(optimizer, model, &mut gradients)?;
+                    scaler.update(None)?;
+                } else {
+                    optimizer.step(model, &gradients)?;
+                }
                 if let Some(scheduler) = &mut scheduler {
                     scheduler.step(optimizer);
                 }
@@ -264,28 +295,42 @@ impl<'a> Trainer<'a> {
                         go_on = Control::Stop;
                     }
                 }
-                if go_on == Control::Stop || self.stop.is_set() {
-                    self.write(&["last"], model, optimizer, &at, &identity)?;
-                    end = if go_on == Control::Stop {
-                        End::StoppedEarly
-                    } else {
-                        End::Interrupted
+                let enough = go_on == Control::Stop;
+                let mut stop = enough || self.stop.is_set();
+                let mut due = (self.saving.as_ref()).is_some_and(|s| s.is_due(at.step, saved));
+                if let Some(ranks) = ranks {
+                    (stop, due) = ranks.any_and_first(stop, due)?;
+                }
+                if stop {
+                    self.write(&["last"], model, optimizer, &at, &identity, ranks)?;
+                    end = match enough {
+                        true => End::StoppedEarly,
+                        false => End::Interrupted,
                     };
                     break 'run;
                 }
-                if at.batch < batches && self.is_time_to_save(at.step, saved) {
-                    self.write(&["last"], model, optimizer, &at, &identity)?;
+                if at.batch < batches && due {
+                    self.write(&["last"], model, optimizer, &at, &identity, ranks)?;
                     saved = Instant::now();
                 }
             }
 
             // The epoch is over: judge it, note it, save it.
             let train_seconds = epoch_started.elapsed().as_secs_f64();
+            if let Some(ranks) = ranks {
+                ranks.reducer().sync_buffers(model)?;
+            }
             let val = validation
-                .map(|data| evaluate(model, task, data))
+                .map(|data| within(self.precision, || evaluate(model, task, data)))
                 .transpose()?;
-            let val_loss = val.map_or(f64::NAN, |v| v.loss.mean());
-            let val_accuracy = val.map_or(f64::NAN, |v| v.accuracy.value());
+            let mut val = [
+                val.map_or(f64::NAN, |v| v.loss.mean()),
+                val.map_or(f64::NAN, |v| v.accuracy.value()),
+            ];
+            if let Some(ranks) = ranks {
+                val = ranks.of_first(val)?;
+            }
+            let [val_loss, val_accuracy] = val;
             at.history.rows.push(Row {
                 epoch: at.epoch + 1,
                 step: at.step,
@@ -311,7 +356,7 @@ impl<'a> Trainer<'a> {
             } else {
                 &["last"]
             };
-            self.write(files, model, optimizer, &at, &identity)?;
+            self.write(files, model, optimizer, &at, &identity, ranks)?;
             saved = Instant::now();
             if let Some(row) = rows.last() {
                 let epoch = Epoch {
@@ -328,10 +373,15 @@ impl<'a> Trainer<'a> {
                     }
                 }
             }
+            let mut stop = self.stop.is_set();
+            if let Some(ranks) = ranks {
+                let enough = end == End::StoppedEarly;
+                (stop, _) = ranks.any_and_first(stop || enough, false)?;
+            }
             if end == End::StoppedEarly {
                 break;
             }
-            if self.stop.is_set() && at.epoch < self.epochs {
+            if stop && at.epoch < self.epochs {
                 end = End::Interrupted;
                 break;
             }
@@ -353,76 +403,12 @@ impl<'a> Trainer<'a> {
         self.patience
             .is_some_and(|patience| since_best as u64 >= patience.max(1))
     }
+}
 
-    fn is_time_to_save(&self, step: u64, saved: Instant) -> bool {
-        self.saving.as_ref().is_some_and(|saving| {
-            saving
-                .every_steps
-                .is_some_and(|n| step.is_multiple_of(n.max(1)))
-                || saving.every.is_some_and(|time| saved.elapsed() >= time)
-        })
-    }
-
-    fn write<M: Module>(
-        &self,
-        files: &[&str],
-        model: &M,
-        optimizer: &dyn Optimizer,
-        at: &Progress,
-        identity: &Identity,
-    ) -> Result<()> {
-        let Some(saving) = &self.saving else {
-            return Ok(());
-        };
-        let checkpoint = Checkpoint {
-            model: model.state_dict(),
-            optimizer: optimizer.state_dict()?,
-            progress: at.clone(),
-            rng: default_state(),
-            identity: identity.clone(),
-            metadata: saving.metadata.clone(),
-        };
-        for file in files {
-            checkpoint.save(saving.folder.join(format!("{file}.safetensors")))?;
-        }
-        Ok(())
-    }
-
-    /// Puts model, optimiser and generator where the last checkpoint left them.
-    fn restore<M: Module>(
-        &self,
-        model: &mut M,
-        optimizer: &mut dyn Optimizer,
-        identity: &Identity,
-    ) -> Result<Progress> {
-        let saving = self.saving.as_ref();
-        let path = saving
-            .ok_or_else(|| invalid("to resume, say where the run is saved (Trainer::save)"))?
-            .last();
-        let checkpoint = Checkpoint::load(&path)?;
-        let there = &checkpoint.identity;
-        if there != identity {
-            return Err(crate::error::bad_file(
-                &path,
-                format!(
-                    "this checkpoint is of a run with seed {}, batch size {} and {} samples; now they are {}, {} and {}",
-                    there.seed,
-                    there.batch_size,
-                    there.samples,
-                    identity.seed,
-                    identity.batch_size,
-                    identity.samples
-                ),
-            ));
-        }
-        let name = path.display().to_string();
-        model
-            .load_state_dict(&checkpoint.model, true)
-            .in_layer(name.as_str())?;
-        optimizer
-            .load_state_dict(&checkpoint.optimizer)
-            .in_layer(name)?;
-        set_default_state(checkpoint.rng);
-        Ok(checkpoint.progress)
+/// Runs `f` with products in `precision`, where one was asked for.
+fn within<R>(precision: Option<DType>, f: impl FnOnce() -> R) -> R {
+    match precision {
+        Some(dtype) => autocast(dtype, f),
+        None => f(),
     }
 }

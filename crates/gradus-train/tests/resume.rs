@@ -5,8 +5,10 @@ use std::path::Path;
 use gradus_autograd::Var;
 use gradus_nn::optim::AdamW;
 use gradus_nn::schedule::OneCycleLR;
-use gradus_nn::{Dropout, Layer, Linear, Module as _, ReLU, Sequential};
-use gradus_tensor::{Result, Tensor, random};
+use gradus_nn::{
+    Dropout, GradScaler, GradScalerOptions, Layer, Linear, Module as _, ReLU, Sequential,
+};
+use gradus_tensor::{DType, Result, Tensor, random};
 use gradus_train::callback::{Callback, Control, Step};
 use gradus_train::{
     Checkpoint, DataLoader, Dataset, Dice, End, Outcome, Report, Saving, StopFlag, Trainer,
@@ -56,6 +58,16 @@ impl Callback for StopAt {
 }
 
 fn train(folder: &Path, seed: u64, resume: bool, stop_at: u64) -> Result<Report> {
+    train_with(folder, seed, resume, stop_at, |trainer| trainer)
+}
+
+fn train_with(
+    folder: &Path,
+    seed: u64,
+    resume: bool,
+    stop_at: u64,
+    options: impl FnOnce(Trainer) -> Trainer,
+) -> Result<Report> {
     random::manual_seed(if resume { 999 } else { 7 }); // a resumed run must not depend on how it is initialised
     let mut model = Sequential::new()
         .then(Linear::new(1, 16)?)
@@ -65,29 +77,29 @@ fn train(folder: &Path, seed: u64, resume: bool, stop_at: u64) -> Result<Report>
     let train = DataLoader::new(Parabola, 8)?.shuffle(true).seed(seed); // 7 batches
     let validation = DataLoader::new(Parabola, 50)?;
     let stop = StopFlag::default();
-    Trainer::new(3)
+    let trainer = Trainer::new(3)
         .schedule(OneCycleLR::new(0.05, 21))
         .clip_norm(0.5)
         .save(Saving::new(folder))
         .resume(resume)
         .stop_on(stop.clone())
-        .callback(StopAt(stop_at, stop))
-        .fit(
-            &mut model,
-            &mut AdamW::new(0.05),
-            &squared_error,
-            &train,
-            Some(&validation),
-        )
+        .callback(StopAt(stop_at, stop));
+    options(trainer).fit(
+        &mut model,
+        &mut AdamW::new(0.05),
+        &squared_error,
+        &train,
+        Some(&validation),
+    )
 }
 
 /// Weights, optimiser and history as bits, seconds left out.
 fn bits(folder: &Path, file: &str) -> Vec<(String, Vec<u64>)> {
     let c = Checkpoint::load(folder.join(file)).unwrap();
     let mut all: Vec<(String, Vec<u64>)> = Vec::new();
-    for (name, tensor) in c.model.iter().chain(&c.optimizer) {
+    for (name, tensor) in c.model.iter().chain(&c.optimizer).chain(&c.scaler) {
         let values = tensor
-            .to_dtype(gradus_tensor::DType::F64)
+            .to_dtype(DType::F64)
             .unwrap()
             .to_vec::<f64>()
             .unwrap();
@@ -140,6 +152,45 @@ fn stopped_after_any_step_and_resumed() {
     // Resuming what is over changes nothing.
     let report = train(&whole, 1, true, u64::MAX).unwrap();
     assert_eq!((report.end, report.step), (End::Finished, 21));
+}
+
+/// f16 with a scale that starts far too high, so that the first steps are left out, and grows every third step.
+fn in_f16(trainer: Trainer) -> Trainer {
+    let scaler = GradScaler::with(GradScalerOptions {
+        init_scale: 2f64.powi(24),
+        growth_interval: 3,
+        ..GradScalerOptions::default()
+    });
+    trainer.autocast(DType::F16).grad_scaler(scaler.unwrap())
+}
+
+#[test]
+fn the_loss_scale_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    train_with(&whole, 1, false, u64::MAX, in_f16).unwrap();
+    let end = Checkpoint::load(whole.join("last.safetensors")).unwrap();
+    let steps = end.optimizer["0.weight.step"].to_f64().unwrap();
+    assert!(steps > 5.0 && steps < 21.0, "{steps} of 21 steps were made");
+    for step in [1, 2, 5, 7, 8, 13, 20] {
+        let parts = folder.path().join(format!("stopped{step}"));
+        train_with(&parts, 1, false, step, in_f16).unwrap();
+        train_with(&parts, 1, true, u64::MAX, in_f16).unwrap();
+        for file in ["last.safetensors", "best.safetensors"] {
+            assert_eq!(
+                bits(&whole, file),
+                bits(&parts, file),
+                "{file}, step {step}"
+            );
+        }
+    }
+    // One cannot go on without the scale, nor start to scale in the middle.
+    let error = train(&whole, 1, true, u64::MAX).unwrap_err().to_string();
+    assert!(error.contains("scales its losses"), "{error}");
+    let plain = folder.path().join("plain");
+    train(&plain, 1, false, 3).unwrap();
+    let error = train_with(&plain, 1, true, u64::MAX, in_f16).unwrap_err();
+    assert!(error.to_string().contains("the state is empty"), "{error}");
 }
 
 #[test]

@@ -248,3 +248,33 @@ fn tokenize_learns_cuts_and_puts_together() {
     assert!(error(&["tokenize", "--train", "9", "--out", &saved, "x"]).contains("256 bytes"));
     assert_eq!(gradus(&["tokenize", "x"]).status.code(), Some(2));
 }
+
+#[test]
+fn sixteen_bits_train_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    for (precision, said) in [
+        ("f16", ", products in f16,"),
+        ("bf16", ", products in bf16,"),
+    ] {
+        let run = folder.path().join(precision).display().to_string();
+        let arguments = ["train", "mnist", "--limit", "1000", "--epochs", "2"];
+        let rest = ["--precision", precision, "--out", &run];
+        let output = gradus(&[&arguments[..], &rest[..]].concat());
+        let text = out(&output);
+        assert!(output.status.success() && text.contains(said), "{text}");
+        let accuracy = text.split("test accuracy: ").nth(1).unwrap();
+        let accuracy: f64 = accuracy.split(' ').next().unwrap().parse().unwrap();
+        assert!(accuracy > 80.0, "{precision}: {accuracy} %");
+        let changed = [
+            "train",
+            "mnist",
+            "--resume",
+            "--out",
+            &run,
+            "--precision",
+            "f32",
+        ];
+        let text = error(&changed);
+        assert!(text.contains("the run was started with"), "{text}");
+    }
+}

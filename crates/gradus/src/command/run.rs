@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use gradus_nn::Module;
 use gradus_nn::optim::Optimizer;
 use gradus_nn::schedule::Schedule;
-use gradus_tensor::{Device, Error, Result, random};
+use gradus_nn::{GradScaler, Module};
+use gradus_tensor::{DType, Device, Error, Result, random};
 use gradus_train::callback::{ChartLog, Console, CsvLog, TensorBoardLog};
 use gradus_train::progress::{clock, say};
 use gradus_train::{
@@ -48,6 +48,9 @@ pub struct RunArgs {
     /// Scale gradients down to this norm.
     #[arg(long, value_name = "NORM")]
     pub clip_norm: Option<f64>,
+    /// What products are made in: f32, or 16 bits (parameters stay f32; losses are scaled for f16) [f32].
+    #[arg(long, value_name = "DTYPE", value_parser = ["f32", "bf16", "f16"])]
+    pub precision: Option<String>,
     /// Where everything is saved [runs/NAME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -73,6 +76,7 @@ impl RunArgs {
             .with("seed", self.seed)
             .with("patience", self.patience)
             .with("clip-norm", self.clip_norm)
+            .with("precision", self.precision.clone())
     }
 }
 
@@ -129,7 +133,9 @@ impl Run {
         let settings = if args.resume {
             given.resumed(stored(&saving.last())?)?
         } else {
-            let recipe = recipe(&given).with("seed", Some(42u64));
+            let recipe = recipe(&given)
+                .with("seed", Some(42u64))
+                .with("precision", Some("f32"));
             given.or(recipe)
         };
         let run = Self {
@@ -207,6 +213,11 @@ impl Run {
         if let Some(norm) = self.settings.rate("clip-norm") {
             trainer = trainer.clip_norm(norm);
         }
+        trainer = match self.settings.text("precision") {
+            Some("bf16") => trainer.autocast(DType::BF16),
+            Some("f16") => trainer.autocast(DType::F16).grad_scaler(GradScaler::new()),
+            _ => trainer,
+        };
         model.to_device(&self.device)?;
         let report = trainer.fit(model, optimizer, task, train, validation)?;
         if report.end == End::Interrupted {
@@ -245,8 +256,12 @@ impl Run {
             }
             gpu => gpu.to_string(),
         };
+        let precision = match self.settings.text("precision") {
+            None | Some("f32") => String::new(),
+            Some(low) => format!(", products in {low}"),
+        };
         say(&format!(
-            "run     {} epochs, batch {}, learning rate {}, seed {}, on {on}, saved in {}",
+            "run     {} epochs, batch {}, learning rate {}, seed {}{precision}, on {on}, saved in {}",
             self.epochs,
             self.batch_size,
             self.lr,
