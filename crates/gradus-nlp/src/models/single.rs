@@ -145,6 +145,8 @@ fn sum(x: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts;
+
     use super::*;
     use gradus_tensor::DType;
     use gradus_tensor::random::TorchRng;
@@ -214,14 +216,14 @@ mod tests {
         (0.015, 0x3f7ff8a1, 0x3c75c033),
         (0.1, 0x3f7eb898, 0x3dcc7577),
         (0.5, 0x3f60a940, 0x3ef57744),
-        (0.7853982, 0x3f3504f3, 0x3f3504f3),
+        (consts::FRAC_PI_4, 0x3f3504f3, 0x3f3504f3),
         (1.0, 0x3f0a5141, 0x3f576aa4),
-        (1.5707964, 0xb33bbd2e, 0x3f800000),
+        (consts::FRAC_PI_2, 0xb33bbd2e, 0x3f800000),
         (2.0, 0xbed51133, 0x3f68c7b7),
         (3.0, 0xbf7d7026, 0x3e1081c3),
-        (3.1415927, 0xbf800000, 0xb3bbbd2e),
+        (consts::PI, 0xbf800000, 0xb3bbbd2e),
         (5.0, 0x3e913c2c, 0xbf757c10),
-        (6.2831855, 0x3f800000, 0x343bbd2e),
+        (consts::TAU, 0x3f800000, 0x343bbd2e),
         (9.0, 0xbf693fd5, 0x3ed30132),
         (12.0, 0x3f5806d0, 0xbf095cd8),
         (15.0, 0xbf427ae8, 0x3f267944),
