@@ -47,6 +47,9 @@ pub struct Options {
     /// Print the names of the workloads and stop
     #[arg(long)]
     list: bool,
+    /// On this GPU: cuda, cuda:1; it has one filter, `ladder`: matrix products rung by rung (with the feature `cuda`)
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
 }
 
 /// One line of a bench's output.
@@ -76,9 +79,27 @@ pub struct Row {
 
 /// Runs the benches and prints the table.
 pub fn main(options: &Options) -> Result<bool, String> {
+    if let Some(device) = &options.device {
+        return on_gpu(device, options.filter.as_deref()).map(|()| true);
+    }
     run(options)
         .map(|()| true)
         .map_err(|error| error.to_string())
+}
+
+/// The benches of a GPU.
+fn on_gpu(device: &str, filter: Option<&str>) -> Result<(), String> {
+    if filter.is_some_and(|filter| filter != "ladder") {
+        return Err(format!(
+            "--device {device}: the benches of a GPU are: ladder"
+        ));
+    }
+    #[cfg(feature = "cuda")]
+    return crate::ladder::run(device);
+    #[cfg(not(feature = "cuda"))]
+    Err(format!(
+        "--device {device}: this xtask has no CUDA; cargo run --release -p xtask --features cuda -- bench …"
+    ))
 }
 
 fn run(args: &Options) -> Fallible<()> {

@@ -11,6 +11,8 @@ mod bench;
 mod ci;
 #[cfg(feature = "measure")]
 mod conformance;
+#[cfg(feature = "cuda")]
+mod ladder;
 mod nvrtc;
 #[cfg(feature = "measure")]
 mod picture;

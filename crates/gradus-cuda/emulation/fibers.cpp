@@ -183,6 +183,16 @@ u32 atomic_inc(u32* p, u32 wrap) {
   *p = old >= wrap ? 0 : old + 1;
   return old;
 }
+void atomic_max(u64* p, u64 v) {
+  if (v > *p) *p = v;
+}
+template <class W> static W swap_if(W* p, W old, W next) {
+  const W seen = *p;
+  if (seen == old) *p = next;
+  return seen;
+}
+u32 atomic_swap(u32* p, u32 old, u32 next) { return swap_if(p, old, next); }
+u64 atomic_swap(u64* p, u64 old, u64 next) { return swap_if(p, old, next); }
 void post(const void* value, u32 bytes) { memcpy(block.warps[me().number >> 5].slots[me().place.lane], value, bytes); }
 void peek(u32 lane, void* value, u32 bytes) { memcpy(value, block.warps[me().number >> 5].slots[lane], bytes); }
 

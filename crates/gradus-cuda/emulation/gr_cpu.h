@@ -50,6 +50,9 @@ void post(const void* value, u32 bytes);       // this lane's value, for the oth
 void peek(u32 lane, void* value, u32 bytes);
 float atomic_add(float* p, float v);
 u32 atomic_inc(u32* p, u32 wrap);
+void atomic_max(u64* p, u64 v);
+u32 atomic_swap(u32* p, u32 old, u32 next);
+u64 atomic_swap(u64* p, u64 old, u64 next);
 void copy_async(void* to, const void* from, int bytes);
 void copy_commit();
 void copy_wait(u32 groups);
@@ -102,6 +105,9 @@ inline void check_aligned(const void* p, u32 n, const char* what) { if ((uintptr
 inline uint4 gr_load_once(const uint4* p) { check_aligned(p, 16, "16-byte load: misaligned"); return *p; }
 inline float gr_atomic_add(float* p, float v) { return gr::atomic_add(p, v); }
 inline u32 gr_atomic_inc(u32* p, u32 wrap) { return gr::atomic_inc(p, wrap); }
+inline void gr_atomic_max(u64* p, u64 v) { gr::atomic_max(p, v); }
+inline u32 gr_atomic_swap(u32* p, u32 old, u32 next) { return gr::atomic_swap(p, old, next); }
+inline u64 gr_atomic_swap(u64* p, u64 old, u64 next) { return gr::atomic_swap(p, old, next); }
 inline void gr_fence() {}
 
 inline void gr_copy_async16(void* to, const void* from, int bytes) {

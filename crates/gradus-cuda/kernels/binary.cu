@@ -5,11 +5,11 @@
 // As in unary.cu, what is not bound by memory calls one function that knows all operations.
 #include "math.cuh"
 
-GR_CALLED float binary_any(int op, float a, float b) {
+template <class C> GR_CALLED C binary_any(int op, C a, C b) {
 #define X(name) case GR_BINARY_##name: return binary_value<GR_BINARY_##name>(a, b);
   switch (op) { GR_BINARY_ALL(X) }
 #undef X
-  return GR_NAN;
+  return C(GR_NAN);
 }
 // Integers wrap, as on the CPU: computed without sign, where that is defined.
 template <class T> GR_DEV T integer_value(int op, T a, T b) {
@@ -22,6 +22,7 @@ template <class T> GR_DEV T integer_value(int op, T a, T b) {
   }
 }
 GR_DEV float any(int op, float a, float b) { return binary_any(op, a, b); }
+GR_DEV double any(int op, double a, double b) { return binary_any(op, a, b); }
 GR_DEV Bf16 any(int op, Bf16 a, Bf16 b) { return narrow<Bf16>(binary_any(op, widen(a), widen(b))); }
 GR_DEV F16 any(int op, F16 a, F16 b) { return narrow<F16>(binary_any(op, widen(a), widen(b))); }
 GR_DEV i64 any(int op, i64 a, i64 b) { return integer_value(op, a, b); }
@@ -44,7 +45,7 @@ template <class T> GR_DEV i64 packs_of(const T* a, const T* b, const T* y, i64 n
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(tanh_backward) X(sigmoid_backward) X(relu_backward) X(relu6_backward) \
   X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
 #define X(name) case GR_BINARY_##name: light_loop<GR_BINARY_##name>(a, b, y, packs); break;
-GR_FLOAT_KERNELS(binary,
+GR_ALL_FLOAT_KERNELS(binary,
   i64 packs = packs_of(a, b, y, n);
   switch (op) { LIGHT(X) default: packs = 0; }
   for (i64 i = packs * Pack<T>::N + grid_index(); i < n; i += grid_size()) y[i] = any(op, a[i], b[i]);)
@@ -73,14 +74,13 @@ GR_DEV void strided_loop(const T* __restrict__ a, const T* __restrict__ b, T* __
     y[i] = any(op, a[at[0]], b[at[1]]);
   }
 }
-GR_FLOAT_KERNELS(binary_strided, strided_loop(a, b, y, n, layout, op);)
+GR_ALL_FLOAT_KERNELS(binary_strided, strided_loop(a, b, y, n, layout, op);)
 GR_KERNEL_OF(binary_strided, i64, i64) { strided_loop(a, b, y, n, layout, op); }
 GR_KERNEL_OF(binary_strided, i32, int) { strided_loop(a, b, y, n, layout, op); }
 GR_KERNEL_OF(binary_strided, u8, u8) { strided_loop(a, b, y, n, layout, op); }
 
 // ---- comparisons ---------------------------------------------------------------------------------------------------------
 
-GR_DEV i64 widen(i64 x) { return x; }
 GR_DEV int widen(int x) { return x; }
 GR_DEV int widen(u8 x) { return x; }
 template <class C> GR_DEV bool compare_value(int op, C a, C b) {
@@ -104,18 +104,18 @@ GR_DEV void compare_loop(const T* __restrict__ a, const T* __restrict__ b, u8* _
     y[i] = compare_value(op, widen(a[at[0]]), widen(b[at[1]]));
   }
 }
-GR_FLOAT_KERNELS(compare, compare_loop(a, b, y, n, layout, op);)
+GR_ALL_FLOAT_KERNELS(compare, compare_loop(a, b, y, n, layout, op);)
 GR_KERNEL_OF(compare, i64, i64) { compare_loop(a, b, y, n, layout, op); }
 GR_KERNEL_OF(compare, i32, int) { compare_loop(a, b, y, n, layout, op); }
 GR_KERNEL_OF(compare, u8, u8) { compare_loop(a, b, y, n, layout, op); }
 
 // ---- three operands --------------------------------------------------------------------------------------------------------
 
-GR_FLOAT_KERNELS(ternary,
+GR_ALL_FLOAT_KERNELS(ternary,
   for (i64 i = grid_index(); i < n; i += grid_size()) {
     i64 at[3];
     offsets<3>(layout, i, at);
-    y[i] = narrow<T>(ternary_value(op, widen(a[at[0]]), widen(b[at[1]]), widen(c[at[2]]), p));
+    y[i] = narrow<T>(ternary_value(op, widen(a[at[0]]), widen(b[at[1]]), widen(c[at[2]]), Compute<T>(p)));
   })
 
 template <class T>
@@ -127,7 +127,7 @@ GR_DEV void select_loop(const u8* __restrict__ condition, const T* __restrict__ 
     y[i] = condition[at[0]] ? a[at[1]] : b[at[2]];
   }
 }
-GR_FLOAT_KERNELS(select, select_loop(condition, a, b, y, n, layout);)
+GR_ALL_FLOAT_KERNELS(select, select_loop(condition, a, b, y, n, layout);)
 GR_KERNEL_OF(select, i64, i64) { select_loop(condition, a, b, y, n, layout); }
 GR_KERNEL_OF(select, i32, int) { select_loop(condition, a, b, y, n, layout); }
 GR_KERNEL_OF(select, u8, u8) { select_loop(condition, a, b, y, n, layout); }

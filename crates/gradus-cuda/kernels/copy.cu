@@ -53,25 +53,23 @@ GR_KERNEL_OF(fill, u8, u8) { fill_loop(y, n, (u8)value); }
 
 // ---- casts: the rules are gradus-cpu's (`Element::cast`) --------------------------------------------------------------------------------
 
-GR_DEV i64 widen(i64 x) { return x; }
 GR_DEV i64 widen(int x) { return x; }
 GR_DEV i64 widen(u8 x) { return x; }
 GR_DEV i64 widen(bool x) { return x; }
 // Truncated and saturating; NaN is 0.
-GR_DEV i64 to_integer(float x, double low, double high) {
-  if (x != x) return 0;
-  double d = x;
+GR_DEV i64 to_integer(double d, double low, double high) {
+  if (d != d) return 0;
   // `high` is a power of two: not itself in the type.
   return d <= low ? (i64)low : d >= high ? (i64)(high - 1.0) : (i64)d;
 }
-GR_DEV i64 to_i64(float x) { return x >= 9.2233720368547758e18f ? 0x7fffffffffffffffll : to_integer(x, -9.2233720368547758e18, 9.3e18); }
+GR_DEV i64 to_i64(double x) { return x >= 9.2233720368547758e18f ? 0x7fffffffffffffffll : to_integer(x, -9.2233720368547758e18, 9.3e18); }
 GR_DEV i64 to_i64(i64 x) { return x; }
-GR_DEV int to_i32(float x) { return (int)to_integer(x, -2147483648.0, 2147483648.0); }
+GR_DEV int to_i32(double x) { return (int)to_integer(x, -2147483648.0, 2147483648.0); }
 GR_DEV int to_i32(i64 x) { return (int)x; }
-GR_DEV u8 to_u8(float x) { return (u8)to_integer(x, 0.0, 256.0); }
+GR_DEV u8 to_u8(double x) { return (u8)to_integer(x, 0.0, 256.0); }
 GR_DEV u8 to_u8(i64 x) { return (u8)x; }
 
-// `to` is the number of a type in DType::ALL: f32, bf16, f16, i64, i32, u8, bool.
+// `to` is the number of a type in DType::ALL: f32, bf16, f16, i64, i32, u8, bool, f64.
 template <class T> GR_DEV void cast_loop(const T* __restrict__ x, u8* __restrict__ y, i64 n, int to) {
   for (i64 i = grid_index(); i < n; i += grid_size()) {
     auto v = widen(x[i]);
@@ -81,10 +79,11 @@ template <class T> GR_DEV void cast_loop(const T* __restrict__ x, u8* __restrict
     else if (to == 3) ((i64*)y)[i] = to_i64(v);
     else if (to == 4) ((int*)y)[i] = to_i32(v);
     else if (to == 5) y[i] = to_u8(v);
-    else y[i] = v != 0;
+    else if (to == 6) y[i] = v != 0;
+    else ((double*)y)[i] = (double)v;
   }
 }
-GR_FLOAT_KERNELS(cast, cast_loop(x, y, n, to);)
+GR_ALL_FLOAT_KERNELS(cast, cast_loop(x, y, n, to);)
 GR_KERNEL_OF(cast, i64, i64) { cast_loop(x, y, n, to); }
 GR_KERNEL_OF(cast, i32, int) { cast_loop(x, y, n, to); }
 GR_KERNEL_OF(cast, u8, u8) { cast_loop(x, y, n, to); }

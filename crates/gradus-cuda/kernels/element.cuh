@@ -1,6 +1,6 @@
 // Element types: how each is read as f32 (or f64) and written back, and how 16 bytes of them move at once.
 //
-// bf16 and f16 are storage only: they are computed in f32 and rounded once, at the store, as on the CPU.
+// bf16 and f16 are storage only: they are computed in f32 and rounded once, at the store, as on the CPU. `Compute<T>` is what T is computed in.
 #pragma once
 
 struct Bf16 { u16 bits; };
@@ -8,13 +8,20 @@ struct F16 { u16 bits; };
 
 GR_DEV float widen(float x) { return x; }
 GR_DEV double widen(double x) { return x; }
+GR_DEV i64 widen(i64 x) { return x; }
 GR_DEV float widen(Bf16 x) { return gr_from_bf16(x.bits); }
 GR_DEV float widen(F16 x) { return gr_from_f16(x.bits); }
 template <class T> struct Narrow;
 template <> struct Narrow<float> { GR_DEV static float of(float x) { return x; } };
 template <> struct Narrow<Bf16> { GR_DEV static Bf16 of(float x) { Bf16 r = {gr_to_bf16(x)}; return r; } };
 template <> struct Narrow<F16> { GR_DEV static F16 of(float x) { F16 r = {gr_to_f16(x)}; return r; } };
-template <class T> GR_DEV T narrow(float x) { return Narrow<T>::of(x); }
+template <> struct Narrow<double> { GR_DEV static double of(double x) { return x; } };
+template <> struct Narrow<i64> { GR_DEV static i64 of(i64 x) { return x; } };
+template <class T, class C> GR_DEV T narrow(C x) { return Narrow<T>::of(x); }
+template <class T> struct ComputeOf { typedef float Type; };
+template <> struct ComputeOf<double> { typedef double Type; };
+template <> struct ComputeOf<i64> { typedef i64 Type; };
+template <class T> using Compute = typename ComputeOf<T>::Type;
 
 GR_DEV void mma(const Bf16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_bf16(c, a, b0, b1); }
 GR_DEV void mma(const F16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_f16(c, a, b0, b1); }
@@ -122,7 +129,7 @@ template <int K> GR_DEV void offsets(const Layout& layout, i64 i, i64 (&at)[K]) 
 }
 // A piece of a parameter, its gradient and the optimiser's state of it: device addresses and a length.
 struct Chunk {
-  u64 parameter, gradient, first, second;
+  u64 parameter, gradient, first, second, third;
   u32 length;
 };
 // This thread's number in the grid, and the number of threads: loops over elements start and step by them.

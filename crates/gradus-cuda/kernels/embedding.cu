@@ -5,12 +5,6 @@
 // atomics, so where an index occurs more than once the order of the additions, and with it the last bit, may differ between runs.
 #include "gr.cuh"
 
-#define GR_EACH_SIZE(name, ...) \
-  GR_KERNEL_OF(name, f32, u32) { typedef u32 T; __VA_ARGS__ } \
-  GR_KERNEL_OF(name, bf16, u16) { typedef u16 T; __VA_ARGS__ } \
-  GR_KERNEL_OF(name, i64, i64) { typedef i64 T; __VA_ARGS__ } \
-  GR_KERNEL_OF(name, u8, u8) { typedef u8 T; __VA_ARGS__ }
-
 // y (n, width): row i is row indices[i] of the table (rows, width). A block has a row.
 GR_EACH_SIZE(gather_rows,
   for (i64 i = blockIdx.x; i < n; i += gridDim.x) {

@@ -24,13 +24,13 @@ template <class T> GR_DEV const T* matrix_b(const T* b, const Gemm& g) {
 GR_DEV i64 matrix_c(const Gemm& g) { return (i64)blockIdx.z * g.m * g.n; }
 
 // An activation is called, not inlined: an epilogue has dozens of elements, and an error function each is more code than the product.
-GR_CALLED float activated(int activation, float x) {
-  if (activation == 1) return gr_max(x, 0.f);
+template <class C> GR_CALLED C activated(int activation, C x) {
+  if (activation == 1) return gr_max(x, C(0));
   return activation == 2 ? x * normal_share(x) : x * sigmoid(gelu_tanh_inner(x));
 }
 // Stores element (i, j) of C, whose sum is `v`, if there is one.
 template <class T>
-GR_DEV void finish(float v, int i, int j, const Gemm& g, const T* __restrict__ bias, const T* __restrict__ residual, T* __restrict__ c) {
+GR_DEV void finish(Compute<T> v, int i, int j, const Gemm& g, const T* __restrict__ bias, const T* __restrict__ residual, T* __restrict__ c) {
   if (i >= g.m || j >= g.n) return;
   const i64 at = matrix_c(g) + (i64)i * g.n + j;
   v *= g.alpha;

@@ -8,12 +8,12 @@
 
 // ---- rung 1: any type, any strides ------------------------------------------------------------------------------------------
 
-GR_FLOAT_KERNELS(gemm_naive,
+GR_ALL_FLOAT_KERNELS(gemm_naive,
   const int i = blockIdx.y * 16 + threadIdx.x / 16; const int j = blockIdx.x * 16 + threadIdx.x % 16;
   if (i < g.m && j < g.n) {
     const T* pa = matrix_a(a, g) + i * g.a_row; const T* pb = matrix_b(b, g) + j * g.b_column;
-    float sum = 0.f;
-    for (int k = 0; k < g.k; k++) sum = fmaf(widen(pa[k * g.a_column]), widen(pb[k * g.b_row]), sum);
+    Compute<T> sum = 0;
+    for (int k = 0; k < g.k; k++) sum = fma(widen(pa[k * g.a_column]), widen(pb[k * g.b_row]), sum);
     finish(sum, i, j, g, bias, residual, c);
   })
 

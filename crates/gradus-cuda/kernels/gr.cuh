@@ -59,6 +59,10 @@ GR_DEV uint4 gr_load_once(const uint4* p) {
 }
 GR_DEV float gr_atomic_add(float* p, float v) { return atomicAdd(p, v); }
 GR_DEV u32 gr_atomic_inc(u32* p, u32 wrap) { return atomicInc(p, wrap); }
+GR_DEV void gr_atomic_max(u64* p, u64 v) { atomicMax(p, v); }
+// Writes `next` if `old` is there; returns what was.
+GR_DEV u32 gr_atomic_swap(u32* p, u32 old, u32 next) { return atomicCAS(p, old, next); }
+GR_DEV u64 gr_atomic_swap(u64* p, u64 old, u64 next) { return atomicCAS(p, old, next); }
 GR_DEV void gr_fence() { __threadfence(); }
 
 // 16 bytes of shared memory, asynchronously: the first `bytes` from global memory, zeros after (of 0, nothing is read).
@@ -98,12 +102,33 @@ GR_DEV void gr_mma_f16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 // Kernels are declared by the manifest (src/manifest): GR_PARAMETERS_name, GR_BOUNDS_name. A kernel's file writes its body only,
 // so that the order of arguments exists once.
 #include "manifest.cuh"
-#define GR_KERNEL(name) GR_GLOBAL void __launch_bounds__(GR_BOUNDS_##name) name(GR_PARAMETERS_##name(void))
-#define GR_KERNEL_OF(name, suffix, type) \
-  GR_GLOBAL void __launch_bounds__(GR_BOUNDS_##name) name##_##suffix(GR_PARAMETERS_##name(type))
+//
+// Kernels of f64 are compiled apart, with GR_DOUBLE: few need them, and those who do not should not wait for them. There the others
+// are functions that nobody calls.
+#define GR_LAUNCHED(name, symbol, type) GR_GLOBAL void __launch_bounds__(GR_BOUNDS_##name) symbol(GR_PARAMETERS_##name(type, __grid_constant__))
+#define GR_UNUSED(name, symbol, type) GR_DEV void symbol(GR_PARAMETERS_##name(type, ))
+#ifdef GR_DOUBLE
+#define GR_KERNEL(name) GR_UNUSED(name, name, void)
+#define GR_KERNEL_OF(name, suffix, type) GR_UNUSED(name, name##_##suffix, type)
+#define GR_DOUBLE_KERNEL(name) GR_LAUNCHED(name, name##_f64, double)
+#else
+#define GR_KERNEL(name) GR_LAUNCHED(name, name, void)
+#define GR_KERNEL_OF(name, suffix, type) GR_LAUNCHED(name, name##_##suffix, type)
+#define GR_DOUBLE_KERNEL(name) GR_UNUSED(name, name##_f64, double)
+#endif
 #include "element.cuh"
 // One body for f32, bf16 and f16: `T` is the type.
 #define GR_FLOAT_KERNELS(name, ...) \
   GR_KERNEL_OF(name, f32, float) { typedef float T; __VA_ARGS__ } \
   GR_KERNEL_OF(name, bf16, Bf16) { typedef Bf16 T; __VA_ARGS__ } \
   GR_KERNEL_OF(name, f16, F16) { typedef F16 T; __VA_ARGS__ }
+// And for f64.
+#define GR_ALL_FLOAT_KERNELS(name, ...) \
+  GR_FLOAT_KERNELS(name, __VA_ARGS__) \
+  GR_DOUBLE_KERNEL(name) { typedef double T; __VA_ARGS__ }
+// For what only moves elements: a body for each size of them, under the name of a type that has it.
+#define GR_EACH_SIZE(name, ...) \
+  GR_KERNEL_OF(name, f32, u32) { typedef u32 T; __VA_ARGS__ } \
+  GR_KERNEL_OF(name, bf16, u16) { typedef u16 T; __VA_ARGS__ } \
+  GR_KERNEL_OF(name, i64, i64) { typedef i64 T; __VA_ARGS__ } \
+  GR_KERNEL_OF(name, u8, u8) { typedef u8 T; __VA_ARGS__ }

@@ -5,18 +5,21 @@
 // The norm stays on the device: clipping needs no answer from it.
 #include "reduce.cuh"
 
+// `third` is the largest average of squares so far, or null without it (AMSGrad).
 GR_KERNEL(adam_chunks) {
   const Chunk c = chunks[blockIdx.x];
   float* p = (float*)c.parameter;
   const float* g_of = (const float*)c.gradient;
-  float *m_of = (float*)c.first, *v_of = (float*)c.second;
+  float *m_of = (float*)c.first, *v_of = (float*)c.second, *top_of = (float*)c.third;
   for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) {
     float g = maximize ? -g_of[i] : g_of[i], x = p[i], m = m_of[i], v = v_of[i];
     g = fmaf(penalty, x, g); // L2
     x *= shrink;             // or decoupled
     m = fmaf(1.f - beta1, g - m, m);
     v = fmaf((1.f - beta2) * g, g, beta2 * v);
-    const float denominator = sqrtf(v) / root_correction + eps;
+    float top = v;
+    if (top_of) top_of[i] = top = gr_max(top_of[i], v);
+    const float denominator = sqrtf(top) / root_correction + eps;
     p[i] = fmaf(-step_size, m / denominator, x);
     m_of[i] = m;
     v_of[i] = v;
@@ -38,6 +41,43 @@ GR_KERNEL(sgd_chunks) {
       g = nesterov ? fmaf(momentum, v, g) : v;
     }
     p[i] = fmaf(-lr, g, x);
+  }
+}
+
+// `first` is the average of the gradient's square, `second` the momentum's state and `third` the average of the gradient, or null.
+GR_KERNEL(rmsprop_chunks) {
+  const Chunk c = chunks[blockIdx.x];
+  float* p = (float*)c.parameter;
+  const float* g_of = (const float*)c.gradient;
+  float *square_of = (float*)c.first, *velocity = (float*)c.second, *mean_of = (float*)c.third;
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) {
+    float g = maximize ? -g_of[i] : g_of[i], x = p[i];
+    g = fmaf(penalty, x, g);
+    const float square = fmaf(rest * g, g, alpha * square_of[i]);
+    square_of[i] = square;
+    float variance = square;
+    if (mean_of) {
+      const float mean = fmaf(rest, g - mean_of[i], mean_of[i]);
+      mean_of[i] = mean;
+      variance = fmaf(-mean, mean, square);
+    }
+    float step = g / (sqrtf(variance) + eps);
+    if (velocity) velocity[i] = step = fmaf(momentum, velocity[i], step);
+    p[i] = fmaf(-lr, step, x);
+  }
+}
+
+// `first` is the sum of the gradient's squares.
+GR_KERNEL(adagrad_chunks) {
+  const Chunk c = chunks[blockIdx.x];
+  float *p = (float*)c.parameter, *sum_of = (float*)c.first;
+  const float* g_of = (const float*)c.gradient;
+  for (u32 i = threadIdx.x; i < c.length; i += blockDim.x) {
+    float g = maximize ? -g_of[i] : g_of[i];
+    g = fmaf(penalty, p[i], g);
+    const float sum = fmaf(g, g, sum_of[i]);
+    sum_of[i] = sum;
+    p[i] = fmaf(-lr, g / (sqrtf(sum) + eps), p[i]);
   }
 }
 

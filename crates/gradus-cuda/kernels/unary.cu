@@ -6,14 +6,14 @@
 // for every thread of the grid.
 #include "math.cuh"
 
-GR_CALLED float unary_any(int op, float x, float p, float q) {
+template <class C> GR_CALLED C unary_any(int op, C x, C p, C q) {
 #define X(name) case GR_UNARY_##name: return unary_value<GR_UNARY_##name>(x, p, q);
   switch (op) { GR_UNARY_ALL(X) }
 #undef X
-  return GR_NAN;
+  return C(GR_NAN);
 }
 
-template <int OP, class T> GR_DEV void light_loop(const T* __restrict__ x, T* __restrict__ y, i64 packs, float p, float q) {
+template <int OP, class T> GR_DEV void light_loop(const T* __restrict__ x, T* __restrict__ y, i64 packs, Compute<T> p, Compute<T> q) {
   for (i64 i = grid_index(); i < packs; i += grid_size()) {
     Pack<T> v = load_pack(x + i * Pack<T>::N);
     GR_UNROLL
@@ -25,15 +25,15 @@ template <int OP, class T> GR_DEV void light_loop(const T* __restrict__ x, T* __
 #define LIGHT(X) \
   X(neg) X(abs) X(square) X(reciprocal) X(sqrt) X(exp) X(log) X(tanh) X(sigmoid) X(relu) X(leaky_relu) X(gelu) X(gelu_tanh) X(silu) \
   X(clamp) X(affine)
-#define X(name) case GR_UNARY_##name: light_loop<GR_UNARY_##name>(x, y, packs, p, q); break;
-GR_FLOAT_KERNELS(unary,
+#define X(name) case GR_UNARY_##name: light_loop<GR_UNARY_##name>(x, y, packs, Compute<T>(p), Compute<T>(q)); break;
+GR_ALL_FLOAT_KERNELS(unary,
   i64 packs = is_aligned16(x) && is_aligned16(y) ? n / Pack<T>::N : 0;
   switch (op) { LIGHT(X) default: packs = 0; }
-  for (i64 i = packs * Pack<T>::N + grid_index(); i < n; i += grid_size()) y[i] = narrow<T>(unary_any(op, widen(x[i]), p, q));)
+  for (i64 i = packs * Pack<T>::N + grid_index(); i < n; i += grid_size()) y[i] = narrow<T>(unary_any(op, widen(x[i]), Compute<T>(p), Compute<T>(q)));)
 
-GR_FLOAT_KERNELS(unary_strided,
+GR_ALL_FLOAT_KERNELS(unary_strided,
   for (i64 i = grid_index(); i < n; i += grid_size()) {
     i64 at[1];
     offsets<1>(layout, i, at);
-    y[i] = narrow<T>(unary_any(op, widen(x[at[0]]), p, q));
+    y[i] = narrow<T>(unary_any(op, widen(x[at[0]]), Compute<T>(p), Compute<T>(q)));
   })

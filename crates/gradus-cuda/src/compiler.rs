@@ -27,6 +27,7 @@ pub(crate) const HEADERS: &[Source] = sources![
     "element.cuh",
     "hopper.cuh",
     "reduce.cuh",
+    "special.cuh",
     "math.cuh",
     "gemm.cuh",
     "attention.cuh",
@@ -42,6 +43,9 @@ pub(crate) const FILES: &[Source] = sources![
     "norm.cu",
     "loss.cu",
     "embedding.cu",
+    "scatter.cu",
+    "scan.cu",
+    "sort.cu",
     "random.cu",
     "optim.cu",
     "gemm_simt.cu",
@@ -51,6 +55,7 @@ pub(crate) const FILES: &[Source] = sources![
     "attention_mma.cu",
     "conv.cu",
     "pool.cu",
+    "resample.cu",
     "probe.cu",
     "probe_hopper.cu",
 ];
@@ -168,24 +173,29 @@ pub fn compile(file: &str, arch: &str, options: &[&str]) -> Result<Compiled> {
     Ok(Compiled { cubin, log, ptx })
 }
 
-/// The cubin of a file for an architecture: from the cache, or compiled and put there.
+/// The option that compiles a file's kernels for f64 in place of the others.
+pub const WIDE: &str = "--define-macro=GR_DOUBLE";
+
+/// The cubin of a file for an architecture, all kernels but those for f64 or (`wide`) those: from the cache, or compiled and put there.
 ///
 /// # Errors
 /// As [`compile`].
-pub fn cubin(file: &str, arch: &str) -> Result<Vec<u8>> {
+pub fn cubin(file: &str, arch: &str, wide: bool) -> Result<Vec<u8>> {
+    let options: &[&str] = if wide { &[WIDE] } else { &[] };
     let (major, minor) = library::compiler()?;
     let source = find(file)?;
     let version = format!("{major}.{minor}");
     let table = manifest::header();
     let mut parts: Vec<&str> = vec!["1", &version, arch, &table, source.text];
     parts.extend(OPTIONS);
+    parts.extend(options);
     parts.extend(HEADERS.iter().map(|h| h.text));
     let key = cache::key(&parts);
     let folder = cache::folder();
     if let Some(cubin) = folder.as_deref().and_then(|f| cache::read(f, &key)) {
         return Ok(cubin);
     }
-    let compiled = compile(file, arch, &[])?;
+    let compiled = compile(file, arch, options)?;
     if let Some(folder) = folder {
         cache::write(&folder, &key, &compiled.cubin);
     }

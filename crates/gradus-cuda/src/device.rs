@@ -39,16 +39,18 @@ pub(crate) enum Fault {
     Row,
     Element,
     Target,
+    Write,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::Row, Self::Element, Self::Target];
+    const ALL: [Self; 4] = [Self::Row, Self::Element, Self::Target, Self::Write];
 
     fn op(self) -> &'static str {
         match self {
             Self::Row => "embedding",
             Self::Element => "gather",
             Self::Target => "cross_entropy",
+            Self::Write => "scatter",
         }
     }
 }
@@ -75,7 +77,7 @@ pub(crate) struct Inner {
     may_fault: AtomicBool,
     pub(crate) memory: usize,
     pub(crate) pool: Mutex<Pool>,
-    modules: Mutex<HashMap<&'static str, sys::CUmodule>>,
+    modules: Mutex<HashMap<(&'static str, bool), sys::CUmodule>>,
     functions: Mutex<HashMap<(&'static str, DType), Function>>,
 }
 
@@ -330,15 +332,16 @@ impl Device {
             return Err(Error::dtype(info.name, dtype));
         };
         let mut modules = lock(&self.0.modules);
-        let module = match modules.get(info.file) {
+        let wide = dtype == DType::F64;
+        let module = match modules.get(&(info.file, wide)) {
             Some(&module) => module,
             None => {
-                let cubin = compiler::cubin(info.file, &self.arch())?;
+                let cubin = compiler::cubin(info.file, &self.arch(), wide)?;
                 // SAFETY: a cubin of NVRTC's, or a whole one from the cache; the driver checks it.
                 let module = check("cuModuleLoadData", unsafe {
                     result::module::load_data(cubin.as_ptr().cast())
                 })?;
-                modules.insert(info.file, module);
+                modules.insert((info.file, wide), module);
                 module
             }
         };

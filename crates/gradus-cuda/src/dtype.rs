@@ -15,11 +15,12 @@ pub enum DType {
     I32,
     U8,
     Bool,
+    F64,
 }
 
 impl DType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::F32,
         Self::BF16,
         Self::F16,
@@ -27,9 +28,10 @@ impl DType {
         Self::I32,
         Self::U8,
         Self::Bool,
+        Self::F64,
     ];
     /// The floating-point ones.
-    pub const FLOATS: [Self; 3] = [Self::F32, Self::BF16, Self::F16];
+    pub const FLOATS: [Self; 4] = [Self::F32, Self::BF16, Self::F16, Self::F64];
 
     /// Its name: `"f32"`; also the suffix of a kernel's name.
     pub const fn name(self) -> &'static str {
@@ -41,13 +43,14 @@ impl DType {
             Self::I32 => "i32",
             Self::U8 => "u8",
             Self::Bool => "bool",
+            Self::F64 => "f64",
         }
     }
 
     /// Bytes of an element.
     pub const fn size(self) -> usize {
         match self {
-            Self::I64 => 8,
+            Self::I64 | Self::F64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::BF16 | Self::F16 => 2,
             Self::U8 | Self::Bool => 1,
@@ -73,7 +76,7 @@ pub trait Element:
     const DTYPE: DType;
 }
 
-/// `f32`, `bf16` or `f16`: computed in `f32`, rounded once at the store.
+/// `f32`, `bf16` or `f16`, computed in `f32` and rounded once at the store; or `f64`, which fewer kernels have.
 pub trait FloatElement: Element {}
 
 macro_rules! elements {
@@ -84,7 +87,8 @@ macro_rules! elements {
         }
     )*};
 }
-elements!(f32 => F32, bf16 => BF16, f16 => F16, i64 => I64, i32 => I32, u8 => U8, bool => Bool);
+elements!(f32 => F32, bf16 => BF16, f16 => F16, i64 => I64, i32 => I32, u8 => U8, bool => Bool, f64 => F64);
 impl FloatElement for f32 {}
 impl FloatElement for bf16 {}
 impl FloatElement for f16 {}
+impl FloatElement for f64 {}

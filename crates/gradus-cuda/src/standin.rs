@@ -248,17 +248,21 @@ pub fn build(target: &Path, build: Build, bug: Option<Plant>) -> (PathBuf, PathB
     };
     let mut objects = Vec::new();
     for file in compiler::files() {
-        let wrapper = format!("#include \"{file}\"\n{}", manifest::emulation_table(file));
-        let path = sources.join(format!("{file}.cpp"));
-        write(&path, &wrapper);
-        objects.push(object(
-            &folder,
-            file,
-            &path,
-            &sources,
-            hash_of(file, &wrapper),
-            build,
-        ));
+        for wide in [false, true] {
+            if wide && !manifest::has_wide(file) {
+                continue;
+            }
+            let (define, name) = match wide {
+                true => ("#define GR_DOUBLE\n", format!("f64-{file}")),
+                false => ("", file.to_owned()),
+            };
+            let table = manifest::emulation_table(file, wide);
+            let wrapper = format!("{define}#include \"{file}\"\n{table}");
+            let path = sources.join(format!("{name}.cpp"));
+            write(&path, &wrapper);
+            let hash = hash_of(file, &wrapper);
+            objects.push(object(&folder, &name, &path, &sources, hash, build));
+        }
     }
     let parts = emulation
         .iter()

@@ -67,12 +67,13 @@ fn body<'a>(ptx: &'a str, symbol: &str) -> &'a str {
     &rest[..end]
 }
 
-/// The compiler's log and PTX of a file: from an earlier run of the same text, or from the compiler.
-fn compile(file: &str, arch: &str) -> (String, String) {
+/// The compiler's log and PTX of a file, or (`wide`) of its kernels for f64: from an earlier run of the same text, or from the compiler.
+fn compile(file: &str, arch: &str, wide: bool) -> (String, String) {
     let mut hash = std::hash::DefaultHasher::new();
     (
         manifest::header(),
         arch,
+        wide,
         library::compiler().unwrap(),
         compiler::options(),
     )
@@ -95,7 +96,8 @@ fn compile(file: &str, arch: &str) -> (String, String) {
     {
         return (log.into(), ptx.into());
     }
-    let compiled = compiler::compile(file, arch, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let compiled = compiler::compile(file, arch, if wide { &[compiler::WIDE] } else { &[] })
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(&compiled.cubin[1..4], b"ELF", "{file}");
     std::fs::write(kept, format!("{}{separator}{}", compiled.log, compiled.ptx)).unwrap();
     (compiled.log, compiled.ptx)
@@ -123,44 +125,53 @@ fn check(arch: &str) {
         {
             continue;
         }
-        let start = std::time::Instant::now();
-        let (log, ptx) = compile(file, arch);
-        let (reports, warnings) = parse(&log);
-        faults.extend(warnings.iter().map(|w| format!("{file} ({arch}): {w}")));
-        let symbols: usize = kernels.iter().map(|k| k.symbols().len()).sum();
-        if reports.len() != symbols {
-            faults.push(format!(
-                "{file} ({arch}): {} kernels compiled, {symbols} in the manifest",
-                reports.len()
-            ));
-        }
-        for kernel in kernels {
-            for symbol in kernel.symbols() {
-                let Some(r) = reports.get(&symbol) else {
-                    faults.push(format!("{symbol} ({arch}) is not in {file}"));
-                    continue;
-                };
-                if report.is_some() {
-                    println!(
-                        "{arch:7} {symbol:32} {:3} registers, {:3} stack, {} spills",
-                        r.registers, r.stack, r.spills
-                    );
-                }
-                if r.registers > kernel.registers || r.stack > kernel.stack || r.spills > 0 {
-                    faults.push(format!(
-                        "{symbol} ({arch}): {r:?}; allowed {} registers, {} stack",
-                        kernel.registers, kernel.stack
-                    ));
-                }
-                for instruction in kernel.uses {
-                    if !body(&ptx, &symbol).contains(instruction) {
-                        faults.push(format!("{symbol} ({arch}): no {instruction} in its code"));
+        for wide in [false, true] {
+            if wide && !manifest::has_wide(file) {
+                continue;
+            }
+            let start = std::time::Instant::now();
+            let (log, ptx) = compile(file, arch, wide);
+            let (reports, warnings) = parse(&log);
+            faults.extend(warnings.iter().map(|w| format!("{file} ({arch}): {w}")));
+            let symbols: usize = kernels.iter().map(|k| k.part(wide).len()).sum();
+            if reports.len() != symbols {
+                faults.push(format!(
+                    "{file} ({arch}): {} kernels compiled, {symbols} in the manifest",
+                    reports.len()
+                ));
+            }
+            for kernel in &kernels {
+                for symbol in kernel.part(wide) {
+                    let (registers, stack) =
+                        match symbol.ends_with("64") && !kernel.dtypes.is_empty() {
+                            true => kernel.wide,
+                            false => (kernel.registers, kernel.stack),
+                        };
+                    let Some(r) = reports.get(&symbol) else {
+                        faults.push(format!("{symbol} ({arch}) is not in {file}"));
+                        continue;
+                    };
+                    if report.is_some() {
+                        println!(
+                            "{arch:7} {symbol:32} {:3} registers, {:3} stack, {} spills",
+                            r.registers, r.stack, r.spills
+                        );
+                    }
+                    if r.registers > registers || r.stack > stack || r.spills > 0 {
+                        faults.push(format!(
+                            "{symbol} ({arch}): {r:?}; allowed {registers} registers, {stack} stack"
+                        ));
+                    }
+                    for instruction in kernel.uses {
+                        if !body(&ptx, &symbol).contains(instruction) {
+                            faults.push(format!("{symbol} ({arch}): no {instruction} in its code"));
+                        }
                     }
                 }
             }
-        }
-        if report.is_some() {
-            println!("{arch} {file}: {:?}", start.elapsed());
+            if report.is_some() {
+                println!("{arch} {file}: {:?}", start.elapsed());
+            }
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));

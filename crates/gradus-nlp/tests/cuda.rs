@@ -12,7 +12,7 @@ use gradus_nlp::models::{
 };
 use gradus_nlp::next_token_loss;
 use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer as _};
-use gradus_nn::{Module as _, clip_grad_norm};
+use gradus_nn::{GRU, LSTM, Module as _, clip_grad_norm};
 use gradus_tensor::random::{self, Rng};
 use gradus_tensor::{DType, Device, Result, Tensor};
 
@@ -166,6 +166,37 @@ fn an_encoder_reads_the_same() -> Result<()> {
     let there = model.forward(&input.to_device(&gpu)?)?;
     for (a, b) in here.iter().zip(there.value().to_vec::<f32>()?) {
         assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}");
+    }
+    Ok(())
+}
+
+#[test]
+fn recurrent_layers_learn_alike() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    let run = |device: Device| -> Result<Vec<f32>> {
+        random::manual_seed(3);
+        let (mut lstm, mut gru) = (LSTM::new(5, 4)?, GRU::new(4, 3)?);
+        lstm.to(&device)?;
+        gru.to(&device)?;
+        let x = Tensor::randn([3, 2, 5], DType::F32, &mut Rng::new(4))?; // (T, B, C)
+        let x = Var::leaf(x.to(&device)?)?;
+        let h = lstm.forward(&x, None)?.0; // (T, B, 4)
+        let y = gru.forward(&h, None)?.0; // (T, B, 3)
+        let gradients = y.square()?.sum(.., false)?.backward()?;
+        let mut all = y.value().to_vec::<f32>()?;
+        let parameters = [lstm.named_parameters(), gru.named_parameters()].concat();
+        let vars = parameters.iter().map(|(_, p)| p.var()).chain([&x]);
+        for var in vars {
+            all.extend(gradients.get(var).unwrap().to_vec::<f32>()?);
+        }
+        Ok(all)
+    };
+    let (here, there) = (run(Device::Cpu)?, run(Device::cuda(0)?)?);
+    assert!(here.len() > 100);
+    for (a, b) in here.iter().zip(&there) {
+        assert!((a - b).abs() <= 1e-5 * a.abs().max(0.1), "{a} {b}");
     }
     Ok(())
 }

@@ -17,10 +17,19 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
         ));
     }
     let mut total = 0.0_f64;
-    let mut norms: Vec<Tensor> = Vec::new(); // on a GPU, which is read once for all of them
+    let mut there: Vec<&Tensor> = Vec::new(); // on a GPU, which is read once for all of them
     for (_, grad) in gradients.iter() {
         if p == 2.0 && grad.device() != Device::Cpu {
-            norms.push(grad.norm(2.0, .., false)?.to_dtype(DType::F32)?);
+            there.push(grad);
+            continue;
+        }
+        if grad.device() != Device::Cpu {
+            let norm = grad.norm(p, .., false)?.to_f64()?;
+            total = if p == f64::INFINITY && !norm.is_nan() {
+                total.max(norm)
+            } else {
+                total + norm.powf(p)
+            };
             continue;
         }
         if p == 2.0 {
@@ -41,9 +50,8 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
             total + values.iter().map(|x| x.abs().powf(p)).sum::<f64>()
         };
     }
-    if !norms.is_empty() {
-        let squares = Tensor::stack(&norms, 0)?.square_()?;
-        total += squares.sum(.., false)?.to_f64()?;
+    if !there.is_empty() {
+        total += gradus_tensor::optim::norm_of_all(&there)?.powi(2);
     }
     Ok(if p == f64::INFINITY {
         total

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::tensor::Tensor;
 
 /// Runs the arm of an op for GPUs and returns what it gives, if one of the operands is there: the first line of ops that have one.
 macro_rules! on_cuda {
@@ -118,6 +119,73 @@ impl FromStr for Device {
     }
 }
 
+/// What [`Tensor::to`] takes: a device, or a dtype.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// To that device.
+    Device(Device),
+    /// As that dtype.
+    DType(DType),
+}
+
+impl From<&Device> for To {
+    fn from(device: &Device) -> Self {
+        To::Device(*device)
+    }
+}
+
+impl From<DType> for To {
+    fn from(dtype: DType) -> Self {
+        To::DType(dtype)
+    }
+}
+
+impl Tensor {
+    /// On another device, or in another dtype, as `tensor.to` in PyTorch: [`Tensor::to_device`] or [`Tensor::to_dtype`], by what it is
+    /// given.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Device, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// let device = Device::cuda(0).unwrap_or_default(); // the CPU where there is no GPU
+    /// let y = x.to(DType::F32)?.to(&device)?;
+    /// assert_eq!((y.dtype(), y.device()), (DType::F32, device));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the two.
+    pub fn to(&self, target: impl Into<To>) -> Result<Tensor> {
+        match target.into() {
+            To::Device(device) => self.to_device(&device),
+            To::DType(dtype) => self.to_dtype(dtype),
+        }
+    }
+
+    /// The tensor on a device: the same one when it is there already, else a contiguous copy. From one GPU to another it goes by the CPU.
+    ///
+    /// ```
+    /// # use gradus_tensor::{Device, Tensor};
+    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
+    /// assert_eq!(x.to_device(&Device::Cpu)?.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The device is not available in this build or on this machine, its memory is full, or it has no such dtype (GPUs: f64).
+    pub fn to_device(&self, device: &Device) -> Result<Tensor> {
+        device.check("to_device")?;
+        match device {
+            _ if self.device() == *device => Ok(self.clone()),
+            Device::Cpu => self.on_host(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => crate::cuda::upload(&self.on_host()?, *index),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => Ok(self.clone()), // refused above
+        }
+    }
+}
+
 /// What a creation function needs beyond the shape: dtype and device. `DType::F32.into()` is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -155,9 +223,9 @@ impl From<(DType, &Device)> for Options {
     }
 }
 
-impl From<&crate::Tensor> for Options {
+impl From<&Tensor> for Options {
     /// The dtype and the device of a tensor.
-    fn from(like: &crate::Tensor) -> Self {
+    fn from(like: &Tensor) -> Self {
         Self {
             dtype: like.dtype(),
             device: like.device(),

@@ -37,7 +37,7 @@ mod tensor;
 pub mod weights;
 
 pub use atomic_file::atomic_write;
-pub use device::{Device, Options};
+pub use device::{Device, Options, To};
 pub use dtype::DType;
 pub use element::Element;
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -285,29 +285,6 @@ impl Tensor {
     pub fn copy(&self) -> Result<Tensor> {
         crate::ops::copy::copy(self)
     }
-
-    /// The tensor on a device: the same one when it is there already, else a contiguous copy. From one GPU to another it goes by the CPU.
-    ///
-    /// ```
-    /// # use gradus_tensor::{Device, Tensor};
-    /// let x = Tensor::from_slice(&[1.0, 2.0], 2)?;
-    /// assert_eq!(x.to_device(&Device::Cpu)?.to_vec::<f64>()?, [1.0, 2.0]);
-    /// # Ok::<(), gradus_tensor::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The device is not available in this build or on this machine, its memory is full, or it has no such dtype (GPUs: f64).
-    pub fn to_device(&self, device: &Device) -> Result<Tensor> {
-        device.check("to_device")?;
-        match device {
-            _ if self.device() == *device => Ok(self.clone()),
-            Device::Cpu => self.on_host(),
-            #[cfg(feature = "cuda")]
-            Device::Cuda(index) => crate::cuda::upload(&self.on_host()?, *index),
-            #[cfg(not(feature = "cuda"))]
-            Device::Cuda(_) => Ok(self.clone()), // refused above
-        }
-    }
 }
 
 /// For this crate's ops.

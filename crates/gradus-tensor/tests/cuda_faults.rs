@@ -17,6 +17,9 @@ fn a_bad_index_is_an_error_when_something_is_read() -> Result<()> {
     let error = rows.to_vec::<f32>().expect_err("index 3 of 3");
     assert_eq!((error.kind(), error.op()), (ErrorKind::Index, "embedding"));
     x.sum(.., false)?.to_f64()?; // said once
+    let written = x.index_fill(0, &there(&[3])?, 1)?;
+    let error = written.to_vec::<f32>().expect_err("row 3 of 3");
+    assert_eq!((error.kind(), error.op()), (ErrorKind::Index, "scatter"));
     let logits = x.cross_entropy(&there(&[0, 4, 1])?, &Default::default())?;
     let error = logits.loss.to_f64().expect_err("class 4 of 4");
     assert_eq!(

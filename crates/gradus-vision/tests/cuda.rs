@@ -5,7 +5,10 @@ use std::path::Path;
 
 use gradus_autograd::Var;
 use gradus_autograd::functional::{CrossEntropy, cross_entropy};
-use gradus_nn::optim::{AdamW, AdamWOptions, Optimizer, SGD, SgdOptions};
+use gradus_nn::optim::{
+    Adagrad, Adam, AdamOptions, AdamW, AdamWOptions, Optimizer, RMSprop, RMSpropOptions, SGD,
+    SgdOptions,
+};
 use gradus_nn::{Layer, Module, clip_grad_norm};
 use gradus_tensor::random::{self, Rng};
 use gradus_tensor::{DType, Device, Result, Tensor};
@@ -108,6 +111,42 @@ fn a_resnet_18() -> Result<()> {
         )
     };
     alike(&run(Device::Cpu)?, &run(gpu)?, 1e-4);
+    Ok(())
+}
+
+/// Every optimiser that has a kernel: all parameters in one launch, with the state each keeps.
+#[test]
+fn optimisers_step_alike() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let all: [(&str, fn() -> Box<dyn Optimizer>); 5] = [
+        ("SGD", || Box::new(SGD::new(0.01))),
+        ("Adam with amsgrad", || {
+            Box::new(Adam::with(AdamOptions {
+                amsgrad: true,
+                ..AdamOptions::default()
+            }))
+        }),
+        ("RMSprop", || Box::new(RMSprop::new(1e-3))),
+        ("RMSprop, centred, with momentum", || {
+            Box::new(RMSprop::with(RMSpropOptions {
+                lr: 1e-3,
+                centered: true,
+                momentum: 0.9,
+                ..RMSpropOptions::default()
+            }))
+        }),
+        ("Adagrad", || Box::new(Adagrad::new(1e-2))),
+    ];
+    for (name, optimizer) in all {
+        let run = |device| {
+            random::manual_seed(7);
+            let mut model = digit_model(SMALL)?;
+            let mut optimizer = optimizer();
+            losses(&mut model, &mut *optimizer, device, [2, 1, 28, 28], 2)
+        };
+        println!("{name}");
+        alike(&run(Device::Cpu)?, &run(gpu)?, 2e-4);
+    }
     Ok(())
 }
 

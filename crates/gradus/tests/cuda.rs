@@ -22,6 +22,9 @@ fn without_a_gpu_it_says_so_in_one_line() {
     for arguments in [
         &["train", "mnist", "--device", "cuda"][..],
         &["eval", "--weights", "none", "--device", "cuda:0"],
+        &["predict", "none", "none.png", "--device", "cuda"],
+        &["explain", "none", "none.png", "--device", "cuda"],
+        &["embed", "--weights", "none", "a", "--device", "cuda"],
         &[
             "generate",
             "--weights",
@@ -56,7 +59,14 @@ mod standin {
     use std::path::Path;
     use std::process::Command;
 
+    use gradus_nlp::models::{BertConfig, BertModel, Pretrained as _};
+    use gradus_nn::Module as _;
+    use gradus_tensor::random::manual_seed;
+    use gradus_tensor::safetensors;
     use gradus_tensor::standin::{Build, build, has_compiler};
+    use gradus_vision::decode::{self, Rgba};
+    use gradus_vision::encode;
+    use gradus_vision::models::{SMALL, digit_model};
 
     /// What the command prints when the stand-in is the machine's driver; `None` where it cannot be built.
     fn said(arguments: &[&str]) -> Option<String> {
@@ -179,5 +189,107 @@ mod standin {
             .unwrap()
         };
         assert_eq!(last(&eval("cuda")), last(&eval("cpu")));
+    }
+
+    /// A picture of stripes.
+    fn picture(path: &Path) {
+        let side = 28;
+        let pixel = |i: usize| {
+            let on = (i / side / 3).is_multiple_of(2);
+            [if on { 250 } else { 10 }; 3]
+        };
+        let pixels = (0..side * side).map(pixel).map(|[r, g, b]| [r, g, b, 255]);
+        let picture = Rgba {
+            height: side,
+            width: side,
+            pixels: pixels.collect(),
+        };
+        encode::write(&picture, path).unwrap();
+    }
+
+    #[test]
+    fn pictures_are_seen_and_explained_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        manual_seed(5);
+        let state = digit_model(SMALL).unwrap().state_dict();
+        let facts = [("gradus.model", SMALL), ("gradus.dataset", "mnist")];
+        let facts = facts.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        safetensors::save(at("last.safetensors"), state.iter(), &facts.into()).unwrap();
+        picture(&folder.path().join("digit.png"));
+        let (run, image) = (at(""), at("digit.png"));
+        let predict = |device| said(&["predict", &run, &image, "--device", device]);
+        let Some(there) = predict("cuda") else { return };
+        assert_eq!(there, predict("cpu").unwrap());
+
+        let explain = |device| {
+            let to = at(device);
+            let text = said(&[
+                "explain", &run, &image, "--steps", "4", "--out", &to, "--device", device,
+            ]);
+            let why = |text: String| text.lines().find(|l| l.contains("why")).unwrap().to_owned();
+            let pictures = [
+                "grad-cam",
+                "integrated-gradients",
+                "saliency",
+                "activations",
+            ];
+            let pixels = pictures.map(|name| {
+                decode::read(format!("{to}/digit.{name}.png"))
+                    .unwrap()
+                    .pixels
+            });
+            (why(text.unwrap()), pixels)
+        };
+        let (there, here) = (explain("cuda"), explain("cpu"));
+        assert_eq!(there.0, here.0);
+        for (there, here) in there.1.iter().zip(&here.1) {
+            let far =
+                |(a, b): (&[u8; 4], &[u8; 4])| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > 3);
+            let far = there.iter().zip(here).filter(|&p| far(p)).count();
+            assert!(
+                there.len() == here.len() && far * 100 <= here.len(),
+                "{far} of {} pixels",
+                here.len()
+            );
+        }
+    }
+
+    #[test]
+    fn sentences_are_embedded_alike() {
+        let words = [
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "a", "very",
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        manual_seed(1);
+        let model = BertModel::new(&BertConfig {
+            vocab_size: words.len(),
+            hidden_size: 16,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            intermediate_size: 24,
+            max_position_embeddings: 16,
+            ..BertConfig::default()
+        });
+        let config = r#"{"model_type": "bert", "vocab_size": 10, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 24, "max_position_embeddings": 16}"#;
+        std::fs::write(at("config.json"), config).unwrap();
+        std::fs::write(at("vocab.txt"), words.join("\n")).unwrap();
+        let state = model.unwrap().state_dict();
+        safetensors::save(at("model.safetensors"), &state, &Default::default()).unwrap();
+        let weights = folder.path().display().to_string();
+        let embed = |device| {
+            let texts = ["a good film", "a very very bad film", "good"];
+            said(
+                &[
+                    &["embed", "--weights", &weights, "--device", device][..],
+                    &texts,
+                ]
+                .concat(),
+            )
+        };
+        let Some(there) = embed("cuda") else { return };
+        assert_eq!(there, embed("cpu").unwrap());
     }
 }

@@ -7,6 +7,7 @@ use gradus_autograd::{Var, grad};
 use gradus_tensor::{DType, Device, Error, ErrorKind, Tensor};
 use serde_json::Value;
 
+use super::Place;
 use super::args::{Arg, Args, Ran, Refusal};
 use super::compare::{Tolerance, compare};
 use super::layouts::Arrangement;
@@ -22,7 +23,7 @@ pub fn run(
     name: &str,
     registry: &Registry,
     only: &dyn Fn(&str) -> bool,
-    device: &Device,
+    place: &Place,
 ) -> Result<FileReport, String> {
     let manifest: Manifest = vectors.json(name)?;
     let tensors = vectors.tensors(name)?;
@@ -32,7 +33,7 @@ pub fn run(
     for case in manifest.cases.iter().filter(|c| only(&c.op)) {
         let verdict = match registry.get(&case.op) {
             None => Verdict::Unsupported("not registered".into()),
-            Some(entry) => judge(case, entry, &tensors, many_terms, device),
+            Some(entry) => judge(case, entry, &tensors, many_terms, place),
         };
         if verdict == Verdict::Passed {
             report.checked(&case.op, case.grads.len(), case.error.is_some());
@@ -57,6 +58,12 @@ impl From<String> for Wrong {
 }
 
 impl Wrong {
+    fn text(self) -> String {
+        match self {
+            Self::Differs(why) | Self::Lacking(why) => why,
+        }
+    }
+
     fn backward(e: &Error) -> Self {
         let why = format!("backward: {e}");
         match e.kind() {
@@ -81,12 +88,16 @@ fn judge(
     entry: &Entry,
     tensors: &Tensors,
     many_terms: bool,
-    device: &Device,
+    place: &Place,
 ) -> Verdict {
+    let device = &place.device;
     for arrangement in Arrangement::ALL {
         // An error case says itself which dtypes it has.
-        let precisions: &[DType] = if case.error.is_some() || *device != Device::Cpu {
+        let there = [place.dtype];
+        let precisions: &[DType] = if case.error.is_some() {
             &[DType::F32]
+        } else if *device != Device::Cpu {
+            &there
         } else {
             &[DType::F64, DType::F32]
         };
@@ -113,7 +124,7 @@ fn judge(
                             outputs.read()?; // a GPU says at the latest here what was wrong
                             Ok(Err("accepted".to_string().into()))
                         } else {
-                            Ok(call.check(&args, outputs, entry, many_terms))
+                            Ok(call.judged(&args, outputs, entry, many_terms))
                         }
                     }),
                 }
@@ -128,6 +139,11 @@ fn judge(
                     return Verdict::NotApplicable(why);
                 }
                 (Ok(Err(Refusal::Failed(_))), Some(_)) | (Ok(Ok(Ok(()))), None) => {}
+                (Ok(Err(Refusal::Failed(e))), None)
+                    if precision.size() == 2 && call.is_refused_here(entry) =>
+                {
+                    return Verdict::NotApplicable(format!("not in {precision}: {}", e.message()));
+                }
                 (Ok(Err(Refusal::Failed(e))), None) => {
                     return Verdict::Failed(format!("{at}: {e}"));
                 }
@@ -143,6 +159,33 @@ fn judge(
         }
     }
     Verdict::Passed
+}
+
+/// Two places of a 16-bit type, of the number or of the largest of all results of the case: what is small among them often is the difference
+/// of what is not. Both sides compute in f32, and round what a composed operation passes on.
+fn rounded(largest: f64, dtype: DType, entry: &Entry) -> Tolerance {
+    let place = if dtype == DType::BF16 {
+        1.0 / 128.0
+    } else {
+        1.0 / 1024.0
+    };
+    Tolerance {
+        rtol: 2.0 * place * entry.slack,
+        atol: 2.0 * place * entry.slack * largest.max(1e-3),
+    }
+}
+
+/// The largest magnitude of all finite numbers.
+fn largest<'a>(all: impl Iterator<Item = &'a Tensor>) -> Result<f64, String> {
+    let mut most = 0.0f64;
+    for x in all.filter(|x| x.dtype().is_float()) {
+        let numbers = super::compare::numbers(x)?;
+        most = numbers
+            .iter()
+            .filter(|x| x.is_finite())
+            .fold(most, |m, x| m.max(x.abs()));
+    }
+    Ok(most)
 }
 
 /// Runs `f`; a panic becomes its message.
@@ -205,6 +248,79 @@ impl Call<'_> {
         Ok(Arg::Tensor(value))
     }
 
+    /// Compares with the vectors, or, in 16 bits, with what the CPU makes of the same rounded operands: their rounding is not the device's
+    /// fault, and some functions enlarge it without bound.
+    fn judged(
+        &self,
+        args: &Args,
+        outputs: Outputs,
+        entry: &Entry,
+        many_terms: bool,
+    ) -> Result<(), Wrong> {
+        if self.precision.size() != 2 {
+            return self.check(args, outputs, entry, many_terms);
+        }
+        let here = Call {
+            device: &Device::Cpu,
+            ..*self
+        };
+        let want = here.args().and_then(|args| {
+            let outputs = (entry.run)(&args)?;
+            here.results(&args, &outputs.0)
+                .map_err(|e| Refusal::Unsupported(e.text()))
+        });
+        let Ok(want) = want else {
+            return Err(Wrong::Lacking(format!(
+                "the CPU does not have it in {}",
+                self.precision
+            )));
+        };
+        let got = self.results(args, &outputs.0)?;
+        let largest = largest(want.iter().filter_map(|(_, x)| x.as_ref()))?;
+        for (i, ((what, got), (_, want))) in got.iter().zip(&want).enumerate() {
+            let (got, want) = match (got, want) {
+                (Some(got), Some(want)) => (got, want),
+                (None, None) => continue,
+                _ => return Err(format!("{what}: only one of the two has it").into()),
+            };
+            compare(got, want, rounded(largest, self.precision, entry))
+                .map_err(|e| format!("{what} ({i}): {e}"))?;
+        }
+        if got.len() != want.len() {
+            return Err(format!("{} results, expected {}", got.len(), want.len()).into());
+        }
+        Ok(())
+    }
+
+    /// Does the CPU refuse the case in this dtype?
+    fn is_refused_here(&self, entry: &Entry) -> bool {
+        let here = Call {
+            device: &Device::Cpu,
+            ..*self
+        };
+        here.args().and_then(|args| (entry.run)(&args)).is_err()
+    }
+
+    /// All outputs and gradients, by name.
+    fn results(
+        &self,
+        args: &Args,
+        outputs: &[Output],
+    ) -> Result<Vec<(String, Option<Tensor>)>, Wrong> {
+        let values = outputs.iter().enumerate().map(|(i, output)| {
+            let value = match output {
+                Output::Var(v) => v.value(),
+                Output::Tensor(t) => t,
+            };
+            (format!("output {i}"), Some(value.clone()))
+        });
+        let mut all: Vec<_> = values.collect();
+        for (slot, _, dx) in self.gradients(args, outputs)? {
+            all.push((format!("gradient of {slot}"), dx));
+        }
+        Ok(all)
+    }
+
     /// Compares every output, then every gradient.
     fn check(
         &self,
@@ -241,6 +357,31 @@ impl Call<'_> {
         entry: &Entry,
         many_terms: bool,
     ) -> Result<(), Wrong> {
+        for (slot, x, dx) in self.gradients(args, outputs)? {
+            let Some(expected) = self.case.grads.get(&slot) else {
+                continue;
+            };
+            let zero = Tensor::zeros(x.shape(), x.dtype()).map_err(|e| e.to_string())?;
+            let dx = dx.unwrap_or(zero.clone());
+            // "No gradient flows" and "the gradient is zero" are the same to us.
+            let (expected, tolerance) = match expected {
+                Some(slot) => {
+                    let expected = self.slot(slot)?;
+                    (expected, self.tolerance(expected, entry, many_terms)?)
+                }
+                None => (&zero, Tolerance::EXACT),
+            };
+            compare(&dx, expected, tolerance).map_err(|e| format!("gradient of {slot}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    /// Every leaf with its slot and its gradient by the case's cotangents.
+    fn gradients(
+        &self,
+        args: &Args,
+        outputs: &[Output],
+    ) -> Result<Vec<(String, Var, Option<Tensor>)>, Wrong> {
         let mut roots = Vec::new();
         for (number, slot) in &self.case.cot {
             let Some(Output::Var(y)) = number.parse().ok().and_then(|i: usize| outputs.get(i))
@@ -270,23 +411,9 @@ impl Call<'_> {
         } else {
             grad(&ys, &inputs, Some(&dys), false).map_err(|e| Wrong::backward(&e))?
         };
-        for ((slot, x), dx) in leaves.iter().zip(grads) {
-            let Some(expected) = self.case.grads.get(slot) else {
-                continue;
-            };
-            let zero = Tensor::zeros(x.shape(), x.dtype()).map_err(|e| e.to_string())?;
-            let dx = dx.map_or(zero.clone(), |dx| dx.value().clone());
-            // "No gradient flows" and "the gradient is zero" are the same to us.
-            let (expected, tolerance) = match expected {
-                Some(slot) => {
-                    let expected = self.slot(slot)?;
-                    (expected, self.tolerance(expected, entry, many_terms)?)
-                }
-                None => (&zero, Tolerance::EXACT),
-            };
-            compare(&dx, expected, tolerance).map_err(|e| format!("gradient of {slot}: {e}"))?;
-        }
-        Ok(())
+        let all = leaves.into_iter().zip(grads);
+        let value = |dx: Option<Var>| dx.map(|dx| dx.value().clone());
+        Ok(all.map(|((slot, x), dx)| (slot, x, value(dx))).collect())
     }
 
     /// Every leaf with its slot, in the manifest's order.

@@ -34,7 +34,7 @@ mod vision;
 
 use std::path::{Path, PathBuf};
 
-use gradus_tensor::Device;
+use gradus_tensor::{DType, Device};
 use manifest::Vectors;
 use registry::Registry;
 use report::{FileReport, Verdict};
@@ -54,9 +54,12 @@ pub struct Options {
     /// Also write the table of operations here; for a whole run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["op", "names"])]
     markdown: Option<PathBuf>,
-    /// On this device: cpu, cuda, cuda:1; on a GPU the op families in f32, what it does not have counted as unsupported [default: cpu]
+    /// On this device: cpu, cuda, cuda:1; on a GPU the op families, what it does not have counted as unsupported [default: cpu]
     #[arg(long, value_name = "DEVICE", conflicts_with = "markdown")]
     device: Option<String>,
+    /// On a GPU in this dtype: f32, compared with the vectors, or bf16 (or f16), compared with the CPU in the same dtype [default: f32]
+    #[arg(long, value_name = "DTYPE", requires = "device")]
+    dtype: Option<String>,
     /// Only these ops (of the op families)
     #[arg(long, value_name = "NAME")]
     op: Vec<String>,
@@ -72,7 +75,11 @@ pub fn main(options: &Options) -> Result<bool, String> {
         .or_else(|| std::env::var_os("GRADUS_VECTORS").map(PathBuf::from))
         .ok_or("where are the vectors? Give --vectors DIR or set GRADUS_VECTORS")?;
     let device = device(options.device.as_deref().unwrap_or("cpu"))?;
-    let reports = run(&directory, &options.names, &options.op, &device)?;
+    let place = Place {
+        device,
+        dtype: dtype(options.dtype.as_deref().unwrap_or("f32"), &device)?,
+    };
+    let reports = run(&directory, &options.names, &options.op, &place)?;
     for report in &reports {
         println!("{report}");
     }
@@ -108,18 +115,54 @@ pub fn main(options: &Options) -> Result<bool, String> {
     Ok(sum(|r| r.failed) == 0)
 }
 
+/// Makes the stand-in this process's GPU, if the device of that name is one and there shall be no real one.
+#[cfg(feature = "standin")]
+pub fn stand_in(name: &str) -> Result<bool, String> {
+    if name == "cpu" || gradus_tensor::standin::is_real() {
+        return Ok(false);
+    }
+    if !gradus_tensor::standin::has_compiler() {
+        return Err("the stand-in for a GPU needs g++".into());
+    }
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
+    gradus_tensor::standin::load(&target);
+    Ok(true)
+}
+
 /// The device of that name; with the feature `standin`, on a machine that need not have a GPU.
 fn device(name: &str) -> Result<Device, String> {
     #[cfg(feature = "standin")]
-    if name != "cpu" && !gradus_tensor::standin::is_real() {
-        if !gradus_tensor::standin::has_compiler() {
-            return Err("the stand-in for a GPU needs g++".into());
-        }
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
-        gradus_tensor::standin::load(&target);
-    }
+    stand_in(name)?;
     name.parse()
         .map_err(|e: gradus_tensor::Error| format!("--device {name}: {}", e.message()))
+}
+
+/// Where cases run, and, on a GPU, in which dtype.
+#[derive(Clone, Copy)]
+struct Place {
+    device: Device,
+    dtype: DType,
+}
+
+impl Place {
+    /// The CPU, which takes f64 and f32 both.
+    #[cfg(test)]
+    const CPU: Self = Self {
+        device: Device::Cpu,
+        dtype: DType::F32,
+    };
+}
+
+/// The dtype of a run on a GPU.
+fn dtype(name: &str, device: &Device) -> Result<DType, String> {
+    match name.parse::<DType>() {
+        Ok(dtype @ DType::F32) => Ok(dtype),
+        Ok(dtype @ (DType::BF16 | DType::F16)) if *device != Device::Cpu => Ok(dtype),
+        Ok(_) => Err(format!(
+            "--dtype {name}: it takes f32, and on a GPU bf16 or f16"
+        )),
+        Err(e) => Err(format!("--dtype {name}: {}", e.message())),
+    }
 }
 
 /// The reports of the named files, or of all in the directory.
@@ -127,10 +170,10 @@ fn run(
     directory: &Path,
     names: &[String],
     ops: &[String],
-    device: &Device,
+    place: &Place,
 ) -> Result<Vec<FileReport>, String> {
     let mut present = present(directory)?;
-    if *device != Device::Cpu {
+    if place.device != Device::Cpu {
         present.retain(|name| FAMILIES.contains(&name.as_str()));
     }
     let names: Vec<String> = if names.is_empty() {
@@ -165,9 +208,7 @@ fn run(
             name if !present.contains(&name.to_string()) => {
                 Err(format!("{} has no {name}.json", directory.display()))
             }
-            name if FAMILIES.contains(&name) => {
-                cases::run(&vectors, name, &registry, &only, device)
-            }
+            name if FAMILIES.contains(&name) => cases::run(&vectors, name, &registry, &only, place),
             "special" => special::run(&vectors, &registry),
             "optim" => optim::run(&vectors),
             "tokenizers" => tokenizers::run(&vectors),
@@ -231,8 +272,6 @@ fn without_runner(name: &str) -> FileReport {
 
 #[cfg(test)]
 mod tests {
-    use gradus_tensor::Device;
-
     /// With `GRADUS_VECTORS` set, `cargo test` runs the conformance too.
     #[test]
     fn nothing_fails() {
@@ -240,7 +279,7 @@ mod tests {
             println!("skipped: no GRADUS_VECTORS");
             return;
         };
-        let reports = super::run(directory.as_ref(), &[], &[], &Device::Cpu).unwrap();
+        let reports = super::run(directory.as_ref(), &[], &[], &super::Place::CPU).unwrap();
         let failed: Vec<_> = reports
             .iter()
             .filter(|r| r.failed > 0)

@@ -212,21 +212,25 @@ pub fn embedding_bag(indices: &Tensor, weight: &Var, options: &EmbeddingBag) -> 
     let bags = starts.len().saturating_sub(1);
     let flat = indices.flatten(0, -1)?;
     // What does not count is left out; the rest knows its bag.
-    let numbers = flat.to_dtype(DType::I64)?.to_vec::<i64>()?;
     let padding = options.padding_idx.map(|i| i as i64);
+    let numbers = match padding {
+        Some(_) => flat.to_dtype(DType::I64)?.to_vec::<i64>()?,
+        None => Vec::new(), // need not be known
+    };
     let (mut kept, mut bag_of) = (Vec::new(), Vec::new());
     for bag in 0..bags {
         for at in starts[bag]..starts[bag + 1] {
-            if padding != Some(numbers[at as usize]) {
+            if padding.is_none() || padding != numbers.get(at as usize).copied() {
                 kept.push(at);
                 bag_of.push(bag as i64);
             }
         }
     }
     let count = kept.len();
+    let here = weight.value().device();
     let (kept, bag_of) = (
-        Tensor::from_vec(kept, [count])?,
-        Tensor::from_vec(bag_of, [count])?,
+        Tensor::from_vec(kept, [count])?.to_device(&here)?,
+        Tensor::from_vec(bag_of, [count])?.to_device(&here)?,
     );
     let mut rows = weight.index_select(0, &flat.index_select(0, &kept)?)?; // (count, C)
     if let Some(w) = &options.per_sample_weights {

@@ -1,9 +1,9 @@
 //! Whole sequences of LSTM and GRU cells as one operation each, instead of a graph of T cells.
 //!
 //! Both take what the input gives to the gates, (T, B, G·H), which one `linear` makes for all steps, and give the states of all steps.
-//! Gradients that are to be differentiated again come from the cells composed of other operations.
+//! Gradients that are to be differentiated again come from the cells composed of other operations, and so does everything on a GPU.
 
-use gradus_tensor::{DType, Result};
+use gradus_tensor::{DType, Device, Result};
 
 use crate::op::Op;
 use crate::recompute::recompute;
@@ -50,11 +50,11 @@ pub fn lstm_sequence(gates: &Var, weight: &Var, h0: &Var, c0: &Var) -> Result<Va
         })
 }
 
-/// The kernels take one dtype, f32 or f64, and something to work on.
+/// The kernels are the CPU's, and take one dtype, f32 or f64, and something to work on.
 fn is_native(inputs: &[&Var]) -> bool {
     let dtype = inputs[0].dtype();
-    matches!(dtype, DType::F32 | DType::F64)
-        && inputs.iter().all(|v| v.dtype() == dtype && v.numel() > 0)
+    let fits = |v: &&Var| v.dtype() == dtype && v.numel() > 0 && v.value().device() == Device::Cpu;
+    matches!(dtype, DType::F32 | DType::F64) && inputs.iter().all(fits)
 }
 
 fn lstm_composed(gates: &Var, weight: &Var, h0: &Var, c0: &Var) -> Result<Var> {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{LN_2, LN_10, PI};
 
-use gradus_tensor::{DType, Result};
+use gradus_tensor::{DType, Device, Result, To};
 
 use crate::op::Op;
 use crate::var::Var;
@@ -21,6 +21,32 @@ impl Var {
         Op::new("to_dtype")
             .inputs(&[self])
             .record(y, |ctx, dy| dy.to_dtype(ctx.dtype(0)))
+    }
+
+    /// The same numbers on another device; the gradient comes back to this one.
+    ///
+    /// Gradient: `dy`, on the device `x` is on. Errors are those of [`Tensor::to_device`](gradus_tensor::Tensor::to_device).
+    #[doc = slope!("x.to_device(&gradus_tensor::Device::Cpu)?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
+    pub fn to_device(&self, device: &Device) -> Result<Var> {
+        let here = self.value().device();
+        if here == *device {
+            return Ok(self.clone());
+        }
+        let y = self.value().to_device(device)?;
+        Op::new("to_device")
+            .inputs(&[self])
+            .record(y, move |_, dy| dy.to_device(&here))
+    }
+
+    /// [`to_device`](Self::to_device) or [`to_dtype`](Self::to_dtype), by what it is given, as `tensor.to` in PyTorch.
+    ///
+    /// Gradient: theirs, and so are the errors.
+    #[doc = slope!("x.to(&gradus_tensor::Device::Cpu)?.to(x.dtype())?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
+    pub fn to(&self, target: impl Into<To>) -> Result<Var> {
+        match target.into() {
+            To::Device(device) => self.to_device(&device),
+            To::DType(dtype) => self.to_dtype(dtype),
+        }
     }
 
     /// `|x|`; gradient 0 at 0.

@@ -1,7 +1,7 @@
 //! Functions of one number, arithmetic of two, choices.
 
 use gradus_autograd::Var;
-use gradus_tensor::{DType, Result, Tensor};
+use gradus_tensor::{DType, Device, Result, Tensor};
 
 use super::sample::Case;
 
@@ -75,6 +75,13 @@ pub fn cases() -> Vec<Case> {
         unary("deg2rad", -90.0, 90.0, |x| x.deg2rad()),
         unary("rad2deg", -2.0, 2.0, |x| x.rad2deg()),
         unary("nan_to_num", -2.0, 2.0, |x| x.nan_to_num(None, None, None)),
+        unary("to_device", -2.0, 2.0, |x| x.to_device(&Device::Cpu)),
+        unary("to", -2.0, 2.0, |x| {
+            x.to(&Device::Cpu)?.to(DType::F32)?.to(DType::F64)
+        })
+        .into_iter()
+        .map(Case::loose)
+        .collect(),
         unary("to_dtype", -2.0, 2.0, |x| {
             x.to_dtype(DType::F32)?.to_dtype(DType::F64)
         })

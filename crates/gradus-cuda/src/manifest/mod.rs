@@ -9,6 +9,7 @@
 //! * parameters: `In<T>`, `Out<T>`, `InOut<T>` are pointers, which alias nothing but for `InOut`; `Opt<T>` may be null; the others are values.
 //! * `block`: threads of a block, and how many blocks a multiprocessor shall hold (which bounds registers).
 //! * `regs`: registers a thread may take, on any architecture; checked, as are spills (never) and the stack (`stack(bytes)`, else none).
+//!   `wide(registers, stack)`: those of the kernels for f64 and i64, where they take more.
 //! * `shared(bytes)`: the most dynamic shared memory; `hopper`: for sm_90a only; `uses("…")`: instructions that must be found.
 
 mod operations;
@@ -19,7 +20,7 @@ use std::fmt::Write as _;
 
 use crate::DType;
 
-pub use operations::{BinaryOp, CompareOp, ReduceOp, TernaryOp, UnaryOp};
+pub use operations::{BinaryOp, CompareOp, ReduceOp, ScanOp, TernaryOp, UnaryOp};
 pub use table::KERNELS;
 pub(crate) use table::*;
 
@@ -124,6 +125,20 @@ pub(crate) struct Pool {
     pub divisor: f32,
 }
 
+/// Windows over volumes: `Volume` of resample.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Volume {
+    pub planes: i32,
+    pub input: [i32; 3],
+    pub output: [i32; 3],
+    pub kernel: [i32; 3],
+    pub stride: [i32; 3],
+    pub padding: [i32; 3],
+    pub dilation: [i32; 3],
+    pub adaptive: i32,
+}
+
 /// What cuTensorMapEncodeTiled fills: `TensorMap` of hopper.cuh.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
@@ -142,11 +157,13 @@ pub(crate) mod kinds {
     pub type Gemm = super::Gemm;
     pub type Pool = super::Pool;
     pub type Layout = super::Layout;
+    pub type Volume = super::Volume;
     pub type TensorMap = super::TensorMap;
     pub type i32 = core::primitive::i32;
     pub type i64 = core::primitive::i64;
     pub type u64 = core::primitive::u64;
     pub type f32 = core::primitive::f32;
+    pub type f64 = core::primitive::f64;
 }
 
 /// A parameter of a kernel.
@@ -172,6 +189,7 @@ impl Parameter {
         let value = match self.kind {
             "i32" => "int",
             "f32" => "float",
+            "f64" => "double",
             other => other,
         };
         let name = self.name;
@@ -179,8 +197,8 @@ impl Parameter {
             "In" | "Opt" => format!("const {element}* __restrict__ {name}"),
             "Out" | "OptOut" => format!("{element}* __restrict__ {name}"),
             "InOut" => format!("{element}* {name}"),
-            "Attention" | "Conv" | "Gemm" | "Layout" | "Pool" | "TensorMap" => {
-                format!("const __grid_constant__ {value} {name}")
+            "Attention" | "Conv" | "Gemm" | "Layout" | "Pool" | "TensorMap" | "Volume" => {
+                format!("const GRID {value} {name}")
             }
             _ => format!("{value} {name}"),
         }
@@ -206,6 +224,8 @@ pub struct Info {
     pub registers: u32,
     /// Bytes of stack a thread may take.
     pub stack: u32,
+    /// Registers and stack that the kernels for f64 and i64 may take.
+    pub wide: (u32, u32),
     /// The most dynamic shared memory of a launch.
     pub shared: u32,
     /// Whether it is for sm_90a only.
@@ -226,9 +246,18 @@ impl Info {
 
     /// The names of all its kernels.
     pub fn symbols(&self) -> Vec<String> {
+        [false, true].map(|wide| self.part(wide)).concat()
+    }
+
+    /// The names of those that are compiled with the file, or (`wide`) those for f64, which are compiled apart.
+    pub fn part(&self, wide: bool) -> Vec<String> {
         match self.dtypes {
+            [] if wide => Vec::new(),
             [] => vec![self.name.into()],
-            all => all.iter().map(|d| format!("{}_{d}", self.name)).collect(),
+            all => {
+                let part = all.iter().filter(|d| (**d == DType::F64) == wide);
+                part.map(|d| format!("{}_{d}", self.name)).collect()
+            }
         }
     }
 }
@@ -246,7 +275,7 @@ macro_rules! kernels {
         $(#[$doc:meta])*
         $name:ident [$($dtype:ident),*] ($($p:ident: $kind:ident $(<$element:ident>)?),* $(,)?)
         block($block:literal, $blocks:literal) regs($regs:literal)
-        $(stack($stack:literal))? $(shared($shared:literal))? $(hopper($hopper:literal))? $(uses($($uses:literal),*))?;
+        $(stack($stack:literal))? $(wide($wide:literal, $wide_stack:literal))? $(shared($shared:literal))? $(hopper($hopper:literal))? $(uses($($uses:literal),*))?;
     )*)*) => {
         $($(
             $(#[$doc])*
@@ -268,6 +297,12 @@ macro_rules! kernels {
                     blocks: $blocks,
                     registers: $regs,
                     stack: 0 $(+ $stack)?,
+                    wide: {
+                        #[allow(unused_mut, unused_assignments)]
+                        let mut wide = ($regs, 0 $(+ $stack)?);
+                        $(wide = ($wide, $wide_stack);)?
+                        wide
+                    },
                     shared: 48 * 1024 $(- 48 * 1024 + $shared)?,
                     hopper: false $(|| $hopper)?,
                     uses: &[$($($uses),*)?],
@@ -291,7 +326,7 @@ pub fn header() -> String {
         let parameters: Vec<String> = info.parameters.iter().map(Parameter::declaration).collect();
         let _ = writeln!(
             out,
-            "#define GR_PARAMETERS_{}(T) {}",
+            "#define GR_PARAMETERS_{}(T, GRID) {}",
             info.name,
             parameters.join(", ")
         );
@@ -304,11 +339,17 @@ pub fn header() -> String {
     out
 }
 
-/// The lines that put a file's kernels into the emulation's table.
-pub fn emulation_table(file: &str) -> String {
+/// Whether a file has kernels for f64.
+pub fn has_wide(file: &str) -> bool {
+    let mut kernels = KERNELS.iter().filter(|k| k.file == file);
+    kernels.any(|k| k.dtypes.contains(&DType::F64))
+}
+
+/// The lines that put a file's kernels into the emulation's table: all but those for f64, or (`wide`) those.
+pub fn emulation_table(file: &str, wide: bool) -> String {
     let mut out = String::new();
     for info in KERNELS.iter().filter(|k| k.file == file) {
-        for symbol in info.symbols() {
+        for symbol in info.part(wide) {
             let _ = writeln!(out, "GR_ENLIST({symbol}, {})", info.block);
         }
     }

@@ -39,7 +39,7 @@ operations!(
     Exp = "exp", Exp2 = "exp2", Expm1 = "expm1", Log = "log", Log1p = "log1p", Log2 = "log2", Log10 = "log10",
     Sin = "sin", Cos = "cos", Tan = "tan", Asin = "asin", Acos = "acos", Atan = "atan",
     Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Asinh = "asinh", Acosh = "acosh", Atanh = "atanh",
-    Erf = "erf", Erfc = "erfc", Sigmoid = "sigmoid", LogSigmoid = "logsigmoid",
+    Erf = "erf", Erfc = "erfc", Erfinv = "erfinv", Lgamma = "lgamma", Digamma = "digamma", Sinc = "sinc", Sigmoid = "sigmoid", LogSigmoid = "logsigmoid",
     Floor = "floor", Ceil = "ceil", Round = "round", Trunc = "trunc", Frac = "frac",
     Relu = "relu", Relu6 = "relu6",
     /// `p` is the slope below 0.
@@ -63,6 +63,8 @@ operations!(
     Add = "add", Sub = "sub", Mul = "mul", Maximum = "maximum", Minimum = "minimum",
     Div = "div", FloorDiv = "floor_divide", Remainder = "remainder", Fmod = "fmod", Pow = "pow", Atan2 = "atan2",
     Hypot = "hypot", Xlogy = "xlogy", LogAddExp = "logaddexp", Copysign = "copysign",
+    /// 0 below 0, 1 above, b at 0.
+    Heaviside = "heaviside",
     /// a·(1 − b²), b the output.
     TanhBackward = "tanh_backward",
     /// a·b·(1 − b), b the output.
@@ -104,6 +106,14 @@ operations!(
     SumOfSquares = "sum_of_squares",
 );
 
+operations!(
+    /// Many elements in, as many running results out.
+    ScanOp, "SCAN",
+    Sum = "cumsum", Prod = "cumprod",
+    /// ln of the sum of e^x.
+    LogSumExp = "logcumsumexp",
+);
+
 impl BinaryOp {
     /// Whether the kernels have it for integers.
     pub const fn has_integers(self) -> bool {
@@ -120,4 +130,5 @@ pub(super) fn declare(out: &mut String) {
     CompareOp::declare(out);
     TernaryOp::declare(out);
     ReduceOp::declare(out);
+    ScanOp::declare(out);
 }

@@ -3,25 +3,26 @@
 super::kernels! {
     "unary.cu":
     /// y = op(x), both contiguous.
-    unary [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, op: i32, p: f32, q: f32) block(256, 4) regs(64) stack(32);
+    unary [F32, BF16, F16, F64] (x: In<T>, y: Out<T>, n: i64, op: i32, p: f64, q: f64) block(256, 4) regs(64) stack(32)
+        wide(64, 40);
     /// y (contiguous) = op(x), x of any layout.
-    unary_strided [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32, p: f32, q: f32)
-        block(256, 4) regs(40) stack(32);
+    unary_strided [F32, BF16, F16, F64] (x: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32, p: f64, q: f64)
+        block(256, 4) regs(48) stack(32) wide(48, 40);
 
     "binary.cu":
     /// y = op(a, b), all contiguous.
-    binary [F32, BF16, F16, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<T>, n: i64, op: i32) block(256, 4) regs(64);
+    binary [F32, BF16, F16, F64, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<T>, n: i64, op: i32) block(256, 4) regs(64);
     /// y (contiguous) = op(a, b), of any layout.
-    binary_strided [F32, BF16, F16, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32)
+    binary_strided [F32, BF16, F16, F64, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32)
         block(256, 4) regs(48);
     /// y (contiguous, bool) = op(a, b).
-    compare [F32, BF16, F16, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<Byte>, n: i64, layout: Layout, op: i32)
+    compare [F32, BF16, F16, F64, I64, I32, U8] (a: In<T>, b: In<T>, y: Out<Byte>, n: i64, layout: Layout, op: i32)
         block(256, 4) regs(48);
     /// y (contiguous) = op(a, b, c).
-    ternary [F32, BF16, F16] (a: In<T>, b: In<T>, c: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32, p: f32)
+    ternary [F32, BF16, F16, F64] (a: In<T>, b: In<T>, c: In<T>, y: Out<T>, n: i64, layout: Layout, op: i32, p: f64)
         block(256, 4) regs(48);
     /// y (contiguous) = a where the condition holds, else b.
-    select [F32, BF16, F16, I64, I32, U8] (condition: In<Byte>, a: In<T>, b: In<T>, y: Out<T>, n: i64, layout: Layout)
+    select [F32, BF16, F16, F64, I64, I32, U8] (condition: In<Byte>, a: In<T>, b: In<T>, y: Out<T>, n: i64, layout: Layout)
         block(256, 4) regs(48);
 
     "copy.cu":
@@ -34,24 +35,24 @@ super::kernels! {
     /// Every element of y is `value`, whose low bytes are the element's.
     fill [F32, BF16, I64, U8] (y: Out<T>, n: i64, value: u64) block(256, 4) regs(24);
     /// y = x as another type (`to` is its number in `DType::ALL`), both contiguous.
-    cast [F32, BF16, F16, I64, I32, U8, Bool] (x: In<T>, y: Out<Byte>, n: i64, to: i32) block(256, 4) regs(32);
+    cast [F32, BF16, F16, I64, I32, U8, Bool, F64] (x: In<T>, y: Out<Byte>, n: i64, to: i32) block(256, 4) regs(32);
 
     "reduce.cu":
     /// y (rows) = op over the columns of x (rows, columns): a block a row.
-    reduce_rows [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i64, op: i32) block(256, 4) regs(40);
+    reduce_rows [F32, BF16, F16, F64, I64] (x: In<T>, y: Out<T>, rows: i64, columns: i64, op: i32) block(256, 4) regs(40);
     /// y (outer, inner) = op over the middle of x (outer, middle, inner): a thread an element.
-    reduce_middle [F32, BF16, F16] (x: In<T>, y: Out<T>, outer: i64, middle: i64, inner: i64, op: i32)
-        block(256, 4) regs(48);
-    /// parts (gridDim.x) = op over equal pieces of x (n), in f32: the first half of a reduction of everything.
-    reduce_parts [F32, BF16, F16] (x: In<T>, parts: Out<f32>, n: i64, op: i32) block(256, 4) regs(32);
+    reduce_middle [F32, BF16, F16, F64, I64] (x: In<T>, y: Out<T>, outer: i64, middle: i64, inner: i64, op: i32)
+        block(256, 4) regs(48) wide(64, 0);
+    /// parts (gridDim.x) = op over equal pieces of x (n), in the type sums are in: the first half of a reduction of everything.
+    reduce_parts [F32, BF16, F16, F64, I64] (x: In<T>, parts: Out<Byte>, n: i64, op: i32) block(256, 4) regs(32);
     /// y (rows) = the first place of the largest (or smallest) of each row of x (rows, columns).
-    arg_rows [F32, BF16, F16] (x: In<T>, y: Out<i64>, rows: i64, columns: i64, smallest: i32) block(256, 4) regs(24);
+    arg_rows [F32, BF16, F16, F64, I64] (x: In<T>, y: Out<i64>, rows: i64, columns: i64, smallest: i32) block(256, 4) regs(24) wide(32, 0);
 
     "softmax.cu":
     /// y = softmax or log-softmax of the rows of x (rows, columns): a block a row.
-    softmax [F32, BF16, F16] (x: In<T>, y: Out<T>, rows: i64, columns: i32, log: i32) block(256, 4) regs(40);
+    softmax [F32, BF16, F16, F64] (x: In<T>, y: Out<T>, rows: i64, columns: i32, log: i32) block(256, 4) regs(40);
     /// Its gradient from dy and the output y.
-    softmax_backward [F32, BF16, F16] (dy: In<T>, y: In<T>, dx: Out<T>, rows: i64, columns: i32, log: i32)
+    softmax_backward [F32, BF16, F16, F64] (dy: In<T>, y: In<T>, dx: Out<T>, rows: i64, columns: i32, log: i32)
         block(256, 4) regs(40);
 
     "norm.cu":
@@ -103,6 +104,38 @@ super::kernels! {
     scatter_add [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: InOut<f32>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
         block(256, 4) regs(24);
 
+    "scatter.cu":
+    /// For each place of y (outer, n, inner) the last of the indices (outer, m, inner) that is it, counted from 1.
+    scatter_owner [] (indices: In<i64>, owner: InOut<i64>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(48);
+    /// Its element of src, written there.
+    scatter_write [F32, BF16, I64, U8] (src: In<T>, indices: In<i64>, owner: In<i64>, y: InOut<T>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(48);
+    /// y (outer, n, inner) = op(y, src) at every index.
+    scatter_join [F32, F64, I64] (src: In<T>, indices: In<i64>, y: InOut<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64,
+        op: i32) block(256, 4) regs(56);
+
+    "scan.cu":
+    /// y = op over the elements of each row of x (rows, columns) up to each: a block a row.
+    scan_rows [F32, BF16, F16, F64, I64] (x: In<T>, y: Out<T>, rows: i64, columns: i64, op: i32) block(256, 4) regs(48);
+    /// The largest (or smallest) so far, and its place.
+    scan_extremes [F32, BF16, F16, F64, I64] (x: In<T>, y: Out<T>, places: Out<i64>, rows: i64, columns: i64, smallest: i32)
+        block(256, 4) regs(48);
+    /// The coordinates of what holds, in a shape.
+    nonzero_write [] (mask: In<Byte>, sums: In<i64>, y: Out<i64>, n: i64, layout: Layout) block(256, 4) regs(40);
+
+    "sort.cu":
+    /// Whole numbers in the elements' order, or the reverse of it.
+    sort_keys [F32, BF16, F16, F64, I64, I32, U8] (x: In<T>, keys: Out<i64>, n: i64, descending: i32) block(256, 4) regs(32);
+    /// Each 1024 of a row sorted.
+    sort_tiles [] (keys: InOut<i64>, places: Out<i32>, rows: i64, columns: i64) block(256, 4) regs(48);
+    /// Sorted runs merged two by two.
+    sort_merge [] (keys: In<i64>, places: In<i32>, keys_out: Out<i64>, places_out: Out<i32>, rows: i64, columns: i64, run: i64)
+        block(256, 4) regs(56);
+    /// Where values go into sorted rows.
+    search_sorted [F32, BF16, F16, F64, I64, I32, U8] (sequence: In<T>, values: In<T>, y: Out<i64>, count: i64, n: i64, per: i64, right: i32)
+        block(256, 4) regs(40);
+
     "random.cu":
     /// x kept and scaled, or 0.
     dropout [F32, BF16, F16] (x: In<T>, y: Out<T>, n: i64, seed: u64, offset: u64, threshold: u64, scale: f32)
@@ -120,6 +153,11 @@ super::kernels! {
     /// SGD with momentum.
     sgd_chunks [] (chunks: In<Chunk>, lr: f32, momentum: f32, dampening: f32, penalty: f32, nesterov: i32, maximize: i32,
         first_step: i32) block(512, 2) regs(24);
+    /// RMSprop.
+    rmsprop_chunks [] (chunks: In<Chunk>, lr: f32, alpha: f32, rest: f32, eps: f32, momentum: f32, penalty: f32, maximize: i32)
+        block(512, 2) regs(40);
+    /// Adagrad.
+    adagrad_chunks [] (chunks: In<Chunk>, lr: f32, eps: f32, penalty: f32, maximize: i32) block(512, 2) regs(32);
     /// Sums of squares.
     norm_chunks [] (chunks: In<Chunk>, parts: Out<f32>) block(512, 2) regs(16);
     /// Their root.
@@ -129,7 +167,8 @@ super::kernels! {
 
     "gemm_simt.cu":
     /// Rung 1: a thread an element; any type, any strides.
-    gemm_naive [F32, BF16, F16] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 4) regs(56);
+    gemm_naive [F32, BF16, F16, F64] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 4) regs(56)
+        wide(64, 0);
     /// Rung 2: 32×32 tiles in shared memory.
     gemm_tiled [] (a: In<f32>, b: In<f32>, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm) block(256, 4) regs(64);
     /// Rung 3: 128×128 tiles, 8×8 in registers; A and B each contiguous in one dimension.
@@ -195,6 +234,13 @@ super::kernels! {
     avg_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, g: Pool) block(256, 4) regs(48);
     /// Its gradient.
     avg_pool_backward [F32, BF16, F16] (dy: In<T>, dx: Out<T>, g: Pool) block(256, 4) regs(48);
+
+    "resample.cu":
+    /// y (outer, outputs, inner) = sums of elements of x (outer, inputs, inner), by a table.
+    resample [F32, F64] (x: In<T>, starts: In<i32>, at: In<i32>, weights: In<T>, y: Out<T>, outer: i64, inputs: i32, outputs: i32, inner: i64)
+        block(256, 4) regs(48);
+    /// The largest of each window of a volume, and its place.
+    max_pool_volume [F32, BF16, F16, F64] (x: In<T>, y: Out<T>, indices: Out<i64>, g: Volume) block(256, 4) regs(48) wide(48, 0);
 
     "probe.cu":
     /// Conversions and exponentials.

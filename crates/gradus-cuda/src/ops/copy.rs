@@ -5,16 +5,6 @@ use crate::manifest;
 use crate::view::{layout, same_device};
 use crate::{Buffer, DType, Element, Result, View};
 
-/// The kernel that moves elements of so many bytes.
-fn by_size(dtype: DType) -> DType {
-    match dtype.size() {
-        8 => DType::I64,
-        4 => DType::F32,
-        2 => DType::BF16,
-        _ => DType::U8,
-    }
-}
-
 /// y = x, in row-major order.
 ///
 /// # Errors
@@ -25,7 +15,7 @@ pub fn copy<T: Element>(x: &View<'_, T>, y: &mut Buffer<T>) -> Result<()> {
     check_len(op, "the output", y.len(), n)?;
     same_device(op, x.buffer(), y)?;
     let device = x.buffer().device();
-    let dtype = by_size(T::DTYPE);
+    let dtype = super::by_size(T::DTYPE);
     let layout = layout(op, x.shape(), &[x.strides()])?;
     // A batch of transposed matrices: [B,] C, R with strides [R·C,] 1, C.
     let (d, s) = (layout.sizes, layout.strides[0]);
@@ -104,7 +94,14 @@ pub fn paste<T: Element>(
         layout,
     };
     // SAFETY: both views' elements lie in their buffers; `y` is borrowed exclusively.
-    unsafe { device.launch(&kernel, by_size(T::DTYPE), (device.blocks(n, 256), 1, 1), 0) }
+    unsafe {
+        device.launch(
+            &kernel,
+            super::by_size(T::DTYPE),
+            (device.blocks(n, 256), 1, 1),
+            0,
+        )
+    }
 }
 
 /// Every element of y is `value`.
@@ -125,7 +122,14 @@ pub fn fill<T: Element>(value: T, y: &mut Buffer<T>) -> Result<()> {
         value: u64::from_le_bytes(bits),
     };
     // SAFETY: `y` has `n` elements and is borrowed exclusively.
-    unsafe { device.launch(&kernel, by_size(T::DTYPE), (device.blocks(n, 256), 1, 1), 0) }
+    unsafe {
+        device.launch(
+            &kernel,
+            super::by_size(T::DTYPE),
+            (device.blocks(n, 256), 1, 1),
+            0,
+        )
+    }
 }
 
 /// y = x in another type, by gradus-cpu's rules: integers wrap, floats are rounded once, a float becomes an integer by truncation

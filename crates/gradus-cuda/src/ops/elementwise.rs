@@ -10,7 +10,7 @@ use crate::{Buffer, DType, Element, Error, FloatElement, Result, View};
 /// # Errors
 /// If the lengths differ or the devices do.
 pub fn unary<T: FloatElement>(op: UnaryOp, x: &View<'_, T>, y: &mut Buffer<T>) -> Result<()> {
-    unary_with(op, [0.0, 0.0], x, y)
+    unary_with(op, [0.0; 2], x, y)
 }
 
 /// y = op(x) with the constants `p` and `q` of [`UnaryOp`].
@@ -31,7 +31,7 @@ pub fn unary<T: FloatElement>(op: UnaryOp, x: &View<'_, T>, y: &mut Buffer<T>) -
 /// ```
 pub fn unary_with<T: FloatElement>(
     op: UnaryOp,
-    [p, q]: [f32; 2],
+    [p, q]: [f64; 2],
     x: &View<'_, T>,
     y: &mut Buffer<T>,
 ) -> Result<()> {
@@ -154,7 +154,7 @@ pub fn compare<T: Element>(
 /// If shapes, lengths or devices differ.
 pub fn ternary<T: FloatElement>(
     op: TernaryOp,
-    p: f32,
+    p: f64,
     a: &View<'_, T>,
     b: &View<'_, T>,
     c: &View<'_, T>,

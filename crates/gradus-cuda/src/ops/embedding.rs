@@ -9,16 +9,7 @@ use crate::device::Fault;
 use crate::error::check_len;
 use crate::manifest;
 use crate::view::{numel, same_device};
-use crate::{Buffer, DType, Element, FloatElement, Result, View};
-
-fn by_size(dtype: DType) -> DType {
-    match dtype.size() {
-        8 => DType::I64,
-        4 => DType::F32,
-        2 => DType::BF16,
-        _ => DType::U8,
-    }
-}
+use crate::{Buffer, Element, FloatElement, Result, View};
 
 /// y (n, width): row `i` is row `indices[i]` of the table (rows, width).
 ///
@@ -51,7 +42,7 @@ pub fn gather_rows<T: Element>(
     unsafe {
         device.launch(
             &kernel,
-            by_size(T::DTYPE),
+            super::by_size(T::DTYPE),
             (device.blocks(indices.len(), 1), 1, 1),
             0,
         )
@@ -134,7 +125,7 @@ pub fn gather<T: Element>(
     unsafe {
         device.launch(
             &kernel,
-            by_size(T::DTYPE),
+            super::by_size(T::DTYPE),
             (device.blocks(indices.len(), 256), 1, 1),
             0,
         )

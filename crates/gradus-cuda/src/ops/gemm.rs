@@ -252,6 +252,7 @@ impl Job {
         match T::DTYPE {
             DType::BF16 if hopper && large && self.fits_tma(batch) => Rung::Wgmma,
             DType::BF16 | DType::F16 => Rung::Mma,
+            DType::F64 => Rung::Naive,
             _ => Rung::Simt,
         }
     }

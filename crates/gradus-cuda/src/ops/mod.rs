@@ -15,9 +15,13 @@ pub mod optim;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resample;
+pub mod scan;
+pub mod scatter;
 pub mod softmax;
+pub mod sort;
 
-use crate::{Buffer, Element, Error, Result, View};
+use crate::{Buffer, DType, Element, Error, Result, View};
 
 /// `n` as the `i32` a kernel takes.
 fn int(op: &'static str, n: usize) -> Result<i32> {
@@ -53,6 +57,16 @@ impl<'a, T: Element> Dense<'a, T> {
             Self::Borrowed(x) => x.ptr(),
             Self::Owned(y) => y.into(),
         }
+    }
+}
+
+/// The type that names the kernel for elements of so many bytes.
+fn by_size(dtype: DType) -> DType {
+    match dtype.size() {
+        8 => DType::I64,
+        4 => DType::F32,
+        2 => DType::BF16,
+        _ => DType::U8,
     }
 }
 

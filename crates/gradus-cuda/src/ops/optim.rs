@@ -18,6 +18,36 @@ pub struct Step<'a> {
     pub first: Option<&'a mut Buffer<f32>>,
     /// The second: Adam's average of squares.
     pub second: Option<&'a mut Buffer<f32>>,
+    /// The third: the largest of those so far, with which Adam is AMSGrad.
+    pub third: Option<&'a mut Buffer<f32>>,
+}
+
+impl<'a> Step<'a> {
+    /// A parameter and its gradient, without state.
+    pub fn new(parameter: &'a mut Buffer<f32>, gradient: &'a Buffer<f32>) -> Self {
+        Self {
+            parameter,
+            gradient,
+            first: None,
+            second: None,
+            third: None,
+        }
+    }
+
+    fn states(&self) -> [Option<&Buffer<f32>>; 3] {
+        [
+            self.first.as_deref(),
+            self.second.as_deref(),
+            self.third.as_deref(),
+        ]
+    }
+}
+
+/// The list of a step's pieces on the device, kept from one step to the next: where everything lies where it lay, nothing is uploaded.
+#[derive(Debug, Default)]
+pub struct Kept {
+    bytes: Vec<u8>,
+    list: Option<Buffer<u8>>,
 }
 
 /// Adam, and AdamW with `decoupled`.
@@ -58,55 +88,78 @@ pub struct Sgd {
     pub first: bool,
 }
 
-/// `Chunk` of element.cuh.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Chunk {
-    parameter: u64,
-    gradient: u64,
-    first: u64,
-    second: u64,
-    length: u32,
-    padding: u32,
+/// RMSprop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsProp {
+    /// The learning rate.
+    pub lr: f64,
+    /// The decay of the averages.
+    pub alpha: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// The decay of the velocity; 0 for none.
+    pub momentum: f64,
+    /// Go up instead of down.
+    pub maximize: bool,
 }
 
+/// Adagrad.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adagrad {
+    /// The learning rate of this step.
+    pub lr: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// Go up instead of down.
+    pub maximize: bool,
+}
+
+/// Bytes of a `Chunk` of element.cuh: five addresses, a length, four bytes to fill up.
+const CHUNK_BYTES: usize = 5 * 8 + 4 + 4;
+
 /// The list of chunks on the device, and how many.
-struct Chunks {
-    list: Buffer<u8>,
+struct Chunks<'a> {
+    list: &'a Buffer<u8>,
     count: u32,
 }
 
-impl Chunks {
+impl<'a> Chunks<'a> {
     /// Cuts tensors, given by their addresses (0 for none) and lengths.
-    fn new(device: &Device, tensors: impl Iterator<Item = ([u64; 4], usize)>) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let mut count = 0u32;
+    fn new(
+        device: &Device,
+        tensors: impl Iterator<Item = ([u64; 5], usize)>,
+        kept: &'a mut Kept,
+    ) -> Result<Self> {
+        let mut bytes = Vec::with_capacity(kept.bytes.len());
         for (addresses, len) in tensors {
             for start in (0..len).step_by(CHUNK) {
-                let at = addresses.map(|a| if a == 0 { 0 } else { a + 4 * start as u64 });
-                let [parameter, gradient, first, second] = at;
-                let length = CHUNK.min(len - start) as u32;
-                let chunk = Chunk {
-                    parameter,
-                    gradient,
-                    first,
-                    second,
-                    length,
-                    padding: 0,
-                };
-                for word in [chunk.parameter, chunk.gradient, chunk.first, chunk.second] {
-                    bytes.extend(word.to_le_bytes());
+                for address in addresses {
+                    let at = if address == 0 {
+                        0
+                    } else {
+                        address + 4 * start as u64
+                    };
+                    bytes.extend(at.to_le_bytes());
                 }
-                bytes.extend(chunk.length.to_le_bytes());
-                bytes.extend(chunk.padding.to_le_bytes());
-                count += 1;
+                let length = CHUNK.min(len - start) as u32;
+                bytes.extend(length.to_le_bytes());
+                bytes.extend([0; 4]);
             }
         }
-        debug_assert_eq!(bytes.len(), count as usize * size_of::<Chunk>());
-        Ok(Self {
-            list: device.upload(&bytes)?,
-            count,
-        })
+        let count = (bytes.len() / CHUNK_BYTES) as u32;
+        let here = kept.list.as_ref().is_some_and(|l| l.device() == device);
+        if !here || bytes != kept.bytes {
+            kept.list = Some(device.upload(&bytes)?);
+            kept.bytes = bytes;
+        }
+        match &kept.list {
+            Some(list) => Ok(Self { list, count }),
+            None => Err(Error::shape("optim", "the list is not there")),
+        }
     }
 }
 
@@ -124,47 +177,39 @@ fn device_of<'a>(
     Ok(Some(first.device().clone()))
 }
 
-fn chunks_of(
+fn chunks_of<'a>(
     op: &'static str,
     steps: &[Step<'_>],
     states: usize,
-) -> Result<Option<(Device, Chunks)>> {
+    kept: &'a mut Kept,
+) -> Result<Option<(Device, Chunks<'a>)>> {
     for step in steps {
-        check_len(
-            op,
-            "the gradient",
-            step.gradient.len(),
-            step.parameter.len(),
-        )?;
-        for (i, state) in [&step.first, &step.second].into_iter().enumerate() {
+        let len = step.parameter.len();
+        check_len(op, "the gradient", step.gradient.len(), len)?;
+        for (i, state) in step.states().into_iter().enumerate() {
             match state {
-                Some(state) => check_len(op, "a state", state.len(), step.parameter.len())?,
+                Some(state) => check_len(op, "a state", state.len(), len)?,
                 None if i < states => return Err(Error::shape(op, "a state is missing")),
                 None => {}
             }
         }
     }
     let all = steps.iter().flat_map(|s| {
-        let states = s.first.as_deref().into_iter().chain(s.second.as_deref());
+        let states = s.states().into_iter().flatten();
         [&*s.parameter, s.gradient].into_iter().chain(states)
     });
     let Some(device) = device_of(op, all)? else {
         return Ok(None);
     };
-    let address = |b: Option<&Buffer<f32>>| b.map_or(0, Buffer::address);
     let tensors = steps.iter().map(|s| {
-        let states = [address(s.first.as_deref()), address(s.second.as_deref())];
+        let [first, second, third] = s.states().map(|b| b.map_or(0, Buffer::address));
+        let (parameter, gradient) = (s.parameter.address(), s.gradient.address());
         (
-            [
-                s.parameter.address(),
-                s.gradient.address(),
-                states[0],
-                states[1],
-            ],
+            [parameter, gradient, first, second, third],
             s.parameter.len(),
         )
     });
-    let chunks = Chunks::new(&device, tensors)?;
+    let chunks = Chunks::new(&device, tensors, kept)?;
     Ok(Some((device, chunks)))
 }
 
@@ -172,15 +217,15 @@ fn chunks_of(
 ///
 /// # Errors
 /// If lengths or devices differ, or a state is missing.
-pub fn adam(options: Adam, steps: &mut [Step<'_>]) -> Result<()> {
-    let Some((device, chunks)) = chunks_of("adam", steps, 2)? else {
+pub fn adam(options: Adam, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
+    let Some((device, chunks)) = chunks_of("adam", steps, 2, kept)? else {
         return Ok(());
     };
     let (b1, b2) = options.betas;
     let step = options.step.max(1) as f64;
     let decay = options.weight_decay;
     let kernel = manifest::adam_chunks {
-        chunks: (&chunks.list).into(),
+        chunks: chunks.list.into(),
         step_size: (options.lr / (1.0 - b1.powf(step))) as f32,
         beta1: b1 as f32,
         beta2: b2 as f32,
@@ -194,7 +239,7 @@ pub fn adam(options: Adam, steps: &mut [Step<'_>]) -> Result<()> {
         },
         maximize: i32::from(options.maximize),
     };
-    // SAFETY: each chunk is a piece of four equally long buffers; those written are borrowed exclusively by `steps`.
+    // SAFETY: each chunk is a piece of equally long buffers; those written are borrowed exclusively by `steps`.
     unsafe { device.launch(&kernel, DType::F32, (chunks.count, 1, 1), 0) }
 }
 
@@ -202,16 +247,16 @@ pub fn adam(options: Adam, steps: &mut [Step<'_>]) -> Result<()> {
 ///
 /// # Errors
 /// As [`adam`].
-pub fn sgd(options: Sgd, steps: &mut [Step<'_>]) -> Result<()> {
+pub fn sgd(options: Sgd, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
     let states = usize::from(options.momentum != 0.0);
     if states == 0 && steps.iter().any(|s| s.first.is_some()) {
         return Err(Error::shape("sgd", "a velocity without momentum"));
     }
-    let Some((device, chunks)) = chunks_of("sgd", steps, states)? else {
+    let Some((device, chunks)) = chunks_of("sgd", steps, states, kept)? else {
         return Ok(());
     };
     let kernel = manifest::sgd_chunks {
-        chunks: (&chunks.list).into(),
+        chunks: chunks.list.into(),
         lr: options.lr as f32,
         momentum: options.momentum as f32,
         dampening: options.dampening as f32,
@@ -219,6 +264,49 @@ pub fn sgd(options: Sgd, steps: &mut [Step<'_>]) -> Result<()> {
         nesterov: i32::from(options.nesterov),
         maximize: i32::from(options.maximize),
         first_step: i32::from(options.first),
+    };
+    // SAFETY: as in `adam`.
+    unsafe { device.launch(&kernel, DType::F32, (chunks.count, 1, 1), 0) }
+}
+
+/// One step of RMSprop over all of `steps`: `first` is the average of squares, `second` the velocity, needed with momentum, `third` the
+/// average, if the variance is to be centred.
+///
+/// # Errors
+/// As [`adam`].
+pub fn rmsprop(options: RmsProp, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
+    let states = 1 + usize::from(options.momentum != 0.0);
+    let Some((device, chunks)) = chunks_of("rmsprop", steps, states, kept)? else {
+        return Ok(());
+    };
+    let kernel = manifest::rmsprop_chunks {
+        chunks: chunks.list.into(),
+        lr: options.lr as f32,
+        alpha: options.alpha as f32,
+        rest: (1.0 - options.alpha) as f32,
+        eps: options.eps as f32,
+        momentum: options.momentum as f32,
+        penalty: options.weight_decay as f32,
+        maximize: i32::from(options.maximize),
+    };
+    // SAFETY: as in `adam`.
+    unsafe { device.launch(&kernel, DType::F32, (chunks.count, 1, 1), 0) }
+}
+
+/// One step of Adagrad over all of `steps`: `first` is the sum of squares.
+///
+/// # Errors
+/// As [`adam`].
+pub fn adagrad(options: Adagrad, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
+    let Some((device, chunks)) = chunks_of("adagrad", steps, 1, kept)? else {
+        return Ok(());
+    };
+    let kernel = manifest::adagrad_chunks {
+        chunks: chunks.list.into(),
+        lr: options.lr as f32,
+        eps: options.eps as f32,
+        penalty: options.weight_decay as f32,
+        maximize: i32::from(options.maximize),
     };
     // SAFETY: as in `adam`.
     unsafe { device.launch(&kernel, DType::F32, (chunks.count, 1, 1), 0) }
@@ -232,17 +320,18 @@ pub fn gradient_norm(gradients: &[&Buffer<f32>]) -> Result<Buffer<f32>> {
     let op = "gradient_norm";
     let device = device_of(op, gradients.iter().copied())?
         .ok_or_else(|| Error::shape(op, "no gradients"))?;
-    let chunks = Chunks::new(
-        &device,
-        gradients.iter().map(|g| ([0, g.address(), 0, 0], g.len())),
-    )?;
+    let mut kept = Kept::default();
+    let all = gradients
+        .iter()
+        .map(|g| ([0, g.address(), 0, 0, 0], g.len()));
+    let chunks = Chunks::new(&device, all, &mut kept)?;
     norm_of(&device, &chunks)
 }
 
-fn norm_of(device: &Device, chunks: &Chunks) -> Result<Buffer<f32>> {
+fn norm_of(device: &Device, chunks: &Chunks<'_>) -> Result<Buffer<f32>> {
     let mut parts = device.uninit::<f32>(chunks.count as usize)?;
     let kernel = manifest::norm_chunks {
-        chunks: (&chunks.list).into(),
+        chunks: chunks.list.into(),
         parts: (&mut parts).into(),
     };
     // SAFETY: each chunk is a piece of a gradient; there is a part for each.
@@ -266,13 +355,14 @@ pub fn clip_gradients(gradients: &mut [&mut Buffer<f32>], most: f32) -> Result<B
     let op = "clip_gradients";
     let device = device_of(op, gradients.iter().map(|g| &**g))?
         .ok_or_else(|| Error::shape(op, "no gradients"))?;
-    let chunks = Chunks::new(
-        &device,
-        gradients.iter().map(|g| ([0, g.address(), 0, 0], g.len())),
-    )?;
+    let mut kept = Kept::default();
+    let all = gradients
+        .iter()
+        .map(|g| ([0, g.address(), 0, 0, 0], g.len()));
+    let chunks = Chunks::new(&device, all, &mut kept)?;
     let norm = norm_of(&device, &chunks)?;
     let kernel = manifest::clip_chunks {
-        chunks: (&chunks.list).into(),
+        chunks: chunks.list.into(),
         norm: (&norm).into(),
         most,
     };

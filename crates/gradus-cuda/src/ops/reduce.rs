@@ -4,15 +4,17 @@ use super::{Dense, around};
 use crate::error::check_len;
 use crate::manifest::{self, Ptr, ReduceOp, UnaryOp};
 use crate::view::same_device;
-use crate::{Buffer, DType, Device, Error, FloatElement, Result, View};
+use crate::{Buffer, DType, Device, Element, Error, Result, View};
 
 /// Rows of so many elements and more are each cut into pieces, if there are too few of them for the device.
 const LONG: usize = 1 << 16;
 
-/// y = op over `axes`; y has the elements of the other axes, in their order. Sums are in f32; means are sums divided once.
+/// y = op over `axes`; y has the elements of the other axes, in their order. Sums of floats are in f32 (of f64 in f64), those of whole numbers
+/// wrap; means are sums divided once.
 ///
 /// # Errors
-/// If an axis is out of range or named twice, lengths or devices differ, or there are no elements to choose an extreme from.
+/// If an axis is out of range or named twice, lengths or devices differ, there are no elements to choose an extreme from, or there is no
+/// kernel for the type: there is for floats and i64.
 ///
 /// ```
 /// # use gradus_cuda::{Device, manifest::ReduceOp, ops::reduce::reduce};
@@ -25,7 +27,7 @@ const LONG: usize = 1 << 16;
 /// # Ok(())
 /// # }
 /// ```
-pub fn reduce<T: FloatElement>(
+pub fn reduce<T: Element>(
     op: ReduceOp,
     x: &View<'_, T>,
     axes: &[usize],
@@ -103,7 +105,22 @@ pub fn reduce<T: FloatElement>(
 }
 
 /// One long row: pieces by all multiprocessors, then the pieces' results by one block.
-fn everything<T: FloatElement>(
+fn everything<T: Element>(
+    device: &Device,
+    op: ReduceOp,
+    x: Ptr,
+    n: usize,
+    y: &mut Buffer<T>,
+) -> Result<()> {
+    match T::DTYPE {
+        DType::F64 => in_parts::<T, f64>(device, op, x, n, y),
+        DType::I64 => in_parts::<T, i64>(device, op, x, n, y),
+        _ => in_parts::<T, f32>(device, op, x, n, y),
+    }
+}
+
+/// The same, with pieces of the type in which sums are.
+fn in_parts<T: Element, C: Element>(
     device: &Device,
     op: ReduceOp,
     x: Ptr,
@@ -111,20 +128,20 @@ fn everything<T: FloatElement>(
     y: &mut Buffer<T>,
 ) -> Result<()> {
     let blocks = device.blocks(n, 256).min(1024);
-    let mut parts = device.uninit::<f32>(blocks as usize)?;
+    let mut parts = device.uninit::<C>(blocks as usize)?;
     let kernel = manifest::reduce_parts {
         x,
         parts: (&mut parts).into(),
         n: n as i64,
         op: op as i32,
     };
-    // SAFETY: x has `n` elements, `parts` one for each block.
+    // SAFETY: x has `n` elements, `parts` one for each block, of the type the kernel computes in.
     unsafe { device.launch(&kernel, T::DTYPE, (blocks, 1, 1), 0) }?;
     let of_parts = match op {
         ReduceOp::Mean | ReduceOp::SumOfSquares => ReduceOp::Sum,
         other => other,
     };
-    let mut result = device.uninit::<f32>(1)?;
+    let mut result = device.uninit::<C>(1)?;
     let kernel = manifest::reduce_rows {
         x: (&parts).into(),
         y: (&mut result).into(),
@@ -133,15 +150,19 @@ fn everything<T: FloatElement>(
         op: of_parts as i32,
     };
     // SAFETY: one row of `blocks` parts.
-    unsafe { device.launch(&kernel, DType::F32, (1, 1, 1), 0) }?;
+    unsafe { device.launch(&kernel, C::DTYPE, (1, 1, 1), 0) }?;
     if op == ReduceOp::Mean {
-        let mut mean = device.uninit::<f32>(1)?;
-        super::elementwise::unary_with(
-            UnaryOp::Affine,
-            [1.0 / n as f32, 0.0],
-            &result.view(&[1])?,
-            &mut mean,
-        )?;
+        let mut mean = device.uninit::<C>(1)?;
+        let kernel = manifest::unary {
+            x: (&result).into(),
+            y: (&mut mean).into(),
+            n: 1,
+            op: UnaryOp::Affine as i32,
+            p: 1.0 / n as f64,
+            q: 0.0,
+        };
+        // SAFETY: one element of each.
+        unsafe { device.launch(&kernel, C::DTYPE, (1, 1, 1), 0) }?;
         result = mean;
     }
     super::copy::cast(&result.view(&[1])?, y)
@@ -151,7 +172,7 @@ fn everything<T: FloatElement>(
 ///
 /// # Errors
 /// If the axis is out of range or empty, or lengths or devices differ.
-pub fn argmax<T: FloatElement>(x: &View<'_, T>, axis: usize, y: &mut Buffer<i64>) -> Result<()> {
+pub fn argmax<T: Element>(x: &View<'_, T>, axis: usize, y: &mut Buffer<i64>) -> Result<()> {
     arg("argmax", false, x, axis, y)
 }
 
@@ -159,11 +180,11 @@ pub fn argmax<T: FloatElement>(x: &View<'_, T>, axis: usize, y: &mut Buffer<i64>
 ///
 /// # Errors
 /// As [`argmax`].
-pub fn argmin<T: FloatElement>(x: &View<'_, T>, axis: usize, y: &mut Buffer<i64>) -> Result<()> {
+pub fn argmin<T: Element>(x: &View<'_, T>, axis: usize, y: &mut Buffer<i64>) -> Result<()> {
     arg("argmin", true, x, axis, y)
 }
 
-fn arg<T: FloatElement>(
+fn arg<T: Element>(
     op: &'static str,
     smallest: bool,
     x: &View<'_, T>,

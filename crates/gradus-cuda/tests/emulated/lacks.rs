@@ -156,7 +156,7 @@ fn compiled_files_are_kept_where_they_shall_be() {
     assert!(kept > 0, "the file of `fill` was compiled and kept");
     // The second time it comes from there.
     assert_eq!(
-        gradus_cuda::compiler::cubin("copy.cu", "sm_90a").unwrap(),
+        gradus_cuda::compiler::cubin("copy.cu", "sm_90a", false).unwrap(),
         gradus_cuda::compiler::compile("copy.cu", "sm_90a", &[])
             .unwrap()
             .cubin

@@ -2,7 +2,9 @@
 
 use gradus_cpu::optim as cpu;
 use gradus_cuda::Buffer;
-use gradus_cuda::ops::optim::{Adam, Sgd, Step, adam, clip_gradients, gradient_norm, sgd};
+use gradus_cuda::ops::optim::{
+    self, Adam, Kept, Sgd, Step, adam, clip_gradients, gradient_norm, sgd,
+};
 
 use crate::standin::{device, orders};
 use crate::support::{Numbers, close};
@@ -23,6 +25,7 @@ fn adam_over_all_parameters() {
                 .map(|s| [0, 1, 2].map(|i| device.upload(&s[i]).unwrap()))
                 .collect();
             let grads_d = grads.each_ref().map(|g| device.upload(g).unwrap());
+            let mut kept = Kept::default();
             for step in 1..4 {
                 let (lr, betas, eps, weight_decay) = (0.01, (0.9, 0.99), 1e-8, 0.1);
                 for ([p, m, v], g) in want.iter_mut().zip(&grads) {
@@ -45,6 +48,7 @@ fn adam_over_all_parameters() {
                         gradient,
                         first: Some(m),
                         second: Some(v),
+                        third: None,
                     })
                     .collect();
                 adam(
@@ -58,6 +62,7 @@ fn adam_over_all_parameters() {
                         step,
                     },
                     &mut steps,
+                    &mut kept,
                 )
                 .unwrap();
             }
@@ -82,6 +87,7 @@ fn sgd_over_all_parameters() {
                 .map(|s| [0, 1].map(|i| device.upload(&s[i]).unwrap()))
                 .collect();
             let grads_d = grads.each_ref().map(|g| device.upload(g).unwrap());
+            let mut kept = Kept::default();
             for step in 0..3 {
                 let (lr, dampening, weight_decay, first) = (0.1, 0.0, 0.01, step == 0);
                 let with = momentum != 0.0;
@@ -105,6 +111,7 @@ fn sgd_over_all_parameters() {
                         gradient,
                         first: with.then_some(v),
                         second: None,
+                        third: None,
                     })
                     .collect();
                 let options = Sgd {
@@ -116,10 +123,137 @@ fn sgd_over_all_parameters() {
                     maximize: false,
                     first,
                 };
-                sgd(options, &mut steps).unwrap();
+                sgd(options, &mut steps, &mut kept).unwrap();
             }
             for (got, want) in on_device.iter().zip(&want) {
                 close("sgd", &got[0].download().unwrap(), &want[0], 16.0, 0.1);
+            }
+        }
+    });
+}
+
+/// AMSGrad, RMSprop and Adagrad, each with all the state it can have.
+#[test]
+fn other_rules_over_all_parameters() {
+    orders(|device| {
+        let mut numbers = Numbers::new(17);
+        let grads = SIZES.map(|n| numbers.floats::<f32>(n, 1.0));
+        let grads_d = grads.each_ref().map(|g| device.upload(g).unwrap());
+        let first = SIZES.map(|n| {
+            [
+                numbers.floats::<f32>(n, 1.0),
+                vec![0.0; n],
+                vec![0.0; n],
+                vec![0.0; n],
+            ]
+        });
+        let (lr, eps, weight_decay) = (0.01, 1e-8, 0.1);
+        for (rule, name) in ["amsgrad", "rmsprop", "adagrad"].into_iter().enumerate() {
+            let mut want = first.clone();
+            let mut on_device: Vec<[Buffer<f32>; 4]> = want
+                .iter()
+                .map(|s| s.each_ref().map(|x| device.upload(x).unwrap()))
+                .collect();
+            let mut kept = Kept::default();
+            for step in 1..4 {
+                let maximize = step == 2;
+                let (betas, alpha, momentum) = ((0.9, 0.99), 0.9, 0.9);
+                for ([p, a, b, c], g) in want.iter_mut().zip(&grads) {
+                    match rule {
+                        0 => {
+                            let decoupled = false;
+                            let o = cpu::Adam {
+                                lr,
+                                betas,
+                                eps,
+                                weight_decay,
+                                decoupled,
+                                maximize,
+                                step,
+                            };
+                            cpu::adam(o, p, g, a, b, Some(c)).unwrap();
+                        }
+                        1 => {
+                            let o = cpu::RmsProp {
+                                lr,
+                                alpha,
+                                eps,
+                                weight_decay,
+                                momentum,
+                                maximize,
+                            };
+                            cpu::rmsprop(o, p, g, a, Some(b), Some(c)).unwrap();
+                        }
+                        _ => {
+                            let o = cpu::Adagrad {
+                                lr,
+                                lr_decay: 0.0,
+                                weight_decay,
+                                eps,
+                                maximize,
+                                step,
+                            };
+                            cpu::adagrad(o, p, g, a).unwrap();
+                        }
+                    }
+                }
+                let mut steps: Vec<Step<'_>> = on_device
+                    .iter_mut()
+                    .zip(&grads_d)
+                    .map(|([p, a, b, c], g)| Step {
+                        first: Some(a),
+                        second: Some(b),
+                        third: Some(c),
+                        ..Step::new(p, g)
+                    })
+                    .collect();
+                let (steps, kept) = (&mut steps[..], &mut kept);
+                match rule {
+                    0 => {
+                        let decoupled = false;
+                        let o = Adam {
+                            lr,
+                            betas,
+                            eps,
+                            weight_decay,
+                            decoupled,
+                            maximize,
+                            step,
+                        };
+                        adam(o, steps, kept).unwrap();
+                    }
+                    1 => {
+                        let o = optim::RmsProp {
+                            lr,
+                            alpha,
+                            eps,
+                            weight_decay,
+                            momentum,
+                            maximize,
+                        };
+                        optim::rmsprop(o, steps, kept).unwrap();
+                    }
+                    _ => {
+                        let o = optim::Adagrad {
+                            lr,
+                            weight_decay,
+                            eps,
+                            maximize,
+                        };
+                        optim::adagrad(o, steps, kept).unwrap();
+                    }
+                }
+            }
+            for (got, want) in on_device.iter().zip(&want) {
+                for (i, (got, want)) in got.iter().zip(want).enumerate() {
+                    close(
+                        &format!("{name}: {i}"),
+                        &got.download().unwrap(),
+                        want,
+                        32.0,
+                        0.1,
+                    );
+                }
             }
         }
     });
@@ -179,8 +313,10 @@ fn steps_that_do_not_fit_are_errors() {
                 parameter: &mut p,
                 gradient: &g,
                 first: None,
-                second: None
-            }]
+                second: None,
+                third: None,
+            }],
+            &mut Kept::default(),
         )
         .is_err()
     );
@@ -192,11 +328,13 @@ fn steps_that_do_not_fit_are_errors() {
                 parameter: &mut p,
                 gradient: &g,
                 first: None,
-                second: None
-            }]
+                second: None,
+                third: None,
+            }],
+            &mut Kept::default(),
         )
         .is_err()
     );
-    assert!(adam(options, &mut []).is_ok());
+    assert!(adam(options, &mut [], &mut Kept::default()).is_ok());
     assert!(gradient_norm(&[]).is_err());
 }

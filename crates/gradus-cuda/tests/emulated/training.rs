@@ -10,7 +10,7 @@ use gradus_cpu::{
 use gradus_cuda::manifest::{BinaryOp, ReduceOp};
 use gradus_cuda::ops::gemm::{Activation, Bias, Epilogue, matmul};
 use gradus_cuda::ops::loss::{CrossEntropy, cross_entropy, cross_entropy_backward};
-use gradus_cuda::ops::optim::{Adam, Step, adam, clip_gradients};
+use gradus_cuda::ops::optim::{Adam, Kept, Step, adam, clip_gradients};
 use gradus_cuda::ops::{elementwise, norm, reduce};
 use gradus_cuda::{Buffer, Device, View};
 
@@ -317,9 +317,10 @@ impl OnDevice {
                 gradient,
                 first: Some(m),
                 second: Some(v),
+                third: None,
             })
             .collect();
-        adam(options(step), &mut steps).unwrap();
+        adam(options(step), &mut steps, &mut Kept::default()).unwrap();
         loss.download().unwrap()[0]
     }
 }

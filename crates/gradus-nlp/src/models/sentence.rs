@@ -142,8 +142,8 @@ impl SentenceEncoder {
     pub fn states<S: AsRef<str> + Sync>(&self, sentences: &[S]) -> Result<Var> {
         let encodings = self.tokenizer.encode_batch(sentences)?;
         let encodings: Vec<_> = encodings.iter().collect();
-        self.encoder
-            .forward(&TextInput::from_encodings(&encodings, self.padding)?)
+        let input = TextInput::from_encodings(&encodings, self.padding)?;
+        self.encoder.forward(&input.to_device(&self.device())?)
     }
 
     /// The vectors (N, C) of sentences, each of length 1, computed `batch` at a time, those of like length together.
@@ -158,6 +158,7 @@ impl SentenceEncoder {
         for part in order.chunks(batch.max(1)) {
             let texts: Vec<_> = part.iter().map(|&i| &encodings[i]).collect();
             let input = TextInput::from_encodings(&texts, self.padding)?;
+            let input = input.to_device(&self.device())?;
             let vectors = no_grad(|| {
                 let states = self.encoder.forward(&input)?; // (B, T, C)
                 let pooled = self.pooling.forward(&self.encoder, &states, &input)?; // (B, C)

@@ -19,7 +19,7 @@ pub use summary::Summary;
 pub use tied::Tied;
 pub use visit::{Part, PartMut, Path, PathGuard, Visit};
 
-use gradus_tensor::{DType, Device, Result, Tensor};
+use gradus_tensor::{DType, Device, Result, Tensor, To};
 
 /// Something with named parameters: a layer, a block, a whole model.
 ///
@@ -202,6 +202,29 @@ pub trait Module: Visit {
             }
         });
         found.unwrap_or_default()
+    }
+
+    /// [`to_device`](Self::to_device) or [`to_dtype`](Self::to_dtype), by what it is given, as `module.to` in PyTorch.
+    ///
+    /// ```
+    /// use gradus_nn::{Linear, Module};
+    /// use gradus_tensor::{DType, Device};
+    /// let mut layer = Linear::new(2, 3)?;
+    /// layer.to(&Device::Cpu)?;
+    /// layer.to(DType::BF16)?;
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the two.
+    fn to(&mut self, target: impl Into<To>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        match target.into() {
+            To::Device(device) => self.to_device(&device),
+            To::DType(dtype) => self.to_dtype(dtype),
+        }
     }
 
     /// Moves parameters and buffers to `device`. An optimiser's state follows at its next step.

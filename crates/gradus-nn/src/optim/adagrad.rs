@@ -64,6 +64,21 @@ impl Rule for AdagradOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
+        let options = self.options(state.step);
+        match state.slots.as_mut_slice() {
+            [sum] => optim::adagrad(options, param, grad, sum),
+            slots => Err(wrong_state(Self::NAME, slots.len())),
+        }
+    }
+
+    fn together(&self, state: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        Some((optim::Rule::Adagrad(self.options(state.step)), &[0]))
+    }
+}
+
+impl AdagradOptions {
+    /// What `gradus_tensor::optim` takes for step number `step`.
+    fn options(&self, step: u64) -> optim::Adagrad {
         let Self {
             lr,
             lr_decay,
@@ -72,17 +87,13 @@ impl Rule for AdagradOptions {
             maximize,
             ..
         } = *self;
-        let options = optim::Adagrad {
+        optim::Adagrad {
             lr,
             lr_decay,
             weight_decay,
             eps,
             maximize,
-            step: state.step,
-        };
-        match state.slots.as_mut_slice() {
-            [sum] => optim::adagrad(options, param, grad, sum),
-            slots => Err(wrong_state(Self::NAME, slots.len())),
+            step,
         }
     }
 }

@@ -75,13 +75,8 @@ impl Default for AdamWOptions {
 }
 
 impl AdamOptions {
-    fn step(
-        &self,
-        decoupled: bool,
-        param: &mut Tensor,
-        grad: &Tensor,
-        state: &mut ParamState,
-    ) -> Result<()> {
+    /// What `gradus_tensor::optim` takes for step number `step`.
+    fn options(&self, decoupled: bool, step: u64) -> optim::Adam {
         let Self {
             lr,
             betas,
@@ -90,15 +85,30 @@ impl AdamOptions {
             maximize,
             ..
         } = *self;
-        let options = optim::Adam {
+        optim::Adam {
             lr,
             betas,
             eps,
             weight_decay,
             decoupled,
             maximize,
-            step: state.step,
-        };
+            step,
+        }
+    }
+
+    fn shared(&self, decoupled: bool, state: &ParamState) -> (optim::Rule, &'static [usize]) {
+        let rule = optim::Rule::Adam(self.options(decoupled, state.step));
+        (rule, &[0, 1, 2])
+    }
+
+    fn step(
+        &self,
+        decoupled: bool,
+        param: &mut Tensor,
+        grad: &Tensor,
+        state: &mut ParamState,
+    ) -> Result<()> {
+        let options = self.options(decoupled, state.step);
         match state.slots.as_mut_slice() {
             [mean, square] => optim::adam(options, param, grad, mean, square, None),
             [mean, square, largest] => {
@@ -143,6 +153,10 @@ impl Rule for AdamOptions {
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
         self.step(false, param, grad, state)
+    }
+
+    fn together(&self, state: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        Some(self.shared(false, state))
     }
 }
 
@@ -198,5 +212,9 @@ impl Rule for AdamWOptions {
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
         self.adam().step(true, param, grad, state)
+    }
+
+    fn together(&self, state: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        Some(self.adam().shared(true, state))
     }
 }

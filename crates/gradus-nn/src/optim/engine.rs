@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use gradus_autograd::Gradients;
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Error, Result, Tensor, optim};
 
 use super::Optimizer;
 use crate::module::{Module, Param, StateDict, is_under};
@@ -57,6 +57,13 @@ pub trait Rule: Clone + Default + Send + Sync {
     /// # Errors
     /// When memory cannot be had.
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()>;
+
+    /// The same as a rule that a device steps all parameters of a group by in one launch, if it is one of these, and the
+    /// place that each of the state's tensors has in it. `None`: parameters are stepped one by one.
+    fn together(&self, state: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        let _ = state;
+        None
+    }
 }
 
 /// What an optimiser remembers of one parameter.
@@ -86,6 +93,19 @@ pub struct Optim<R> {
     options: R,
     groups: Vec<(Predicate, R)>,
     state: BTreeMap<String, ParamState>,
+    /// What a GPU keeps of each launch of a step, in their order.
+    kept: Vec<optim::Kept>,
+}
+
+/// A parameter taken out of its model, to be stepped together with others.
+struct Taken<'a> {
+    name: String,
+    param: &'a mut Param,
+    data: Tensor,
+    grad: Tensor,
+    state: ParamState,
+    rule: optim::Rule,
+    order: &'static [usize],
 }
 
 impl<R: Rule> Optim<R> {
@@ -102,6 +122,7 @@ impl<R: Rule> Optim<R> {
             options,
             groups: Vec::new(),
             state: BTreeMap::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -142,7 +163,13 @@ impl<R: Rule> Optim<R> {
         std::iter::once(&mut self.options).chain(self.groups.iter_mut().map(|(_, options)| options))
     }
 
-    fn step_one(&mut self, name: &str, param: &mut Param, grad: &Tensor) -> Result<()> {
+    /// Steps a parameter, or takes it out to be stepped together with others.
+    fn step_one<'a>(
+        &mut self,
+        name: &str,
+        param: &'a mut Param,
+        grad: &Tensor,
+    ) -> Result<Option<Taken<'a>>> {
         let rule = self
             .groups
             .iter()
@@ -178,19 +205,89 @@ impl<R: Rule> Optim<R> {
             let state = prepare(rule, self.state.get(name), &grad)?;
             self.state.insert(name.to_string(), state);
         }
-        let Some(state) = self.state.get_mut(name) else {
-            return Ok(());
+        let Some(mut state) = self.state.remove(name) else {
+            return Ok(None);
         };
         state.step += 1;
-        param.update(|data| {
+        let alone = grad.device() == Device::Cpu || param.dtype() != DType::F32;
+        if !alone && let Some((rule, order)) = rule.together(&state) {
+            // In its place stands a number that is seen in all of its shape, until it is put back.
+            let mut data = Tensor::zeros((), param.data())?.broadcast_to(param.shape())?;
+            param.update(|d| {
+                std::mem::swap(d, &mut data);
+                Ok(())
+            })?;
+            return Ok(Some(Taken {
+                name: name.to_string(),
+                param,
+                data,
+                grad,
+                state,
+                rule,
+                order,
+            }));
+        }
+        let updated = param.update(|data| {
             if data.dtype() == dtype {
-                return rule.update(data, &grad, state);
+                return rule.update(data, &grad, &mut state);
             }
             let mut wide = data.to_dtype(dtype)?;
-            rule.update(&mut wide, &grad, state)?;
+            rule.update(&mut wide, &grad, &mut state)?;
             *data = wide.to_dtype(data.dtype())?;
             Ok(())
-        })
+        });
+        self.state.insert(name.to_string(), state);
+        updated?;
+        Ok(None)
+    }
+
+    /// Steps what was taken, those of one rule in one launch, unless `so_far` is an error; and puts it back in any case.
+    fn step_taken(&mut self, mut taken: Vec<Taken<'_>>, so_far: Result<()>) -> Result<()> {
+        let key = |t: &Taken<'_>| (t.rule, t.state.slots.len());
+        let mut keys = Vec::new();
+        for t in &taken {
+            if !keys.contains(&key(t)) {
+                keys.push(key(t));
+            }
+        }
+        if self.kept.len() < keys.len() {
+            self.kept.resize_with(keys.len(), Default::default);
+        }
+        let mut result = so_far;
+        for (&(rule, slots), kept) in keys.iter().zip(&mut self.kept) {
+            let mut steps = Vec::new();
+            for t in &mut taken {
+                if key(t) != (rule, slots) {
+                    continue;
+                }
+                let mut state = [None, None, None];
+                for (slot, &at) in t.state.slots.iter_mut().zip(t.order) {
+                    state[at] = Some(slot);
+                }
+                steps.push(optim::Step {
+                    param: &mut t.data,
+                    grad: &t.grad,
+                    state,
+                });
+            }
+            result = result.and_then(|()| optim::step_all(&rule, &mut steps, kept));
+        }
+        for Taken {
+            name,
+            param,
+            data,
+            state,
+            ..
+        } in taken
+        {
+            let put = param.update(|d| {
+                *d = data;
+                Ok(())
+            });
+            result = result.and(put.map_err(|e| e.in_layer(name.clone())));
+            self.state.insert(name, state);
+        }
+        result
     }
 }
 
@@ -228,14 +325,21 @@ impl<R: Rule> Optimizer for Optim<R> {
             options.check().map_err(|why| Error::value(R::NAME, why))?;
         }
         let (mut trained, mut stepped) = (0, 0);
+        let (mut taken, mut so_far) = (Vec::new(), Ok(()));
         for (name, param) in model.named_parameters_mut() {
             trained += usize::from(!param.is_frozen());
             if let Some(grad) = gradients.get(param.var()) {
                 stepped += 1;
-                self.step_one(&name, param, grad)
-                    .map_err(|e| e.in_layer(name))?;
+                match self.step_one(&name, param, grad) {
+                    Ok(one) => taken.extend(one),
+                    Err(e) => {
+                        so_far = Err(e.in_layer(name));
+                        break;
+                    }
+                }
             }
         }
+        self.step_taken(taken, so_far)?;
         if trained > 0 && stepped == 0 {
             let message = format!(
                 "none of the {trained} parameters has a gradient; were the gradients computed from this model, after it was \

@@ -77,23 +77,7 @@ impl Rule for RMSpropOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
-        let Self {
-            lr,
-            alpha,
-            eps,
-            weight_decay,
-            momentum,
-            maximize,
-            centered,
-        } = *self;
-        let options = optim::RmsProp {
-            lr,
-            alpha,
-            eps,
-            weight_decay,
-            momentum,
-            maximize,
-        };
+        let (options, centered) = (self.options(), self.centered);
         match (state.slots.as_mut_slice(), centered) {
             ([square], false) => optim::rmsprop(options, param, grad, square, None, None),
             ([square, buffer], false) => {
@@ -106,6 +90,35 @@ impl Rule for RMSpropOptions {
                 optim::rmsprop(options, param, grad, square, Some(buffer), Some(mean))
             }
             (slots, _) => Err(wrong_state(Self::NAME, slots.len())),
+        }
+    }
+
+    fn together(&self, _: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        // The kernel's order: the average of squares, the velocity, the average.
+        let order: &[usize] = if self.centered { &[0, 2, 1] } else { &[0, 1] };
+        Some((optim::Rule::RmsProp(self.options()), order))
+    }
+}
+
+impl RMSpropOptions {
+    /// What `gradus_tensor::optim` takes.
+    fn options(&self) -> optim::RmsProp {
+        let Self {
+            lr,
+            alpha,
+            eps,
+            weight_decay,
+            momentum,
+            maximize,
+            ..
+        } = *self;
+        optim::RmsProp {
+            lr,
+            alpha,
+            eps,
+            weight_decay,
+            momentum,
+            maximize,
         }
     }
 }

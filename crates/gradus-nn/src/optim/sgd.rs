@@ -77,6 +77,22 @@ impl Rule for SgdOptions {
     }
 
     fn update(&self, param: &mut Tensor, grad: &Tensor, state: &mut ParamState) -> Result<()> {
+        let options = self.options(state.step);
+        match state.slots.as_mut_slice() {
+            [] => optim::sgd(options, param, grad, None),
+            [buffer] => optim::sgd(options, param, grad, Some(buffer)),
+            slots => Err(wrong_state(Self::NAME, slots.len())),
+        }
+    }
+
+    fn together(&self, state: &ParamState) -> Option<(optim::Rule, &'static [usize])> {
+        Some((optim::Rule::Sgd(self.options(state.step)), &[0]))
+    }
+}
+
+impl SgdOptions {
+    /// What `gradus_tensor::optim` takes for step number `step`.
+    fn options(&self, step: u64) -> optim::Sgd {
         let Self {
             lr,
             momentum,
@@ -85,20 +101,14 @@ impl Rule for SgdOptions {
             weight_decay,
             maximize,
         } = *self;
-        let first = state.step == 1;
-        let options = optim::Sgd {
+        optim::Sgd {
             lr,
             momentum,
             dampening,
             weight_decay,
             nesterov,
             maximize,
-            first,
-        };
-        match state.slots.as_mut_slice() {
-            [] => optim::sgd(options, param, grad, None),
-            [buffer] => optim::sgd(options, param, grad, Some(buffer)),
-            slots => Err(wrong_state(Self::NAME, slots.len())),
+            first: step == 1,
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use gradus_cpu::elementwise::{BinaryOp, UnaryOp};
 
-use crate::dtype::DType;
+use super::compute;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// `f` of operands in f32, back in the dtype they had.
+/// `f` of operands in f32 (f64 of f64), back in the dtype they had.
 fn in_f32(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Option<Tensor>> {
     if !x.dtype().is_float() {
         return Ok(None);
     }
-    let y = f(&x.to_dtype(DType::F32)?)?;
+    let y = f(&x.to_dtype(compute(x.dtype()))?)?;
     y.to_dtype(x.dtype()).map(Some)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn unary(op: UnaryOp, x: &Tensor) -> Result<Option<Tensor>> {
 
 /// An op of two operands, if it is one of these.
 pub(super) fn binary(op: BinaryOp, a: &Tensor, b: &Tensor) -> Result<Option<Tensor>> {
-    let b = &b.to_dtype(DType::F32)?;
+    let b = &b.to_dtype(compute(b.dtype()))?;
     match op {
         BinaryOp::TruncDiv => in_f32(a, |a| a.div(b)?.trunc_()),
         BinaryOp::Fmax | BinaryOp::Fmin => in_f32(a, |a| {

@@ -49,6 +49,9 @@ pub(crate) fn conv<const D: usize>(
     params: &ConvParams<D>,
     shape: &Shape,
 ) -> Result<Tensor> {
+    if D > 2 {
+        return super::windows::conv(op, x, weight, bias, params, shape);
+    }
     let mut all = vec![x, weight];
     all.extend(bias);
     let gpu = together(op, &all)?;
@@ -69,6 +72,9 @@ pub(crate) fn backward_data<const D: usize>(
     params: &ConvParams<D>,
     x_shape: &[usize],
 ) -> Result<Tensor> {
+    if D > 2 {
+        return super::windows::conv_backward_data(op, dy, weight, params, x_shape);
+    }
     let gpu = together(op, &[dy, weight])?;
     let params = over_images(params).ok_or_else(|| super::not_here(op, dy.device()))?;
     let (dy, weight) = (image(dy)?, image(weight)?);
@@ -87,6 +93,9 @@ pub(crate) fn backward_weight<const D: usize>(
     params: &ConvParams<D>,
     weight_shape: &[usize],
 ) -> Result<Tensor> {
+    if D > 2 {
+        return super::windows::conv_backward_weight(op, x, dy, params, weight_shape);
+    }
     let gpu = together(op, &[x, dy])?;
     let params = over_images(params).ok_or_else(|| super::not_here(op, x.device()))?;
     let (x, dy) = (image(x)?, image(dy)?);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gradus_cuda::ops::copy;
 
-use super::{build, device, no_kernel, tensor, together, view};
+use super::{build, device, tensor, together, view};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::element::Element as _;
@@ -74,9 +74,6 @@ pub(crate) fn full(
 /// Every element 0.
 pub(crate) fn zeros(shape: &Shape, dtype: DType, index: usize) -> Result<Tensor> {
     let gpu = device("zeros", index)?;
-    if dtype == DType::F64 {
-        return Err(no_kernel("zeros", dtype));
-    }
     let bytes = shape.numel()?.checked_mul(dtype.size());
     let bytes = bytes.ok_or_else(|| Error::memory("zeros", "the size overflows"))?;
     let flat = tensor(gpu.zeros::<u8>(bytes)?, &Shape::from(bytes), DType::U8);
@@ -93,17 +90,8 @@ pub(crate) fn like(op: &'static str, model: &Tensor, x: &Tensor) -> Result<Tenso
         (a, b) if a == b => Ok(x.clone()),
         (Device::Cuda(index), Device::Cpu) if x.rank() == 0 => {
             let value = x.to_scalar()?;
-            full(op, x.shape(), value, narrowed(x.dtype()), index)
+            full(op, x.shape(), value, x.dtype(), index)
         }
         _ => Err(super::apart(op, &[model, x])),
-    }
-}
-
-/// The dtype of a number on a GPU: f64 is the CPU's.
-fn narrowed(dtype: DType) -> DType {
-    if dtype == DType::F64 {
-        DType::F32
-    } else {
-        dtype
     }
 }

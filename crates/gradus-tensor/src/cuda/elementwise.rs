@@ -29,7 +29,7 @@ macro_rules! twins {
 }
 
 /// The kernel's number of an op, and its constants.
-pub(crate) fn unary_twin(op: cpu::UnaryOp) -> Option<(UnaryOp, [f32; 2])> {
+pub(crate) fn unary_twin(op: cpu::UnaryOp) -> Option<(UnaryOp, [f64; 2])> {
     use cpu::UnaryOp as U;
     let (twin, [p, q]) = match op {
         U::LeakyRelu(slope) => (UnaryOp::LeakyRelu, [slope, 0.0]),
@@ -41,19 +41,19 @@ pub(crate) fn unary_twin(op: cpu::UnaryOp) -> Option<(UnaryOp, [f32; 2])> {
         plain => (
             twins!(plain, UnaryOp => UnaryOp:
                 Neg Abs Sign Square Reciprocal Sqrt Rsqrt Exp Exp2 Expm1 Log Log1p Log2 Log10 Sin Cos Tan Asin Acos Atan Sinh Cosh
-                Tanh Asinh Acosh Atanh Erf Erfc Sigmoid LogSigmoid Floor Ceil Round Trunc Frac Relu Relu6 Selu Gelu GeluTanh Silu
+                Tanh Asinh Acosh Atanh Erf Erfc Erfinv Lgamma Digamma Sinc Sigmoid LogSigmoid Floor Ceil Round Trunc Frac Relu Relu6 Selu Gelu GeluTanh Silu
                 Mish Softsign Hardswish Hardsigmoid)?,
             [0.0; 2],
         ),
     };
-    Some((twin, [p as f32, q as f32]))
+    Some((twin, [p, q]))
 }
 
 /// The kernel's number of an op.
 pub(crate) fn binary_twin(op: cpu::BinaryOp) -> Option<BinaryOp> {
     twins!(op, BinaryOp => BinaryOp:
-        Add Sub Mul Maximum Minimum Div FloorDiv Remainder Fmod Pow Atan2 Hypot Xlogy LogAddExp Copysign TanhBackward SigmoidBackward
-        ReluBackward GeluBackward GeluTanhBackward SiluBackward)
+        Add Sub Mul Maximum Minimum Div FloorDiv Remainder Fmod Pow Atan2 Hypot Xlogy LogAddExp Copysign Heaviside TanhBackward SigmoidBackward
+        ReluBackward Relu6Backward GeluBackward GeluTanhBackward SiluBackward)
 }
 
 /// The kernel's number of a comparison.
@@ -62,13 +62,13 @@ pub(crate) fn compare_twin(op: cpu::CompareOp) -> Option<CompareOp> {
 }
 
 /// The kernel's number of an op of three operands, and its constant.
-pub(crate) fn ternary_twin(op: cpu::TernaryOp) -> Option<(TernaryOp, f32)> {
+pub(crate) fn ternary_twin(op: cpu::TernaryOp) -> Option<(TernaryOp, f64)> {
     let (twin, p) = match op {
         cpu::TernaryOp::Addcmul(p) => (TernaryOp::Addcmul, p),
         cpu::TernaryOp::Addcdiv(p) => (TernaryOp::Addcdiv, p),
         plain => (twins!(plain, TernaryOp => TernaryOp: Lerp Clamp)?, 0.0),
     };
-    Some((twin, p as f32))
+    Some((twin, p))
 }
 
 /// `op(x)` in the dtype of `x`.
@@ -374,6 +374,7 @@ mod tests {
             B::TanhBackward,
             B::SigmoidBackward,
             B::ReluBackward,
+            B::Relu6Backward,
             B::GeluBackward,
             B::GeluTanhBackward,
             B::SiluBackward,

@@ -1,12 +1,14 @@
 //! Rows and elements by index on a GPU, and their gradients. An index out of range reads nothing and writes nothing; it is reported
 //! at the next reading of a result, because the host does not wait to look.
 
-use gradus_cuda::ops::embedding;
+use gradus_cuda::manifest::ReduceOp;
+use gradus_cuda::ops::{embedding, scatter as kernel};
 
-use super::{build, no_kernel, solid, tensor, together};
+use super::{build, solid, tensor, together};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+use crate::ops::scatter::{ScatterReduce, extreme};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -37,6 +39,12 @@ pub(crate) fn embedding_backward(
 ) -> Result<Tensor> {
     let gpu = together(op, &[dy, index])?;
     let width = dy.dims()[dy.rank() - 1];
+    if dy.dtype() == DType::F64 {
+        let rows = Tensor::zeros([rows, width], dy)?;
+        let index = index.reshape([index.numel(), 1])?;
+        let index = index.broadcast_to([index.numel(), width])?;
+        return rows.scatter_add(0, &index, &dy.reshape([index.dims()[0], width])?);
+    }
     let (dy, index) = (solid(dy)?, whole(op, index)?);
     let shape = Shape::from([rows, width]);
     let mut table = gpu.zeros::<f32>(shape.numel()?)?;
@@ -130,26 +138,27 @@ pub(crate) fn gather(x: &Tensor, d: usize, index: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// A copy of `x` with the elements of `src` added where `index` says, added up in f32.
-pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
-    let op = "scatter_add";
+/// A copy of `x` whose part that `index` speaks of is `f` of it: of that part, the index, and the source cut to it, each with a dimension at
+/// least.
+fn replaced_part(
+    op: &'static str,
+    x: &Tensor,
+    d: usize,
+    index: &Tensor,
+    src: &Tensor,
+    f: impl FnOnce(&Tensor, &Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     together(op, &[x, index, src])?;
-    if !x.dtype().is_float() {
-        return Err(no_kernel(op, x.dtype()));
-    }
     if index.numel() == 0 {
         return x.copy();
     }
     let at = whole(op, index)?;
     let (out, at, src) = (line(x)?, line(&at)?, line(src)?);
     let part = cut(op, &out, d, &at)?;
-    let src = {
-        let cut = cut(op, &src, d, &at)?;
-        cut.narrow(d as isize, 0, at.dims()[d])?
-    };
-    let sum = added(op, &part, d, &at, &src)?;
+    let src = cut(op, &src, d, &at)?.narrow(d as isize, 0, at.dims()[d])?;
+    let y = f(&part, &at, &src)?;
     if part.dims() == out.dims() {
-        return sum.reshape_to(x.shape());
+        return y.reshape_to(x.shape());
     }
     let layout = |l: &Layout| {
         let mut l = l.clone();
@@ -158,7 +167,105 @@ pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) ->
         }
         Ok(l)
     };
-    crate::ops::copy::replaced(op, out.copy()?, &sum, layout)?.reshape_to(x.shape())
+    crate::ops::copy::replaced(op, out.copy()?, &y, layout)?.reshape_to(x.shape())
+}
+
+/// (outer, axis, inner) of a shape.
+fn around(x: &Tensor, d: usize) -> [usize; 3] {
+    let product = |dims: &[usize]| dims.iter().product();
+    [
+        product(&x.dims()[..d]),
+        x.dims()[d],
+        product(&x.dims()[d + 1..]),
+    ]
+}
+
+/// A copy of `x` with the elements of `src` added where `index` says; floats of at most 32 bits are added up in f32.
+pub(crate) fn scatter_add(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let op = "scatter_add";
+    replaced_part(op, x, d, index, src, |part, at, src| match x.dtype() {
+        DType::F32 | DType::BF16 | DType::F16 => added(op, part, d, at, src),
+        _ => joined(op, ReduceOp::Sum, part, d, at, src),
+    })
+}
+
+/// A copy of `x` with the elements of `src` where `index` says; the last one wins.
+pub(crate) fn scatter(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let op = "scatter";
+    let gpu = together(op, &[x, index, src])?;
+    replaced_part(op, x, d, index, src, |part, at, src| {
+        let out = super::copy::copy(part)?;
+        dispatch_cuda!(op, x.dtype(), T => {
+            let mut y = gpu.uninit::<T>(out.numel())?;
+            gradus_cuda::ops::copy::copy(&out.cuda_view::<T>()?, &mut y)?;
+            kernel::scatter(&src.cuda_view::<T>()?, at.cuda_solid::<i64>()?, around(&out, d), &mut y)?;
+            Ok(tensor(y, out.shape(), x.dtype()))
+        })
+    })
+}
+
+/// A copy of `x` joined with the elements of `src` where `index` says.
+pub(crate) fn scatter_reduce(
+    x: &Tensor,
+    d: usize,
+    index: &Tensor,
+    src: &Tensor,
+    reduce: ScatterReduce,
+    include_self: bool,
+) -> Result<Tensor> {
+    let op = "scatter_reduce";
+    let (twin, start) = match reduce {
+        ScatterReduce::Sum | ScatterReduce::Mean => (ReduceOp::Sum, Tensor::zeros((), x.dtype())?),
+        ScatterReduce::Prod => (ReduceOp::Prod, Tensor::ones((), x.dtype())?),
+        ScatterReduce::Amax => (ReduceOp::Max, extreme(x.dtype(), false)?),
+        ScatterReduce::Amin => (ReduceOp::Min, extreme(x.dtype(), true)?),
+    };
+    // Places that something lands in start from the neutral element.
+    let from = if include_self {
+        x.clone()
+    } else {
+        let start = start.to_device(&x.device())?.broadcast_to(index.shape())?;
+        scatter(x, d, index, &start)?
+    };
+    let y = replaced_part(op, &from, d, index, src, |part, at, src| {
+        joined(op, twin, part, d, at, src)
+    })?;
+    if reduce != ScatterReduce::Mean {
+        return Ok(y);
+    }
+    let whole = (DType::I64, x.device());
+    let counts = Tensor::full(x.shape(), i64::from(include_self), whole)?;
+    let counts = scatter_add(&counts, d, index, &Tensor::ones(index.shape(), whole)?)?;
+    let counts = counts.clamp_min(1)?.to_dtype(x.dtype())?;
+    if x.dtype().is_float() {
+        y.div(&counts)
+    } else {
+        y.floor_divide(&counts)
+    }
+}
+
+/// `x` joined with `src` at the places `at` along `d`, in a type that the kernels have; sizes differ along `d` alone.
+fn joined(
+    op: &'static str,
+    by: ReduceOp,
+    x: &Tensor,
+    d: usize,
+    at: &Tensor,
+    src: &Tensor,
+) -> Result<Tensor> {
+    let gpu = together(op, &[x, at, src])?;
+    let wide = match x.dtype() {
+        dtype if dtype.is_float() => super::compute(dtype),
+        _ => DType::I64,
+    };
+    let (out, src) = (x.to_dtype(wide)?, src.to_dtype(wide)?);
+    let y = dispatch_cuda!(sums op, wide, T => {
+        let mut y = gpu.uninit::<T>(out.numel())?;
+        gradus_cuda::ops::copy::copy(&out.cuda_view::<T>()?, &mut y)?;
+        kernel::scatter_join(by, &src.cuda_view::<T>()?, at.cuda_solid::<i64>()?, around(&out, d), &mut y)?;
+        Ok(tensor(y, out.shape(), wide))
+    })?;
+    y.to_dtype(x.dtype())
 }
 
 /// Slices of `x` along `d` by positions that the host knows.
@@ -173,15 +280,17 @@ fn positions(like: &Tensor, at: Vec<i64>) -> Result<Tensor> {
     Tensor::from_vec(at, n)?.to_device(&like.device())
 }
 
-/// A copy of `x` with the elements of `source` added at positions of the flattened tensor, negative ones counted from the back.
+/// A copy of `x` with the elements of `source` written (or added) at positions of the flattened tensor, negative ones counted from the back.
 pub(crate) fn put(x: &Tensor, index: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
     let op = "put";
     together(op, &[x, index, source])?;
-    if !accumulate {
-        return Err(super::not_here(op, x.device()));
-    }
     let at = wrapped(op, index, x.numel())?;
-    let flat = scatter_add(&x.flatten(0, -1)?, 0, &at, &source.flatten(0, -1)?);
+    let (flat, source) = (x.flatten(0, -1)?, source.flatten(0, -1)?);
+    let flat = if accumulate {
+        flat.scatter_add(0, &at, &source)
+    } else {
+        flat.scatter(0, &at, &source)
+    };
     flat.map_err(|e| e.in_op(op))?.reshape_to(x.shape())
 }
 
@@ -190,6 +299,11 @@ fn wrapped(op: &'static str, index: &Tensor, n: usize) -> Result<Tensor> {
     let index = whole(op, index)?.flatten(0, -1)?;
     let from_back = index.add_scalar(n as i64)?;
     Tensor::where_(&index.lt_scalar(0)?, &from_back, &index)
+}
+
+/// Indices of a dimension of `size`, in the shape they have: negative ones are counted from the back.
+pub(crate) fn wrapped_as(op: &'static str, index: &Tensor, size: usize) -> Result<Tensor> {
+    wrapped(op, index, size)?.reshape_to(index.shape())
 }
 
 /// May a layout show one place twice? (Never "no" where it does.)
@@ -228,14 +342,10 @@ pub(crate) fn add_at(
 /// [`scatter_add`] where sizes differ along `d` alone.
 fn added(op: &'static str, x: &Tensor, d: usize, at: &Tensor, src: &Tensor) -> Result<Tensor> {
     let gpu = together(op, &[x, at, src])?;
-    let (outer, inner) = (
-        x.dims()[..d].iter().product(),
-        x.dims()[d + 1..].iter().product(),
-    );
     let mut sums = gpu.zeros::<f32>(x.numel())?;
     dispatch_cuda!(float op, src.dtype(), T => {
         let v = src.cuda_view::<T>()?;
-        Ok(embedding::scatter_add(&v, at.cuda_solid::<i64>()?, [outer, x.dims()[d], inner], &mut sums)?)
+        Ok(embedding::scatter_add(&v, at.cuda_solid::<i64>()?, around(x, d), &mut sums)?)
     })?;
     tensor(sums, x.shape(), DType::F32)
         .add_(&x.to_dtype(DType::F32)?)?

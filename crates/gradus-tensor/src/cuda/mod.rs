@@ -2,7 +2,7 @@
 //! gradus-cuda's views of the operands and chooses its kernel. No kernels here, and nothing that waits for the device: only reading a
 //! result does ([`download`]).
 //!
-//! Types are those the kernels have: f32, bf16, f16, and whole numbers where they make sense. What has no arm is an error
+//! Types are those the kernels have: f32, bf16, f16, f64 in the more common ones, and whole numbers where they make sense. What has no arm is an error
 //! that names the op and the device ([`not_here`]); nothing is copied to the host behind the user's back.
 
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::shape::Shape;
 use crate::storage::{CpuBuffer, Storage};
 use crate::tensor::Tensor;
 
-/// Runs `$body` with `$T` naming the Rust type of a dtype that kernels have; the first form floats, the second all.
+/// Runs `$body` with `$T` naming the Rust type of a dtype that kernels have; the first form floats, the second those sums are in, the third all.
 macro_rules! dispatch_cuda {
     (float $op:expr, $dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
@@ -33,7 +33,20 @@ macro_rules! dispatch_cuda {
                 type $T = half::f16;
                 $body
             }
+            $crate::DType::F64 => {
+                type $T = f64;
+                $body
+            }
             dtype => Err($crate::cuda::no_kernel($op, dtype)),
+        }
+    };
+    (sums $op:expr, $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            dtype => dispatch_cuda!(float $op, dtype, $T => $body),
         }
     };
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
@@ -71,6 +84,10 @@ pub(crate) mod norm;
 pub(crate) mod optim;
 pub(crate) mod pool;
 pub(crate) mod reduce;
+pub(crate) mod resample;
+pub(crate) mod scan;
+pub(crate) mod sort;
+pub(crate) mod windows;
 
 /// The opened devices of this process, by number. They stay open: their memory pools and kernels are worth keeping.
 static DEVICES: Mutex<Vec<(usize, gradus_cuda::Device)>> = Mutex::new(Vec::new());
@@ -128,7 +145,7 @@ pub(crate) fn not_here(op: &'static str, device: Device) -> Error {
     Error::device(
         op,
         format!(
-            "{what} has no kernel for {device}; move its operands to the CPU first: to_device(&Device::Cpu)"
+            "{what} has no kernel for {device}; move its operands to the CPU first: .to(&Device::Cpu)"
         ),
     )
 }
@@ -146,6 +163,14 @@ pub(crate) fn no_kernel(op: &'static str, dtype: DType) -> Error {
             "no kernel for {dtype} on a GPU; convert with to_dtype (DType::{other}), or move to the CPU first"
         ),
     )
+}
+
+/// The dtype in which sums and functions of a float are computed.
+pub(crate) fn compute(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
 }
 
 /// The device all operands are on.
@@ -168,7 +193,7 @@ pub(crate) fn apart(op: &'static str, operands: &[&Tensor]) -> Error {
     Error::device(
         op,
         format!(
-            "the operands are on different devices ({}); bring them together with to_device",
+            "the operands are on different devices ({}); bring them together with .to(&device)",
             places.join(" and ")
         ),
     )
@@ -181,7 +206,7 @@ impl Tensor {
             Storage::Cuda(buffer) => Ok(buffer),
             Storage::Cpu(_) => Err(Error::device(
                 "",
-                "an operand is on cpu, the others on a GPU; bring them together with to_device",
+                "an operand is on cpu, the others on a GPU; bring them together with .to(&device)",
             )),
         }
     }
@@ -254,9 +279,6 @@ pub(crate) fn build<T: gradus_cuda::Element>(
 /// A copy of a tensor of the CPU on a GPU.
 pub(crate) fn upload(x: &Tensor, index: usize) -> Result<Tensor> {
     let op = "to_device";
-    if x.dtype() == DType::F64 {
-        return Err(no_kernel(op, DType::F64));
-    }
     let device = device(op, index)?;
     let x = x.contiguous()?;
     let (start, len) = (

@@ -1,19 +1,20 @@
-//! One step of an optimiser on a GPU, in one kernel, and the norm of gradients.
+//! Steps of an optimiser on a GPU, one kernel for all parameters given, and the norm of gradients.
 
 use std::sync::Arc;
 
 use gradus_cpu::optim as cpu;
 use gradus_cuda::Buffer;
-use gradus_cuda::ops::optim::{self, Adam, Sgd, Step};
+use gradus_cuda::ops::optim::{self as kernel, Kept};
 
-use super::{not_here, solid, together};
+use super::{solid, together};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::ops::nn::optim::{Rule, Step};
 use crate::storage::Storage;
 use crate::tensor::Tensor;
 
-/// The memory of a tensor to write, f32: its own, copied first if somebody else holds it.
-fn own<'a>(op: &'static str, x: &'a mut Tensor) -> Result<&'a mut Buffer<f32>> {
+/// Makes a tensor's memory its own and f32, so that it can be written.
+fn make_own(op: &'static str, x: &mut Tensor) -> Result<()> {
     if x.dtype() != DType::F32 {
         return Err(super::no_kernel(op, x.dtype()));
     }
@@ -21,70 +22,105 @@ fn own<'a>(op: &'static str, x: &'a mut Tensor) -> Result<&'a mut Buffer<f32>> {
     if Arc::get_mut(&mut x.storage).is_none() {
         *x = super::copy::copy(x)?;
     }
+    Ok(())
+}
+
+/// The memory to write.
+fn own<'a>(op: &'static str, x: &'a mut Tensor) -> Result<&'a mut Buffer<f32>> {
     match Arc::get_mut(&mut x.storage) {
         Some(Storage::Cuda(buffer)) => Ok(buffer.typed_mut::<f32>()?),
         _ => Err(Error::memory(op, "a tensor to be written is shared")),
     }
 }
 
-/// One step of SGD.
-pub(crate) fn sgd(
-    options: cpu::Sgd,
-    param: &mut Tensor,
-    grad: &Tensor,
-    velocity: Option<&mut Tensor>,
-) -> Result<()> {
-    let op = "sgd";
-    together(op, &[param, grad])?;
-    let grad = solid(grad)?;
-    let first = velocity.map(|v| own(op, v)).transpose()?;
-    let options = Sgd {
-        lr: options.lr,
-        momentum: options.momentum,
-        dampening: options.dampening,
-        weight_decay: options.weight_decay,
-        nesterov: options.nesterov,
-        maximize: options.maximize,
-        first: options.first,
-    };
-    let step = Step {
-        parameter: own(op, param)?,
-        gradient: grad.cuda_solid::<f32>()?,
-        first,
-        second: None,
-    };
-    Ok(optim::sgd(options, &mut [step])?)
+/// One step of a rule for all parameters in `steps`, which lie on one GPU and are f32, as are their states.
+pub(crate) fn all(rule: &Rule, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
+    let op = rule.name();
+    let mut gradients = Vec::with_capacity(steps.len());
+    for step in steps.iter_mut() {
+        together(op, &[step.param, step.grad])?;
+        make_own(op, step.param)?;
+        for state in step.state.iter_mut().flatten() {
+            together(op, &[step.param, state])?;
+            make_own(op, state)?;
+        }
+        gradients.push(solid(step.grad)?);
+    }
+    let mut ready = Vec::with_capacity(steps.len());
+    for (step, gradient) in steps.iter_mut().zip(&gradients) {
+        let mut states = step.state.iter_mut().map(|s| match s {
+            Some(s) => own(op, s).map(Some),
+            None => Ok(None),
+        });
+        let mut next = || states.next().transpose().map(Option::flatten);
+        let (first, second, third) = (next()?, next()?, next()?);
+        ready.push(kernel::Step {
+            parameter: own(op, step.param)?,
+            gradient: gradient.cuda_solid::<f32>()?,
+            first,
+            second,
+            third,
+        });
+    }
+    let ready = &mut ready[..];
+    match *rule {
+        Rule::Sgd(o) => kernel::sgd(sgd(o), ready, kept)?,
+        Rule::Adam(o) => kernel::adam(adam(o), ready, kept)?,
+        Rule::RmsProp(o) => kernel::rmsprop(rmsprop(o), ready, kept)?,
+        Rule::Adagrad(o) => kernel::adagrad(adagrad(o), ready, kept)?,
+    }
+    Ok(())
 }
 
-/// One step of Adam or AdamW.
-pub(crate) fn adam(
-    options: cpu::Adam,
-    param: &mut Tensor,
-    grad: &Tensor,
-    exp_avg: &mut Tensor,
-    exp_avg_sq: &mut Tensor,
-    max: bool,
-) -> Result<()> {
-    let op = "adam";
-    together(op, &[param, grad, exp_avg, exp_avg_sq])?;
-    if max {
-        return Err(not_here("adam with amsgrad", param.device()));
+fn sgd(o: cpu::Sgd) -> kernel::Sgd {
+    kernel::Sgd {
+        lr: o.lr,
+        momentum: o.momentum,
+        dampening: o.dampening,
+        weight_decay: o.weight_decay,
+        nesterov: o.nesterov,
+        maximize: o.maximize,
+        first: o.first,
     }
-    let grad = solid(grad)?;
-    let options = Adam {
-        lr: options.lr,
-        betas: options.betas,
-        eps: options.eps,
-        weight_decay: options.weight_decay,
-        decoupled: options.decoupled,
-        maximize: options.maximize,
-        step: options.step,
-    };
-    let step = Step {
-        parameter: own(op, param)?,
-        gradient: grad.cuda_solid::<f32>()?,
-        first: Some(own(op, exp_avg)?),
-        second: Some(own(op, exp_avg_sq)?),
-    };
-    Ok(optim::adam(options, &mut [step])?)
+}
+
+fn adam(o: cpu::Adam) -> kernel::Adam {
+    kernel::Adam {
+        lr: o.lr,
+        betas: o.betas,
+        eps: o.eps,
+        weight_decay: o.weight_decay,
+        decoupled: o.decoupled,
+        maximize: o.maximize,
+        step: o.step,
+    }
+}
+
+fn rmsprop(o: cpu::RmsProp) -> kernel::RmsProp {
+    kernel::RmsProp {
+        lr: o.lr,
+        alpha: o.alpha,
+        eps: o.eps,
+        weight_decay: o.weight_decay,
+        momentum: o.momentum,
+        maximize: o.maximize,
+    }
+}
+
+fn adagrad(o: cpu::Adagrad) -> kernel::Adagrad {
+    kernel::Adagrad {
+        lr: o.lr / (1.0 + (o.step.max(1) - 1) as f64 * o.lr_decay),
+        weight_decay: o.weight_decay,
+        eps: o.eps,
+        maximize: o.maximize,
+    }
+}
+
+/// √Σ x² over all elements of all of them, which lie on one GPU and are f32.
+pub(crate) fn norm(op: &'static str, gradients: &[&Tensor]) -> Result<f64> {
+    together(op, gradients)?;
+    let solid: Vec<Tensor> = gradients.iter().map(|g| solid(g)).collect::<Result<_>>()?;
+    let all = solid.iter().map(Tensor::cuda_solid::<f32>);
+    let norm = kernel::gradient_norm(&all.collect::<Result<Vec<_>>>()?)?;
+    Ok(f64::from(norm.download()?[0]))
 }

@@ -3,8 +3,9 @@
 use gradus_cpu::pool::{AvgPoolParams, MaxPoolParams};
 use gradus_cuda::ops::embedding::scatter_add;
 use gradus_cuda::ops::pool::{self, Pool2dParams};
+use gradus_cuda::ops::resample::{Windows, max_pool_volume};
 
-use super::{build, solid, tensor, together};
+use super::{build, resample, solid, tensor, together};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -72,7 +73,11 @@ pub(crate) fn max_pool<const D: usize>(
 ) -> Result<(Tensor, Option<Tensor>)> {
     let op = "max_pool";
     let gpu = together(op, &[x])?;
-    let params = of_max(params).ok_or_else(|| super::not_here(op, x.device()))?;
+    let Some(params) = of_max(params) else {
+        let windows = volumes(params, shape);
+        let (y, at) = largest(op, x, &windows, shape)?;
+        return Ok((y, with_indices.then_some(at)));
+    };
     let x = image::<D>(x)?;
     let mut indices = match with_indices {
         true => Some(gpu.uninit::<i64>(shape.numel()?)?),
@@ -83,6 +88,59 @@ pub(crate) fn max_pool<const D: usize>(
         build::<T>(&gpu, shape, x.dtype(), |y| pool::max_pool(&v, &params, y, indices.as_mut()))
     })?;
     Ok((y, indices.map(|i| tensor(i, shape, DType::I64))))
+}
+
+/// The windows over volumes of `params`, in front of which axes of one element are put.
+fn volumes<const D: usize>(params: &MaxPoolParams<D>, shape: &[usize]) -> Windows {
+    let of = |sizes: &[usize], one: usize| {
+        let mut all = [one; 3];
+        all[3 - sizes.len()..].copy_from_slice(sizes);
+        all
+    };
+    Windows {
+        output: of(&shape[shape.len() - D..], 1),
+        kernel: of(&params.kernel, 1),
+        stride: of(&params.stride, 1),
+        padding: of(&params.padding, 0),
+        dilation: of(&params.dilation, 1),
+        adaptive: false,
+    }
+}
+
+/// The largest of windows over volumes, and their places in them.
+fn largest(
+    op: &'static str,
+    x: &Tensor,
+    windows: &Windows,
+    shape: &Shape,
+) -> Result<(Tensor, Tensor)> {
+    let gpu = together(op, &[x])?;
+    let mut indices = gpu.uninit::<i64>(shape.numel()?)?;
+    let y = dispatch_cuda!(float op, x.dtype(), T => {
+        let v = x.cuda_view::<T>()?;
+        build::<T>(&gpu, shape, x.dtype(), |y| max_pool_volume(&v, windows, y, &mut indices))
+    })?;
+    Ok((y, tensor(indices, shape, DType::I64)))
+}
+
+/// The largest of parts as even as possible, and their places.
+pub(crate) fn adaptive_max_pool<const D: usize>(
+    x: &Tensor,
+    sizes: [usize; D],
+    shape: &Shape,
+) -> Result<(Tensor, Tensor)> {
+    let mut output = [1; 3];
+    output[3 - D..].copy_from_slice(&sizes);
+    let mut volume = x.clone();
+    for _ in D..3 {
+        volume = volume.unsqueeze((volume.rank() - D) as isize)?;
+    }
+    largest(
+        "adaptive_max_pool",
+        &volume,
+        &Windows::adaptive(output),
+        shape,
+    )
 }
 
 /// Gradients back to where the largest were, added up in f32 (by atomics: where windows overlap, the last bit may vary).
@@ -112,7 +170,9 @@ pub(crate) fn avg_pool<const D: usize>(
 ) -> Result<Tensor> {
     let op = "avg_pool";
     let gpu = together(op, &[x])?;
-    let params = of_avg(params).ok_or_else(|| super::not_here(op, x.device()))?;
+    let Some(params) = of_avg(params) else {
+        return resample::avg_pool(op, x, params, shape);
+    };
     let x = image::<D>(x)?;
     dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
@@ -128,7 +188,9 @@ pub(crate) fn avg_pool_backward<const D: usize>(
 ) -> Result<Tensor> {
     let op = "avg_pool_backward";
     let gpu = together(op, &[dy])?;
-    let params = of_avg(params).ok_or_else(|| super::not_here(op, dy.device()))?;
+    let Some(params) = of_avg(params) else {
+        return resample::avg_pool_backward(op, dy, params, x_shape);
+    };
     let (dy, sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
     dispatch_cuda!(float op, dy.dtype(), T => {
         let g = dy.cuda_view::<T>()?;
@@ -144,7 +206,9 @@ pub(crate) fn adaptive_avg_pool<const D: usize>(
 ) -> Result<Tensor> {
     let op = "adaptive_avg_pool";
     let gpu = together(op, &[x])?;
-    let sizes = two(sizes, 1).ok_or_else(|| super::not_here(op, x.device()))?;
+    let Some(sizes) = two(sizes, 1) else {
+        return resample::adaptive_avg_pool(op, x, &sizes);
+    };
     let x = image::<D>(x)?;
     dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
@@ -161,7 +225,6 @@ pub(crate) fn adaptive_avg_pool_backward<const D: usize>(
     let gpu = together(op, &[dy])?;
     let mut sizes = [0; D];
     sizes.copy_from_slice(&dy.dims()[dy.rank() - D..]);
-    let sizes = two(sizes, 1).ok_or_else(|| super::not_here(op, dy.device()))?;
     if x_shape.len() != dy.rank() {
         let message = format!(
             "gradient {} and input {x_shape:?} differ in rank",
@@ -169,6 +232,9 @@ pub(crate) fn adaptive_avg_pool_backward<const D: usize>(
         );
         return Err(Error::shape(op, message));
     }
+    let Some(sizes) = two(sizes, 1) else {
+        return resample::adaptive_avg_pool_backward(op, dy, x_shape, D);
+    };
     let (dy, x_sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
     dispatch_cuda!(float op, dy.dtype(), T => {
         let g = dy.cuda_view::<T>()?;

@@ -3,16 +3,13 @@
 use gradus_cuda::manifest::ReduceOp;
 use gradus_cuda::ops::{reduce, softmax as kernel};
 
-use super::{build, no_kernel, together};
+use super::{build, compute, no_kernel, together};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Whole numbers up to here are exact in f32, in which the kernels add.
-const EXACT: usize = 1 << 24;
-
-/// `op` over `axes`, of floats.
+/// `op` over `axes`, of floats or i64.
 fn over(
     op: ReduceOp,
     name: &'static str,
@@ -21,7 +18,7 @@ fn over(
     shape: &Shape,
 ) -> Result<Tensor> {
     let gpu = together(name, &[x])?;
-    dispatch_cuda!(float name, x.dtype(), T => {
+    dispatch_cuda!(sums name, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
         build::<T>(&gpu, shape, x.dtype(), |y| reduce::reduce(op, &v, axes, y))
     })
@@ -34,25 +31,26 @@ pub(crate) fn reduction(
     axes: &[usize],
     shape: &Shape,
 ) -> Result<Tensor> {
-    let wide = || x.to_dtype(DType::F32);
-    let holds = || x.to_dtype(DType::Bool)?.to_dtype(DType::F32);
-    match (name, x.dtype()) {
-        // A count: exact as long as f32 holds it.
-        ("sum", DType::Bool) if x.numel() < EXACT => {
-            over(ReduceOp::Sum, name, &wide()?, axes, shape)?.to_dtype(DType::I64)
-        }
-        ("count_nonzero", _) if x.numel() < EXACT => {
-            over(ReduceOp::Sum, name, &holds()?, axes, shape)?.to_dtype(DType::I64)
-        }
+    let holds = |dtype| x.to_dtype(DType::Bool)?.to_dtype(dtype);
+    let whole = |op| over(op, name, &x.to_dtype(DType::I64)?, axes, shape);
+    let is_whole = !x.dtype().is_float();
+    match name {
+        "count_nonzero" => over(ReduceOp::Sum, name, &holds(DType::I64)?, axes, shape),
         // Of nothing, every element holds and none does: the product and the sum of nothing.
-        ("all", _) => over(ReduceOp::Prod, name, &holds()?, axes, shape)?.to_dtype(DType::Bool),
-        ("any", _) => over(ReduceOp::Sum, name, &holds()?, axes, shape)?.to_dtype(DType::Bool),
-        (_, dtype) if !dtype.is_float() => Err(no_kernel(name, dtype)),
-        ("sum", _) => over(ReduceOp::Sum, name, x, axes, shape),
-        ("prod", _) => over(ReduceOp::Prod, name, x, axes, shape),
-        ("mean", _) => over(ReduceOp::Mean, name, x, axes, shape),
-        ("amax", _) => over(ReduceOp::Max, name, x, axes, shape),
-        ("amin", _) => over(ReduceOp::Min, name, x, axes, shape),
+        "all" => {
+            over(ReduceOp::Prod, name, &holds(DType::F32)?, axes, shape)?.to_dtype(DType::Bool)
+        }
+        "any" => over(ReduceOp::Sum, name, &holds(DType::F32)?, axes, shape)?.to_dtype(DType::Bool),
+        "sum" if is_whole => whole(ReduceOp::Sum),
+        "prod" if is_whole => whole(ReduceOp::Prod),
+        "amax" if is_whole => whole(ReduceOp::Max)?.to_dtype(x.dtype()),
+        "amin" if is_whole => whole(ReduceOp::Min)?.to_dtype(x.dtype()),
+        _ if is_whole => Err(no_kernel(name, x.dtype())),
+        "sum" => over(ReduceOp::Sum, name, x, axes, shape),
+        "prod" => over(ReduceOp::Prod, name, x, axes, shape),
+        "mean" => over(ReduceOp::Mean, name, x, axes, shape),
+        "amax" => over(ReduceOp::Max, name, x, axes, shape),
+        "amin" => over(ReduceOp::Min, name, x, axes, shape),
         _ => Err(super::not_here(name, x.device())),
     }
 }
@@ -60,7 +58,7 @@ pub(crate) fn reduction(
 /// The variance over `axes`, by the mean of the squares of what is left when the mean is taken off. In f32 for 16-bit floats.
 pub(crate) fn var(x: &Tensor, axes: &[usize], correction: f64, shape: &Shape) -> Result<Tensor> {
     let dims: Vec<isize> = axes.iter().map(|&d| d as isize).collect();
-    let wide = x.to_dtype(DType::F32)?;
+    let wide = x.to_dtype(compute(x.dtype()))?;
     let n = axes.iter().map(|&d| x.dims()[d]).product::<usize>() as f64;
     let mean = wide.mean(&dims[..], true)?;
     let y = wide.sub(&mean)?.square_()?.sum(&dims[..], false)?;
@@ -73,7 +71,7 @@ pub(crate) fn var(x: &Tensor, axes: &[usize], correction: f64, shape: &Shape) ->
 pub(crate) fn norm(x: &Tensor, axes: &[usize], p: f64, shape: &Shape) -> Result<Tensor> {
     let op = "norm";
     let dims: Vec<isize> = axes.iter().map(|&d| d as isize).collect();
-    let wide = x.to_dtype(DType::F32)?;
+    let wide = x.to_dtype(compute(x.dtype()))?;
     let y = if p == 2.0 {
         over(ReduceOp::SumOfSquares, op, &wide, axes, shape)?.sqrt_()?
     } else if p == f64::INFINITY {
@@ -81,7 +79,7 @@ pub(crate) fn norm(x: &Tensor, axes: &[usize], p: f64, shape: &Shape) -> Result<
     } else if p == f64::NEG_INFINITY {
         wide.abs()?.amin(&dims[..], false)?
     } else if p == 0.0 {
-        let other = wide.ne_scalar(0)?.to_dtype(DType::F32)?;
+        let other = wide.ne_scalar(0)?.to_dtype(wide.dtype())?;
         over(ReduceOp::Sum, op, &other, axes, shape)?
     } else {
         let sum = wide.abs()?.pow_scalar_(p)?.sum(&dims[..], false)?;
@@ -93,7 +91,7 @@ pub(crate) fn norm(x: &Tensor, axes: &[usize], p: f64, shape: &Shape) -> Result<
 /// ln Σ eˣ over `axes`, from the largest on. In f32 for 16-bit floats.
 pub(crate) fn logsumexp(x: &Tensor, axes: &[usize], shape: &Shape) -> Result<Tensor> {
     let dims: Vec<isize> = axes.iter().map(|&d| d as isize).collect();
-    let wide = x.to_dtype(DType::F32)?;
+    let wide = x.to_dtype(compute(x.dtype()))?;
     if axes.iter().any(|&d| x.dims()[d] == 0) {
         let sum = wide.sum(&dims[..], false)?.log_()?;
         return sum.to_dtype(x.dtype())?.reshape_to(shape);
@@ -120,8 +118,12 @@ pub(crate) fn arg(
     if flat.numel() == 0 && shape.numel()? > 0 {
         return Err(Error::shape(op, "there are no elements to choose from"));
     }
+    let flat = match flat.dtype().is_float() {
+        true => flat,
+        false => flat.to_dtype(DType::I64)?,
+    };
     let gpu = together(op, &[&flat])?;
-    dispatch_cuda!(float op, flat.dtype(), T => {
+    dispatch_cuda!(sums op, flat.dtype(), T => {
         let v = flat.cuda_view::<T>()?;
         let axis = axis.unwrap_or(0);
         build::<i64>(&gpu, shape, DType::I64, |y| if largest { reduce::argmax(&v, axis, y) } else { reduce::argmin(&v, axis, y) })

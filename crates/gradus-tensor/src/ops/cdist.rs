@@ -72,6 +72,11 @@ impl Tensor {
                 .broadcast_to(full([rows, *m]))?
                 .contiguous()
         };
+        on_cuda!([self, other] => {
+            let (a, b) = (self.to_dtype(wide)?.unsqueeze(-2)?, other.to_dtype(wide)?.unsqueeze(-3)?);
+            let y = a.sub(&b).and_then(|d| d.norm(p, -1, false)); // (.., rows, cols, m)
+            y.map_err(|e| e.in_op(op))?.to_dtype(self.dtype())
+        });
         let (a, b, shape) = (
             whole(self, *rows)?,
             whole(other, *cols)?,

@@ -232,7 +232,8 @@ fn resolve(op: &'static str, x: &Tensor, items: &[Index]) -> Result<Resolved> {
                     // A single truth: a new dimension of size 1 (kept) or 0.
                     view = view.unsqueeze(d as isize)?;
                     let n = i64::from(mask.item::<bool>()?);
-                    advanced.push((d, Tensor::zeros(n as usize, DType::I64)?));
+                    let zeros = Tensor::zeros(n as usize, (DType::I64, mask.device()))?;
+                    advanced.push((d, zeros));
                     d += 1;
                     continue;
                 }
@@ -240,6 +241,11 @@ fn resolve(op: &'static str, x: &Tensor, items: &[Index]) -> Result<Resolved> {
                     advanced.push((d, positions));
                     d += 1;
                 }
+            }
+            #[cfg(feature = "cuda")]
+            Index::Tensor(t) if t.is_cuda() => {
+                advanced.push((d, crate::cuda::index::wrapped_as(op, t, view.dims()[d])?));
+                d += 1;
             }
             Index::Tensor(t) => {
                 let at = t.indices(op, view.dims()[d], true)?;
@@ -252,6 +258,40 @@ fn resolve(op: &'static str, x: &Tensor, items: &[Index]) -> Result<Resolved> {
         }
     }
     Ok(Resolved { view, advanced })
+}
+
+/// The slices of `x`, whose first dimension is the indexed dimensions as one, at the positions that all indices together name.
+fn positions(
+    op: &'static str,
+    x: &Tensor,
+    advanced: &[(usize, Tensor)],
+    sizes: &[usize],
+    common: &Shape,
+) -> Result<Tensor> {
+    if x.is_cuda() || advanced.iter().any(|(_, t)| t.is_cuda()) {
+        // Indices that the host knows go along, as in PyTorch.
+        let mut at = Tensor::zeros(common, (DType::I64, x.device()))?;
+        for ((_, t), &size) in advanced.iter().zip(sizes) {
+            let t = match x.is_cuda() {
+                true => t.to_device(&x.device())?,
+                false => t.clone(),
+            };
+            at = at
+                .mul_scalar_(size as i64)?
+                .add_(&t.broadcast_to(common)?)?;
+        }
+        return x
+            .index_select(0, &at.flatten(0, -1)?)
+            .map_err(|e| e.in_op(op));
+    }
+    let mut at = crate::storage::try_vec(op, 0usize, common.numel()?)?;
+    for ((_, t), &size) in advanced.iter().zip(sizes) {
+        let t = t.broadcast_to(common)?.to_vec::<i64>()?;
+        at.iter_mut()
+            .zip(t)
+            .for_each(|(at, i)| *at = *at * size + i as usize);
+    }
+    x.select_rows(op, 0, &at)
 }
 
 impl Tensor {
@@ -282,18 +322,10 @@ impl Tensor {
         let order: Vec<isize> = dims.iter().chain(&rest).map(|&d| d as isize).collect();
         let moved = view.permute(&order)?;
         let sizes: Vec<usize> = dims.iter().map(|&d| view.dims()[d]).collect();
-        let mut at = crate::storage::try_vec(op, 0usize, common.numel()?)?;
-        for ((_, t), &size) in advanced.iter().zip(&sizes) {
-            let t = t.broadcast_to(&common)?.to_vec::<i64>()?;
-            at.iter_mut()
-                .zip(t)
-                .for_each(|(at, i)| *at = *at * size + i as usize);
-        }
-        let mut flat = vec![Shape::from(sizes).numel()?];
+        let mut flat = vec![Shape::from(sizes.as_slice()).numel()?];
         flat.extend(rest.iter().map(|&d| view.dims()[d]));
-        let picked = moved
-            .reshape_to(&Shape::from(flat))?
-            .select_rows(op, 0, &at)?;
+        let moved = moved.reshape_to(&Shape::from(flat))?;
+        let picked = positions(op, &moved, &advanced, &sizes, &common)?;
         let mut shape = common.to_vec();
         shape.extend_from_slice(&picked.dims()[1..]);
         let picked = picked.reshape_to(&Shape::from(shape))?;
@@ -352,7 +384,7 @@ impl Tensor {
             return Ok(out);
         }
         // Positions of the flattened tensor, indexed in the same way, say where to put.
-        let at = Tensor::arange(0, wide(self.numel()), 1, DType::I64)?
+        let at = Tensor::arange(0, wide(self.numel()), 1, (DType::I64, self.device()))?
             .reshape_to(self.shape())?
             .index(items)
             .map_err(|e| e.in_op(op))?;

@@ -19,6 +19,7 @@ impl Tensor {
     /// # Errors
     /// The memory cannot be had.
     pub fn nonzero(&self) -> Result<Tensor> {
+        on_cuda!([self] => cuda::scan::nonzero("nonzero", self, self.dims()));
         let at = self.nonzero_positions()?;
         let (rank, dims) = (self.rank(), self.dims());
         Tensor::build::<i64>("nonzero", [at.len(), rank], |y| {
@@ -79,6 +80,11 @@ impl Tensor {
             "masked_select",
             &[self.shape().clone(), mask.shape().clone()],
         )?;
+        on_cuda!([self, mask] => {
+            let at = cuda::scan::nonzero("masked_select", &mask.broadcast_to(&shape)?, &[shape.numel()?])?;
+            let all = self.broadcast_to(&shape)?.flatten(0, -1)?;
+            all.index_select(0, &at.flatten(0, -1)?).map_err(|e| e.in_op("masked_select"))
+        });
         let at = mask.broadcast_to(&shape)?.nonzero_positions()?;
         self.broadcast_to(&shape)?
             .flatten(0, -1)?
@@ -100,13 +106,9 @@ impl Tensor {
         let op = "masked_scatter";
         mask.expect_bool(op)?;
         let shape = broadcast_all(op, &[self.shape().clone(), mask.shape().clone()])?;
-        let at: Vec<i64> = mask
-            .broadcast_to(&shape)?
-            .nonzero_positions()?
-            .into_iter()
-            .map(|i| i as i64)
-            .collect();
-        let n = at.len();
+        let mask = mask.broadcast_to(&shape)?;
+        let at = mask.flatten(0, -1)?.nonzero()?.flatten(0, -1)?;
+        let n = at.numel();
         if source.numel() < n {
             return Err(Error::shape(
                 op,
@@ -118,7 +120,7 @@ impl Tensor {
         }
         let source = source.flatten(0, -1)?.narrow(0, 0, n)?;
         self.broadcast_to(&shape)?
-            .put(&Tensor::from_vec(at, n)?, &source, false)
+            .put(&at, &source, false)
             .map_err(|e| e.in_op(op))
     }
 }

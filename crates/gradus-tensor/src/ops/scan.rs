@@ -8,8 +8,8 @@ use crate::tensor::Tensor;
 
 macro_rules! running_sum {
     ($name:ident, $x:expr, $dim:expr) => {{
-        $x.only_on_cpu(stringify!($name))?;
         let (x, d, _) = plan_one(stringify!($name), $x, $dim, true)?;
+        on_cuda!([x] => cuda::scan::running(stringify!($name), &x, d, $x.shape()));
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             Tensor::try_build::<<T as gradus_cpu::Element>::Sum>(stringify!($name), $x.shape(), |y| Ok(reduce::$name::<T>(v, d, y)?))
@@ -19,8 +19,8 @@ macro_rules! running_sum {
 
 macro_rules! running_extreme {
     ($name:ident, $x:expr, $dim:expr) => {{
-        $x.only_on_cpu(stringify!($name))?;
         let (x, d, _) = plan_one(stringify!($name), $x, $dim, true)?;
+        on_cuda!([x] => cuda::scan::extreme(stringify!($name), &x, d, $x.shape(), stringify!($name) == "cummin"));
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>(stringify!($name), $x.shape(), |values, indices| Ok(reduce::$name(v, d, values, indices)?))
@@ -105,8 +105,8 @@ impl Tensor {
     /// There is no such dimension, or the elements are not floats.
     pub fn logcumsumexp(&self, dim: isize) -> Result<Tensor> {
         let op = "logcumsumexp";
-        self.only_on_cpu(op)?;
         let (x, d, _) = plan_one(op, self, dim, true)?;
+        on_cuda!([x] => cuda::scan::running(op, &x, d, self.shape()));
         dispatch!(float x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, self.shape(), |y| Ok(reduce::logcumsumexp(v, d, y)?))

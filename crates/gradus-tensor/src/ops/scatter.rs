@@ -58,7 +58,10 @@ impl Tensor {
     /// Ranks or dtypes differ, `index` is larger than `src`, or an index is out of range.
     pub fn scatter(&self, dim: isize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
         let op = "scatter";
-        self.only_on_cpu(op)?;
+        on_cuda!([self, index, src] => {
+            let src = source(op, self, index, src)?;
+            cuda::index::scatter(self, resolve_dim(op, dim, self.shape())?, index, &src)
+        });
         let (mut out, src) = (self.copy()?, source(op, self, index, src)?);
         let place = Place::new(op, &out, dim, index)?;
         dispatch_size!(self.dtype(), W => {
@@ -86,7 +89,8 @@ impl Tensor {
         index: &Tensor,
         value: impl Into<Scalar>,
     ) -> Result<Tensor> {
-        let value = Tensor::scalar_of(value, self.dtype())?.broadcast_to(index.shape())?;
+        let value = Tensor::scalar_of(value, self.dtype())?.to_device(&self.device())?;
+        let value = value.broadcast_to(index.shape())?;
         self.scatter(dim, index, &value)
     }
 
@@ -138,7 +142,10 @@ impl Tensor {
         include_self: bool,
     ) -> Result<Tensor> {
         let op = "scatter_reduce";
-        self.only_on_cpu(op)?;
+        on_cuda!([self, index, src] => {
+            let (d, src) = (resolve_dim(op, dim, self.shape())?, source(op, self, index, src)?);
+            cuda::index::scatter_reduce(self, d, index, &src, reduce, include_self)
+        });
         let (mut out, src) = (self.copy()?, source(op, self, index, src)?);
         let place = Place::new(op, &out, dim, index)?;
         if !include_self {

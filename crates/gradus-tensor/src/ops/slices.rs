@@ -89,7 +89,8 @@ impl Tensor {
         vector(op, index)?;
         let mut shape = x.shape().clone();
         shape.0[d] = index.numel();
-        let source = Tensor::scalar_of(value, self.dtype())?.broadcast_to(&shape)?;
+        let value = Tensor::scalar_of(value, self.dtype())?.to_device(&self.device())?;
+        let source = value.broadcast_to(&shape)?;
         x.index_copy(dim, index, &source)
             .map_err(|e| e.in_op(op))?
             .reshape_to(self.shape())

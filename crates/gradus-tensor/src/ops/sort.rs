@@ -23,8 +23,11 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension.
     pub fn sort(&self, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
-        self.only_on_cpu("sort")?;
         let (x, d, _) = plan_one("sort", self, dim, true)?;
+        on_cuda!([x] => {
+            let (values, at) = cuda::sort::sorted("sort", &x, d, descending, None)?;
+            Ok((values.reshape_to(self.shape())?, at.reshape_to(self.shape())?))
+        });
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("sort", self.shape(), |values, indices| Ok(reduce::sort(v, d, descending, values, indices)?))
@@ -74,7 +77,6 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension, or it has fewer than `k` elements.
     pub fn topk(&self, k: usize, dim: isize, largest: bool) -> Result<(Tensor, Tensor)> {
-        self.only_on_cpu("topk")?;
         let (x, d, _) = plan_one("topk", self, dim, true)?;
         if k > x.dims()[d] {
             return Err(Error::value(
@@ -92,6 +94,10 @@ impl Tensor {
         } else if k == 0 {
             shape = Shape::from(0);
         }
+        on_cuda!([x] => {
+            let (values, at) = cuda::sort::sorted("topk", &x, d, largest, Some(k))?;
+            Ok((values.reshape_to(&shape)?, at.reshape_to(&shape)?))
+        });
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("topk", &shape, |values, indices| Ok(reduce::topk(v, d, k, largest, values, indices)?))
@@ -111,7 +117,6 @@ impl Tensor {
     /// # Errors
     /// There is no such dimension, or `k` is 0 or larger than it.
     pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        self.only_on_cpu("kthvalue")?;
         let (x, d, shape) = plan_one("kthvalue", self, dim, keepdim)?;
         let size = x.dims()[d];
         if k == 0 || k > size {
@@ -120,6 +125,10 @@ impl Tensor {
                 format!("k {k} is out of range for dim {dim} of size {size}; it counts from 1"),
             ));
         }
+        on_cuda!([x] => {
+            let (values, at) = cuda::sort::kth("kthvalue", &x, d, k - 1)?;
+            Ok((values.reshape_to(&shape)?, at.reshape_to(&shape)?))
+        });
         dispatch!(x.dtype(), T => {
             let v = x.kernel_view::<T>()?;
             pair::<T>("kthvalue", &shape, |values, indices| Ok(reduce::kthvalue(v, d, k, values, indices)?))
@@ -327,8 +336,9 @@ impl Tensor {
             .zip(ends)
             .map(|(&a, b)| (b - a) as i64)
             .collect();
-        let counts = Tensor::from_slice(&counts, counts.len())?;
-        let inverse = Tensor::from_slice(&inverse, n)?;
+        let here = self.device();
+        let counts = Tensor::from_slice(&counts, counts.len())?.to_device(&here)?;
+        let inverse = Tensor::from_slice(&inverse, n)?.to_device(&here)?;
         let inverse = if dim.is_none() {
             inverse.reshape_to(self.shape())?
         } else {
@@ -420,6 +430,7 @@ impl Tensor {
             None => self.contiguous()?,
         };
         let values = values.contiguous()?;
+        on_cuda!([sequence, values] => cuda::sort::search(op, &sequence, &values, right));
         let n = self.dims()[self.rank() - 1];
         let per_row = if one {
             values.numel()

@@ -88,6 +88,11 @@ fn functions_of_one_element() -> Result<()> {
             x.hardsigmoid()?,
             x.hardtanh(-1.0, 0.5)?,
             x.deg2rad()?,
+            x.sinc()?,
+            x.clamp(-0.99, 0.99)?.erfinv()?,
+            x.abs()?.add_scalar(0.1)?.lgamma()?,
+            x.abs()?.add_scalar(0.1)?.digamma()?,
+            x.floor()?.heaviside(x)?,
         ])
     });
     Ok(())

@@ -5,6 +5,7 @@
 mod elementwise;
 mod moving;
 mod nn;
+mod order;
 mod refused;
 mod support;
 mod together;

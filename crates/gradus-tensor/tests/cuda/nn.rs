@@ -1,9 +1,9 @@
 //! Products, normalisations, losses, convolutions, pooling, attention and optimisers.
 
-use gradus_tensor::optim::{self, Adam, Sgd};
+use gradus_tensor::optim::{self, Adagrad, Adam, RmsProp, Sgd};
 use gradus_tensor::{
-    AttentionOptions, AvgPoolParams, ConvParams, CrossEntropyOptions, DType, MaxPoolParams,
-    Reduction, Result, Tensor,
+    AttentionOptions, AvgPoolParams, ConvParams, CrossEntropyOptions, DType, FoldParams,
+    Interpolate, InterpolateMode, MaxPoolParams, Reduction, Result, Tensor,
 };
 
 use crate::support::{Close, SUMS, compare, gpu, numbers, same, same_one};
@@ -189,6 +189,101 @@ fn pooling() -> Result<()> {
 }
 
 #[test]
+fn volumes_windows_and_sizes() -> Result<()> {
+    let (x, w, b) = (
+        numbers(31, [2, 4, 5, 6, 7]),
+        numbers(32, [6, 2, 2, 3, 2]),
+        numbers(33, [6]),
+    );
+    let params = ConvParams::<3> {
+        stride: [1, 2, 1],
+        padding: [1, 0, 1],
+        dilation: [1, 1, 2],
+        groups: 2,
+    };
+    same("conv3d", SUMS, &[&x, &w, &b], |v| {
+        let (x, w) = (&v[0], &v[1]);
+        let y = x.conv3d(w, Some(&v[2]), &params)?;
+        Ok(vec![
+            y.conv_backward_data(w, &params, x.dims())?,
+            x.conv_backward_weight(&y, &params, w.dims())?,
+            y,
+        ])
+    });
+    same("pool3d", SUMS, &[&x], |v| {
+        let x = &v[0];
+        let max = MaxPoolParams::<3> {
+            padding: [1, 1, 0],
+            stride: [2, 1, 2],
+            ..MaxPoolParams::new([2, 3, 2])
+        };
+        let avg = AvgPoolParams::<3> {
+            padding: [1, 1, 0],
+            count_include_pad: false,
+            ..AvgPoolParams::new([2, 3, 2])
+        };
+        let ((y, at), mean) = (x.max_pool_with_indices(&max)?, x.avg_pool(&avg)?);
+        let (even, largest) = (
+            x.adaptive_avg_pool([2, 3, 4])?,
+            x.adaptive_max_pool([2, 3, 4])?,
+        );
+        let flat = x.select(2, 0)?.adaptive_max_pool([3, 2])?;
+        Ok(vec![
+            y.max_pool_backward::<3>(&at, x.dims())?,
+            mean.avg_pool_backward(&avg, x.dims())?,
+            even.adaptive_avg_pool_backward::<3>(x.dims())?,
+            y,
+            at,
+            mean,
+            even,
+            largest.0,
+            largest.1,
+            flat.0,
+            flat.1,
+        ])
+    });
+    let image = numbers(34, [2, 3, 7, 5]);
+    for mode in [
+        InterpolateMode::Nearest,
+        InterpolateMode::Bilinear,
+        InterpolateMode::Bicubic,
+        InterpolateMode::Area,
+    ] {
+        let options = Interpolate {
+            mode,
+            ..Interpolate::size([4, 11])
+        };
+        same("interpolate", SUMS, &[&image], |v| {
+            let y = v[0].interpolate(&options)?;
+            Ok(vec![y.interpolate_backward(&options, v[0].dims())?, y])
+        });
+    }
+    let fold = FoldParams {
+        dilation: [2, 1],
+        padding: [1, 1],
+        stride: [1, 2],
+        ..FoldParams::new([2, 3])
+    };
+    same("windows as columns", SUMS, &[&image], |v| {
+        let y = v[0].im2col(&fold)?;
+        Ok(vec![y.col2im([7, 5], &fold)?, y])
+    });
+    same(
+        "distances",
+        SUMS,
+        &[&numbers(35, [2, 5, 3]), &numbers(36, [4, 3])],
+        |v| {
+            Ok(vec![
+                v[0].cdist(&v[1], 2.0)?,
+                v[0].cdist(&v[1], 1.0)?,
+                v[0].cdist(&v[1], f64::INFINITY)?,
+            ])
+        },
+    );
+    Ok(())
+}
+
+#[test]
 fn attention() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let (q, k, v) = (
@@ -272,8 +367,46 @@ fn optimisers() -> Result<()> {
             };
             optim::adam(options, &mut q, &g, &mut m, &mut s, None)?;
         }
+        let zero = || there(&p0.zeros_like()?);
+        let (mut r, mut rs, mut rv, mut rm) = (there(&p0)?, zero()?, zero()?, zero()?);
+        let (mut a, mut sum) = (there(&p0)?, zero()?);
+        let (mut t, mut tm, mut ts, mut top) = (there(&p0)?, zero()?, zero()?, zero()?);
+        for step in 1..=3 {
+            let options = RmsProp {
+                lr: 0.01,
+                alpha: 0.9,
+                eps: 1e-8,
+                weight_decay: 0.1,
+                momentum: 0.9,
+                maximize: step == 2,
+            };
+            optim::rmsprop(options, &mut r, &g, &mut rs, Some(&mut rv), Some(&mut rm))?;
+            let options = Adagrad {
+                lr: 0.1,
+                lr_decay: 0.1,
+                weight_decay: 0.1,
+                eps: 1e-10,
+                maximize: false,
+                step,
+            };
+            optim::adagrad(options, &mut a, &g, &mut sum)?;
+            let options = Adam {
+                lr: 0.1,
+                betas: (0.9, 0.99),
+                eps: 1e-8,
+                weight_decay: 0.1,
+                decoupled: false,
+                maximize: step == 3,
+                step,
+            };
+            let small = g.mul_scalar(1.0 / step as f64)?;
+            optim::adam(options, &mut t, &small, &mut tm, &mut ts, Some(&mut top))?;
+        }
         let norm = Tensor::scalar(optim::sum_of_squares(&g)?);
-        Ok(vec![held, p, v, q, m, s, norm])
+        let both = Tensor::scalar(optim::norm_of_all(&[&g, &p])?);
+        Ok(vec![
+            held, p, v, q, m, s, norm, r, rs, rv, rm, a, sum, t, tm, ts, top, both,
+        ])
     };
     let (want, got) = (run(&|x| Ok(x.clone()))?, run(&|x| x.to_device(&gpu))?);
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {

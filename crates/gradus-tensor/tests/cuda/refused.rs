@@ -1,6 +1,6 @@
 //! What has no arm says so, naming op and device, and nothing comes back to the host by itself.
 
-use gradus_tensor::{DType, ErrorKind, Interpolate, Result, Tensor};
+use gradus_tensor::{DType, ErrorKind, Result, Tensor};
 
 use crate::support::{gpu, numbers};
 
@@ -10,37 +10,16 @@ fn an_op_without_an_arm_is_an_error_with_its_name() -> Result<()> {
     let x = numbers(1, [4, 4]).to_device(&gpu)?;
     let i = Tensor::zeros([4], (DType::I64, gpu))?;
     type Op = fn(&Tensor, &Tensor) -> Result<Tensor>;
-    let ops: [(&str, Op); 22] = [
-        ("erfinv", |x, _| x.erfinv()),
-        ("lgamma", |x, _| x.lgamma()),
-        ("sinc", |x, _| x.sinc()),
-        ("heaviside", |x, _| x.heaviside(x)),
+    let ops: [(&str, Op); 6] = [
         ("bitwise_and", |_, i| i.bitwise_and(i)),
         ("signbit", |x, _| x.signbit()),
-        ("sum", |_, i| i.sum(.., false)),
-        ("cumsum", |x, _| x.cumsum(0)),
-        ("cummax", |x, _| Ok(x.cummax(0)?.0)),
-        ("logcumsumexp", |x, _| x.logcumsumexp(0)),
-        ("sort", |x, _| Ok(x.sort(0, false)?.0)),
-        ("topk", |x, _| Ok(x.topk(2, 0, true)?.0)),
-        ("kthvalue", |x, _| Ok(x.kthvalue(1, 0, false)?.0)),
-        ("nonzero", |x, _| x.nonzero()),
-        ("nonzero", |x, _| x.masked_select(&x.gt_scalar(0)?)),
-        ("scatter", |x, i| x.scatter(0, &i.unsqueeze(0)?, x)),
-        ("conv3d", |x, _| {
-            let (x, w) = (x.reshape([1, 1, 4, 2, 2])?, x.reshape([2, 1, 2, 2, 2])?);
-            x.conv3d(&w, None, &Default::default())
+        ("floor_divide", |_, i| i.floor_divide(i)),
+        ("grid_sample", |x, _| {
+            let (x, grid) = (x.reshape([1, 1, 4, 4])?, x.reshape([1, 2, 4, 2])?);
+            x.grid_sample(&grid, &Default::default())
         }),
-        ("adaptive_max_pool", |x, _| {
-            Ok(x.unsqueeze(0)?.adaptive_max_pool([2, 2])?.0)
-        }),
-        ("interpolate", |x, _| {
-            x.reshape([1, 1, 4, 4])?
-                .interpolate(&Interpolate::size([8, 8]))
-        }),
+        ("linalg_inv", |x, _| x.linalg_inv()),
         ("linalg_cholesky", |x, _| x.linalg_cholesky(false)),
-        ("cdist", |x, _| x.cdist(x, 2.0)),
-        ("to_dtype", |x, _| x.to_dtype(DType::F64)),
     ];
     for (name, op) in ops {
         let error = op(&x, &i).expect_err(name);

@@ -48,13 +48,30 @@ pub fn same(
     operands: &[&Tensor],
     f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>,
 ) {
+    let dtypes = [(DType::F32, close.0), (DType::BF16, close.1)];
+    same_in(what, &dtypes, operands, &f);
+}
+
+/// As [`same`] in f64.
+#[track_caller]
+pub fn same_wide(
+    what: &str,
+    close: f64,
+    operands: &[&Tensor],
+    f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>,
+) {
+    same_in(what, &[(DType::F64, close)], operands, &f);
+}
+
+#[track_caller]
+fn same_in(
+    what: &str,
+    dtypes: &[(DType, f64)],
+    operands: &[&Tensor],
+    f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
+) {
     let Some(gpu) = gpu() else { return };
-    for dtype in [DType::F32, DType::BF16] {
-        let tolerance = if dtype == DType::F32 {
-            close.0
-        } else {
-            close.1
-        };
+    for &(dtype, tolerance) in dtypes {
         let cast = |x: &Tensor| {
             if x.dtype().is_float() {
                 x.to_dtype(dtype).unwrap()

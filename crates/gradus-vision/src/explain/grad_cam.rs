@@ -3,7 +3,7 @@
 
 use gradus_autograd::{Var, grad};
 use gradus_nn::{Layer, record};
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{Error, Result, Tensor};
 
 use super::{check_image, score};
 
@@ -47,8 +47,7 @@ pub fn grad_cam(
     for ((name, output), gradient) in candidates.into_iter().zip(gradients) {
         let Some(gradient) = gradient else { continue };
         let (maps, gradient) = (maps(output.value())?, maps(gradient.value())?); // (C, h, w)
-        let largest = gradient.abs()?.amax(.., false)?.to_dtype(DType::F64)?;
-        if layer.is_none() && largest.item::<f64>()? == 0.0 {
+        if layer.is_none() && gradient.abs()?.amax(.., false)?.to_f64()? == 0.0 {
             continue; // from here on the class token alone is looked at
         }
         let weights = gradient.mean([1, 2], true)?; // (C, 1, 1)

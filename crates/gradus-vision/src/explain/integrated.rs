@@ -7,7 +7,7 @@
 
 use gradus_autograd::{Var, no_grad};
 use gradus_nn::Layer;
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Error, Result, Tensor};
 
 use super::{check_image, score, scores_and_gradients};
 
@@ -101,7 +101,7 @@ pub fn integrated_gradients(
         used += spans.len();
         pieces.extend(way.pieces(spans)?);
     }
-    let mut shares = Tensor::zeros(image.dims(), image.dtype())?;
+    let mut shares = image.zeros_like()?;
     for piece in &pieces {
         shares = shares.add(&piece.shares)?;
     }
@@ -162,7 +162,7 @@ impl Way<'_> {
     /// The images at places on the way: (B, C, H, W).
     fn points(&self, places: &[f64]) -> Result<Tensor> {
         let places = Tensor::from_slice(places, [places.len(), 1, 1, 1])?;
-        let places = places.to_dtype(self.whole.dtype())?; // (B, 1, 1, 1)
+        let places = places.to(self.whole.dtype())?.to(&self.whole.device())?; // (B, 1, 1, 1)
         self.whole.mul(&places)?.add(self.baseline)
     }
 
@@ -170,7 +170,7 @@ impl Way<'_> {
     fn scores(&self, places: &[f64]) -> Result<Vec<f64>> {
         let points = Var::from(self.points(places)?);
         let scores = no_grad(|| score(OP, &self.model.forward(&points)?, self.class))?; // (B)
-        scores.value().to_dtype(DType::F64)?.to_vec::<f64>()
+        numbers(scores.value())
     }
 
     fn pieces(&self, spans: Vec<Span>) -> Result<Vec<Piece>> {
@@ -178,7 +178,7 @@ impl Way<'_> {
         let places: Vec<f64> = spans.iter().map(middle).collect();
         let points = self.points(&places)?;
         let (scores, gradients) = scores_and_gradients(OP, self.model, points, self.class)?;
-        let scores = scores.to_dtype(DType::F64)?.to_vec::<f64>()?;
+        let scores = numbers(&scores)?;
         let piece = |(i, span): (usize, Span)| {
             let length = span.ends[1] - span.ends[0];
             let gradient = gradients.select(0, i as i64)?; // (C, H, W)
@@ -194,7 +194,13 @@ impl Way<'_> {
     }
 }
 
+/// What a model gave, as numbers to compute with here.
+fn numbers(x: &Tensor) -> Result<Vec<f64>> {
+    x.to(&Device::Cpu)?.to(DType::F64)?.to_vec::<f64>()
+}
+
 /// The sum of all values, in f64.
 fn total(x: &Tensor) -> Result<f64> {
-    x.to_dtype(DType::F64)?.sum(.., false)?.item::<f64>()
+    let x = x.to(&Device::Cpu)?.to(DType::F64)?;
+    x.sum(.., false)?.item::<f64>()
 }

@@ -84,7 +84,7 @@ fn scores_and_gradients(
     let gradient = grad(&[&scores.sum(.., false)?], &[&x], None, false)?.remove(0);
     let gradient = match gradient {
         Some(gradient) => gradient.into_value(),
-        None => Tensor::zeros(x.shape(), x.dtype())?,
+        None => x.value().zeros_like()?,
     };
     Ok((scores.into_value(), gradient))
 }

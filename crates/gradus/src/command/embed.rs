@@ -6,8 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gradus_nlp::models::SentenceEncoder;
+use gradus_nn::Module as _;
 use gradus_tensor::{Error, Result, Tensor, safetensors};
 use gradus_train::progress::say;
+
+use super::DeviceArgs;
 
 /// The options of `gradus embed`.
 #[derive(Args)]
@@ -50,12 +53,16 @@ pub struct EmbedArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub fn run(args: &EmbedArgs) -> Result<ExitCode> {
     super::set_threads(args.threads)?;
     let texts = texts(args)?;
-    let encoder = SentenceEncoder::with_heads(&args.weights, args.heads)?;
+    let device = args.device.open()?;
+    let mut encoder = SentenceEncoder::with_heads(&args.weights, args.heads)?;
+    encoder.to(&device)?;
     let vectors = encoder.embed(&texts, args.batch_size)?; // (N, C)
     if let Some(out) = &args.out {
         safetensors::save(out, [("embeddings", &vectors)], &Default::default())?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gradus_autograd::{Var, no_grad};
 use gradus_nn::{Layer as _, Module as _, record};
-use gradus_tensor::{Error, Interpolate, InterpolateMode, Result, Tensor};
+use gradus_tensor::{Device, Error, Interpolate, InterpolateMode, Result, Tensor};
 use gradus_train::error::{bad_file, file_error};
 use gradus_train::progress::say;
 use gradus_vision::decode::{self, Rgba};
@@ -14,6 +14,7 @@ use gradus_vision::explain::paint::{self, balance, enlarged, heat, overlay, scal
 use gradus_vision::explain::{grad_cam, integrated_gradients, saliency, sheet};
 use gradus_vision::{Image, encode};
 
+use super::DeviceArgs;
 use super::bars;
 use super::network::{Network, NetworkArgs};
 
@@ -60,6 +61,8 @@ pub struct ExplainArgs {
     /// Threads to compute with; by default as many as there are cores. The result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// How wide and high the pictures are at least.
@@ -81,7 +84,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         );
         return Err(Error::value("", text));
     }
-    let network = Network::load(weights, &args.network)?;
+    let device = args.device.open()?;
+    let mut network = Network::load(weights, &args.network)?;
+    network.model.to_device(&device)?;
     let class = args.class.as_ref().map(|class| network.class(class));
     let class = class.transpose()?;
     std::fs::create_dir_all(&args.out).map_err(|e| file_error("create", &args.out, e))?;
@@ -117,7 +122,9 @@ fn explain(args: &ExplainArgs, network: &Network, path: &Path, class: Option<usi
     let picture = decode::read(path)?;
     let view = network.view(&picture).map_err(|e| bad_file(path, e))?;
     let black = Image::filled(view.channels(), view.height(), view.width(), 0.0)?;
-    let (seen, input) = (view.to_tensor()?, network.input(view)?); // (C, H, W)
+    let there = network.model.device();
+    let (seen, input) = (view.to_tensor()?, network.input(view)?.to(&there)?); // (C, H, W)
+    let black = network.input(black)?.to(&there)?;
     let probabilities = network.probabilities(&input)?;
     let class = class.unwrap_or_else(|| bars::order(&probabilities)[0]);
     say(&path.display().to_string());
@@ -135,7 +142,7 @@ fn explain(args: &ExplainArgs, network: &Network, path: &Path, class: Option<usi
         &format!("Grad-CAM at {}", cam.layer),
     )?;
 
-    let parts = integrated_gradients(model, &input, &network.input(black)?, class, args.steps)?;
+    let parts = integrated_gradients(model, &input, &black, class, args.steps)?;
     let shares = out.pixels(&scaled(&parts.pixels()?, SHARE)?)?;
     let shares_picture = overlay(&out.picture, &shares, balance)?;
     let sum = format!(
@@ -209,7 +216,7 @@ impl Out {
             mode,
             ..Interpolate::size([self.picture.height, self.picture.width])
         };
-        let map = map.unsqueeze(0)?.unsqueeze(0)?; // (1, 1, h, w)
+        let map = map.to(&Device::Cpu)?.unsqueeze(0)?.unsqueeze(0)?; // (1, 1, h, w)
         map.interpolate(&options)?.squeeze([0, 1])
     }
 

@@ -133,6 +133,8 @@ pub struct PredictArgs {
     /// Show each digit as the network sees it.
     #[arg(long)]
     show: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// The options of `gradus info`.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use gradus_nn::Module as _;
 use gradus_tensor::Result;
 use gradus_train::error::bad_file;
 use gradus_train::progress::say;
@@ -13,7 +14,9 @@ use super::bars;
 use super::network::{Network, NetworkArgs};
 
 pub fn run(args: &PredictArgs) -> Result<ExitCode> {
-    let network = Network::load(&args.checkpoint, &NetworkArgs::default())?;
+    let device = args.device.open()?;
+    let mut network = Network::load(&args.checkpoint, &NetworkArgs::default())?;
+    network.model.to_device(&device)?;
     let mut code = ExitCode::SUCCESS;
     for path in &args.images {
         // One bad picture is no reason not to look at the others.

@@ -36,6 +36,7 @@ impl Batch {
                 ),
             ));
         };
+        x.only_on_cpu(op)?;
         Ok(Batch {
             op,
             data: x

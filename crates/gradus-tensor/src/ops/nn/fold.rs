@@ -21,7 +21,6 @@ impl Tensor {
     /// The rank is not 3 or 4, a dimension but the batch is empty, a kernel size, dilation or stride is 0, or no window fits.
     pub fn im2col(&self, params: &FoldParams) -> Result<Tensor> {
         let op = "unfold";
-        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self)])?;
         if self.rank() == 3 {
             return self.unsqueeze(0)?.im2col(params)?.select(0, 0);
@@ -38,6 +37,7 @@ impl Tensor {
             return Err(Error::shape(op, message));
         }
         let [oh, ow] = params.windows(op, [height, width])?;
+        on_cuda!([self] => cuda::windows::im2col(self, params, [oh, ow]));
         if is_half(dtype) {
             return wide(self)?.im2col(params)?.to_dtype(dtype);
         }
@@ -66,7 +66,6 @@ impl Tensor {
     /// [`Tensor::im2col`].
     pub fn col2im(&self, output_size: [usize; 2], params: &FoldParams) -> Result<Tensor> {
         let op = "fold";
-        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the input", self)])?;
         if self.rank() == 2 {
             return self.unsqueeze(0)?.col2im(output_size, params)?.select(0, 0);
@@ -92,10 +91,11 @@ impl Tensor {
                 "{output_size:?} has {oh} x {ow} windows, not {blocks}"
             ));
         }
+        let shape = [batch, rows / taps, output_size[0], output_size[1]];
+        on_cuda!([self] => cuda::windows::col2im(self, params, [oh, ow], &shape));
         if is_half(dtype) {
             return wide(self)?.col2im(output_size, params)?.to_dtype(dtype);
         }
-        let shape = [batch, rows / taps, output_size[0], output_size[1]];
         dispatch_native!(op, dtype, T => {
             let y = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, &shape[..], |x| Ok(fold::fold(y, params, &shape, x)?))

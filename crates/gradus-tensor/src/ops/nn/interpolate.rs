@@ -211,8 +211,8 @@ impl Tensor {
                 _ => self.adaptive_avg_pool([size[0], size[1], size[2]]),
             };
         }
-        self.only_on_cpu(OP)?;
         let shape = [&self.dims()[..2], &size].concat();
+        on_cuda!([self] => cuda::resample::interpolate(OP, self, &options.maps(self.dims(), &size)?));
         dispatch_native!(OP, dtype, T => {
             let x = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(OP, shape, |y| {
@@ -238,7 +238,6 @@ impl Tensor {
     /// As [`Tensor::interpolate`]; this is not of the output's shape.
     pub fn interpolate_backward(&self, options: &Interpolate, x_shape: &[usize]) -> Result<Tensor> {
         let op = "interpolate_backward";
-        self.only_on_cpu(op)?;
         let dtype = same_float(op, &[("the gradient", self)])?;
         let size = options.output_size(x_shape)?;
         if self.dims() != [&x_shape[..2], &size].concat() {
@@ -260,6 +259,11 @@ impl Tensor {
                 _ => self.adaptive_avg_pool_backward::<3>(x_shape),
             };
         }
+        on_cuda!([self] => {
+            let maps = options.maps(x_shape, &size)?;
+            let back = maps.iter().map(AxisMap::transposed).collect::<Result<Vec<_>, _>>()?;
+            cuda::resample::interpolate(op, self, &back)
+        });
         dispatch_native!(op, dtype, T => {
             let dy = self.kernel_view::<T>()?;
             Tensor::try_build::<T>(op, x_shape, |dx| {

@@ -64,6 +64,120 @@ fn stepped(
     step(dtype, param, &grad.contiguous()?, state)
 }
 
+/// A rule with its numbers: what all parameters of a group share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// [`sgd`]; its state is the velocity.
+    Sgd(Sgd),
+    /// [`adam`]; its state are the averages of the gradient and of its square, and for AMSGrad the largest of these.
+    Adam(Adam),
+    /// [`rmsprop`]; its state are the average of squares, the velocity, the average of the gradient.
+    RmsProp(RmsProp),
+    /// [`adagrad`]; its state is the sum of squares.
+    Adagrad(Adagrad),
+}
+
+impl Rule {
+    /// The name of its function.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sgd(_) => "sgd",
+            Self::Adam(_) => "adam",
+            Self::RmsProp(_) => "rmsprop",
+            Self::Adagrad(_) => "adagrad",
+        }
+    }
+}
+
+/// A parameter with its gradient and the state its rule keeps, in the rule's order.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The parameter.
+    pub param: &'a mut Tensor,
+    /// Its gradient.
+    pub grad: &'a Tensor,
+    /// Its state.
+    pub state: [Option<&'a mut Tensor>; 3],
+}
+
+/// What a GPU keeps from one step of a group to the next: the list of where its tensors lie.
+#[derive(Debug, Default)]
+pub struct Kept {
+    #[cfg(feature = "cuda")]
+    list: gradus_cuda::ops::optim::Kept,
+}
+
+/// One step of a rule for several parameters of one shape of state: in one launch where they are f32 and on one GPU, else one after the other.
+///
+/// ```
+/// use gradus_tensor::{Tensor, optim::{Kept, Rule, Sgd, Step, step_all}};
+/// let options = Sgd { lr: 0.5, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: true };
+/// let (mut a, mut b) = (Tensor::from_slice(&[1f32], 1)?, Tensor::from_slice(&[2f32, 3.0], 2)?);
+/// let (da, db) = (Tensor::from_slice(&[2f32], 1)?, Tensor::from_slice(&[2f32, 4.0], 2)?);
+/// let mut steps = [
+///     Step { param: &mut a, grad: &da, state: [None, None, None] },
+///     Step { param: &mut b, grad: &db, state: [None, None, None] },
+/// ];
+/// step_all(&Rule::Sgd(options), &mut steps, &mut Kept::default())?;
+/// assert_eq!((a.to_vec::<f32>()?, b.to_vec::<f32>()?), (vec![0.0], vec![1.0, 1.0]));
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// Shapes or dtypes differ, or a state is missing.
+#[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
+pub fn step_all(rule: &Rule, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if steps
+        .iter()
+        .all(|s| s.param.is_cuda() && s.param.dtype() == DType::F32)
+        && !steps.is_empty()
+    {
+        for s in steps.iter() {
+            let shapes = s.state.iter().flatten().map(|s| s.shape());
+            if let Some(other) = shapes
+                .chain([s.grad.shape()])
+                .find(|&x| x != s.param.shape())
+            {
+                let message = format!(
+                    "the parameter has shape {} but its gradient or state {other}",
+                    s.param.shape()
+                );
+                return Err(Error::shape(rule.name(), message));
+            }
+        }
+        return crate::cuda::optim::all(rule, steps, &mut kept.list);
+    }
+    for Step { param, grad, state } in steps.iter_mut() {
+        let [first, second, third] = state.each_mut().map(|s| s.as_mut().map(|s| &mut **s));
+        match (*rule, first, second) {
+            (Rule::Sgd(o), first, _) => sgd(o, param, grad, first)?,
+            (Rule::Adam(o), Some(mean), Some(square)) => adam(o, param, grad, mean, square, third)?,
+            (Rule::RmsProp(o), Some(square), velocity) => {
+                rmsprop(o, param, grad, square, velocity, third)?;
+            }
+            (Rule::Adagrad(o), Some(sum), _) => adagrad(o, param, grad, sum)?,
+            _ => return Err(Error::memory(rule.name(), "a state is missing")),
+        }
+    }
+    Ok(())
+}
+
+/// One parameter's step on a GPU.
+#[cfg(feature = "cuda")]
+fn on_gpu(
+    rule: Rule,
+    param: &mut Tensor,
+    grad: &Tensor,
+    state: &mut [Option<&mut Tensor>],
+) -> Result<()> {
+    let mut state = state.iter_mut().map(|s| s.as_mut().map(|s| &mut **s));
+    let mut next = || state.next().flatten();
+    let state = [next(), next(), next()];
+    let mut kept = Kept::default();
+    crate::cuda::optim::all(&rule, &mut [Step { param, grad, state }], &mut kept.list)
+}
+
 /// The elements of each state, to write.
 macro_rules! slices {
     ($op:expr, $T:ident, $state:expr) => {{
@@ -76,6 +190,33 @@ macro_rules! slices {
             .iter_mut()
             .map(|s| s.as_mut().and_then(|s| s.as_mut_slice::<$T>()))
     }};
+}
+
+/// √Σ x² over all elements of several tensors: on a GPU in one launch for all f32 of them, in f32; else added up in f64.
+///
+/// ```
+/// use gradus_tensor::{Tensor, optim::norm_of_all};
+/// let (a, b) = (Tensor::from_slice(&[3f32], 1)?, Tensor::from_slice(&[0f32, 4.0], 2)?);
+/// assert_eq!(norm_of_all(&[&a, &b])?, 5.0);
+/// # Ok::<(), gradus_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// The elements are not floats.
+pub fn norm_of_all(tensors: &[&Tensor]) -> Result<f64> {
+    #[cfg(feature = "cuda")]
+    if tensors
+        .iter()
+        .all(|x| x.is_cuda() && x.dtype() == DType::F32)
+        && !tensors.is_empty()
+    {
+        return crate::cuda::optim::norm("norm_of_all", tensors);
+    }
+    let mut sum = 0.0;
+    for x in tensors {
+        sum += sum_of_squares(x)?;
+    }
+    Ok(sum.sqrt())
 }
 
 /// The sum of the squares of all elements, added up in f64 whatever the dtype.
@@ -127,10 +268,7 @@ pub fn sgd(
         grad,
         &mut [velocity],
         |dtype, param, grad, state| {
-            on_cuda!([param, grad] => {
-                let velocity = state.iter_mut().flatten().next();
-                cuda::optim::sgd(options, param, grad, velocity.map(|v| &mut **v))
-            });
+            on_cuda!([param, grad] => on_gpu(Rule::Sgd(options), param, grad, state));
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let velocity = s.next().flatten();
@@ -171,10 +309,7 @@ pub fn adam(
         grad,
         &mut [Some(exp_avg), Some(exp_avg_sq), max],
         |dtype, param, grad, state| {
-            on_cuda!([param, grad] => match state {
-                [Some(mean), Some(square), max] => cuda::optim::adam(options, param, grad, mean, square, max.is_some()),
-                _ => Err(Error::memory(op, "a state is missing")),
-            });
+            on_cuda!([param, grad] => on_gpu(Rule::Adam(options), param, grad, state));
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let (Some(Some(m)), Some(Some(v)), max) = (s.next(), s.next(), s.next().flatten()) else {
@@ -209,13 +344,13 @@ pub fn rmsprop(
     grad_avg: Option<&mut Tensor>,
 ) -> Result<()> {
     let op = "rmsprop";
-    param.only_on_cpu(op)?;
     stepped(
         op,
         param,
         grad,
         &mut [Some(square_avg), velocity, grad_avg],
         |dtype, param, grad, state| {
+            on_cuda!([param, grad] => on_gpu(Rule::RmsProp(options), param, grad, state));
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let (Some(Some(avg)), velocity, grad_avg) = (s.next(), s.next().flatten(), s.next().flatten()) else {
@@ -248,13 +383,13 @@ pub fn adagrad(
     sum: &mut Tensor,
 ) -> Result<()> {
     let op = "adagrad";
-    param.only_on_cpu(op)?;
     stepped(
         op,
         param,
         grad,
         &mut [Some(sum)],
         |dtype, param, grad, state| {
+            on_cuda!([param, grad] => on_gpu(Rule::Adagrad(options), param, grad, state));
             dispatch_native!(op, dtype, T => {
                 let mut s = slices!(op, T, state);
                 let Some(Some(sum)) = s.next() else {

@@ -283,7 +283,6 @@ impl Tensor {
     /// The rank does not fit, or a pooled dimension is empty.
     pub fn adaptive_max_pool<const D: usize>(&self, sizes: [usize; D]) -> Result<(Tensor, Tensor)> {
         let op = "adaptive_max_pool";
-        self.only_on_cpu(op)?;
         let dtype = check::<D>(op, self)?;
         let shape = output(op, self, &sizes)?;
         let input = &self.dims()[self.rank() - D..];
@@ -293,6 +292,7 @@ impl Tensor {
                 format!("input {} has an empty pooled dimension", self.shape()),
             ));
         }
+        on_cuda!([self] => cuda::pool::adaptive_max_pool(self, sizes, &shape));
         if is_half(dtype) {
             let (y, indices) = wide(self)?.adaptive_max_pool(sizes)?;
             return Ok((y.to_dtype(dtype)?, indices));
