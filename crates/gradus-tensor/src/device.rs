@@ -172,7 +172,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The device is not available in this build or on this machine, its memory is full, or it has no such dtype (GPUs: f64).
+    /// The device is not available in this build or on this machine, or its memory is full.
     pub fn to_device(&self, device: &Device) -> Result<Tensor> {
         device.check("to_device")?;
         match device {

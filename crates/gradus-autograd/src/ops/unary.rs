@@ -25,7 +25,10 @@ impl Var {
 
     /// The same numbers on another device; the gradient comes back to this one.
     ///
-    /// Gradient: `dy`, on the device `x` is on. Errors are those of [`Tensor::to_device`](gradus_tensor::Tensor::to_device).
+    /// Gradient: `dy`, on the device `x` is on.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::to_device`](gradus_tensor::Tensor::to_device).
     #[doc = slope!("x.to_device(&gradus_tensor::Device::Cpu)?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn to_device(&self, device: &Device) -> Result<Var> {
         let here = self.value().device();
@@ -40,7 +43,10 @@ impl Var {
 
     /// [`to_device`](Self::to_device) or [`to_dtype`](Self::to_dtype), by what it is given, as `tensor.to` in PyTorch.
     ///
-    /// Gradient: theirs, and so are the errors.
+    /// Gradient: theirs.
+    ///
+    /// # Errors
+    /// As theirs.
     #[doc = slope!("x.to(&gradus_tensor::Device::Cpu)?.to(x.dtype())?" => "1.0, 2.0"; "x", "[2]", "1.0, 2.0" => "1.0, 1.0")]
     pub fn to(&self, target: impl Into<To>) -> Result<Var> {
         match target.into() {

@@ -168,10 +168,16 @@ fn every_second<T: Copy>(from: &[T], to: &mut [T]) {
     }
 }
 
-/// Writes a plane of the input from a line: [`fill`] the other way.
+/// Writes a plane of the input, `width` a row, from a line: [`fill`] the other way.
 #[inline(always)]
-pub(super) fn read<S: Isa, T: Float>(isa: S, rows: &[Row], stride: usize, line: &[T], x: &mut [T]) {
-    if stride == 2 && rows.len() > 1 && rows[1].from == rows[0].from + 1 {
+pub(super) fn read<S: Isa, T: Float>(
+    isa: S,
+    rows: &[Row],
+    (stride, width): (usize, usize),
+    line: &[T],
+    x: &mut [T],
+) {
+    if stride == 2 && width > 1 {
         // Both phases of a row at once.
         for pair in rows.chunks_exact(2) {
             let (even, odd) = (

@@ -249,7 +249,7 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
                 taps.extend(places.iter().map(|&(j, at)| (w[j], at)));
                 correlate(isa, lines, &taps, range.len(), &mut sums[range.start..]);
             }
-            read(isa, &inputs, g.stride[2], sums, dx);
+            read(isa, &inputs, (g.stride[2], g.input[2]), sums, dx);
         }
     }
 }

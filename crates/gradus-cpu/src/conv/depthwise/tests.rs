@@ -34,6 +34,20 @@ proptest! {
 }
 
 #[test]
+fn rows_of_one_pixel_have_one_phase() {
+    for &isa in available() {
+        for (rows, stride) in [(5, [1, 2]), (6, [2, 2]), (7, [1, 3])] {
+            let params = Conv2dParams {
+                stride,
+                groups: 9,
+                ..Default::default()
+            };
+            case::<f32, 2>(isa, &[2, 9, rows, 1], &[9, 1, 1, 1], &params);
+        }
+    }
+}
+
+#[test]
 fn one_and_three_dimensions() {
     for &isa in available() {
         let params = Conv1dParams {

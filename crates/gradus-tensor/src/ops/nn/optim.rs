@@ -79,7 +79,7 @@ pub enum Rule {
 
 impl Rule {
     /// The name of its function.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sgd(_) => "sgd",
             Self::Adam(_) => "adam",
