@@ -94,6 +94,14 @@ fn conv<const D: usize>(g: &Draw) -> bool {
     look(x.conv(&w, bias(g, &w).as_ref(), &p))
 }
 
+fn conv_keeping<const D: usize>(g: &Draw) -> bool {
+    let (x, p) = (image(g, D), conv_params::<D>(g));
+    let w = filter(g, &x, D, p.groups, false);
+    // Twice, with what the first has kept.
+    let first = x.conv_keeping(&w, bias(g, &w).as_ref(), &p).is_ok();
+    look(x.conv_keeping(&w, bias(g, &w).as_ref(), &p)) && first
+}
+
 macro_rules! conv_of {
     ($name:ident, $D:literal) => {
         Op {
@@ -265,6 +273,7 @@ pub fn ops() -> Vec<Op> {
     }
     dims! {
         conv(g) conv::<1>(g), conv::<2>(g), conv::<3>(g);
+        conv_keeping(g) conv_keeping::<1>(g), conv_keeping::<2>(g), conv_keeping::<3>(g);
         conv_transpose(g) conv_transpose::<1>(g), conv_transpose::<2>(g), conv_transpose::<3>(g);
         conv_backward_data(g) conv_backward::<1>(g, false), conv_backward::<2>(g, false), conv_backward::<3>(g, false);
         conv_backward_weight(g) conv_backward::<1>(g, true), conv_backward::<2>(g, true), conv_backward::<3>(g, true);

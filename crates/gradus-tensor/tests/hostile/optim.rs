@@ -31,6 +31,30 @@ pub fn ops() -> Vec<Op> {
             call: |g| look(optim::sum_of_squares(&g.x())),
         },
         Op {
+            name: "norm_of_all",
+            call: |g| look(optim::norm_of_all(&[&g.x(), &g.float()])),
+        },
+        Op {
+            name: "step_all",
+            call: |g| {
+                let [mut p, dp, mut a, mut b, mut c] = optimised(g);
+                let rule = optim::Rule::RmsProp(optim::RmsProp {
+                    lr: g.real(),
+                    alpha: g.real(),
+                    eps: g.real(),
+                    weight_decay: g.real(),
+                    momentum: g.real(),
+                    maximize: g.flag(),
+                });
+                let state = [Some(&mut a), Some(&mut b), Some(&mut c)];
+                let state = state.map(|s| s.filter(|_| g.odds(80)));
+                let (param, grad) = (&mut p, &dp);
+                let mut steps = [optim::Step { param, grad, state }];
+                let kept = &mut optim::Kept::default();
+                look(optim::step_all(&rule, &mut steps, kept).map(|()| p))
+            },
+        },
+        Op {
             name: "sgd",
             call: |g| {
                 let [mut p, dp, mut v, ..] = optimised(g);

@@ -53,6 +53,10 @@ pub fn ops() -> Vec<Op> {
             &g.of(x.dtype(), &[g.below(4), if g.odds(90) { x.dims().last().copied().unwrap_or(1).min(300) } else { g.below(5) }]),
             g.maybe(|| g.of(x.dtype(), &[g.below(4)])).as_ref()
         )),
+        op!(g, x: g.x() => linear_keeping(
+            &g.of(x.dtype(), &[g.below(99), if g.odds(90) { x.dims().last().copied().unwrap_or(1).min(300) } else { g.below(5) }]),
+            None
+        )),
         op!(g, x: of_rank(g, 2) => addmm(
             &g.of(x.dtype(), &[x.dims().first().copied().unwrap_or(1).min(99), 2]),
             &g.of(x.dtype(), &[2, x.dims().last().copied().unwrap_or(1).min(99)]), g.scalar(), g.scalar())),
