@@ -1,7 +1,7 @@
 //! Writing elements by index: overwriting, where the last of equal indices wins, and joining by an operation.
 //!
 //! An index out of range writes nothing; the host is told at the next download or synchronisation
-//! ([`Error::Index`](crate::Error::Index)).
+//! ([`Error::Index`]).
 
 use super::Dense;
 use crate::device::Fault;
