@@ -122,6 +122,7 @@ impl Planes {
 
     /// That plane of a channel: `x` itself where it is that already, or its copy in `room`.
     #[inline(always)]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // `direct_tiles` reads it
     pub(super) fn line<'a, T: Float>(
         &self,
         g: &Geometry,
