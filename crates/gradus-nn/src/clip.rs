@@ -4,7 +4,7 @@
 use gradus_autograd::Gradients;
 use gradus_tensor::{DType, Device, Error, Result, Tensor};
 
-/// The p-norm of all gradients as one vector; `f64::INFINITY` gives the largest absolute value. Summed in f64, and NaN if
+/// The p-norm of all gradients as one vector; `f64::INFINITY` gives the largest absolute value. Summed in f64, on a GPU in f32, and NaN if
 /// any of them is.
 ///
 /// # Errors
@@ -16,48 +16,47 @@ pub fn grad_norm(gradients: &Gradients, p: f64) -> Result<f64> {
             format!("p is {p}, and must be positive"),
         ));
     }
+    let largest = p == f64::INFINITY;
     let mut total = 0.0_f64;
     let mut there: Vec<&Tensor> = Vec::new(); // on a GPU, which is read once for all of them
     for (_, grad) in gradients.iter() {
-        if p == 2.0 && grad.device() != Device::Cpu {
-            there.push(grad);
-            continue;
-        }
-        if grad.device() != Device::Cpu {
-            let norm = grad.norm(p, .., false)?.to_f64()?;
-            total = if p == f64::INFINITY && !norm.is_nan() {
-                total.max(norm)
-            } else {
-                total + norm.powf(p)
-            };
-            continue;
-        }
-        if p == 2.0 {
-            total += gradus_tensor::optim::sum_of_squares(grad)?;
-            continue;
-        }
-        let values = grad.to_dtype(DType::F64)?.contiguous()?;
-        let values = values.as_slice::<f64>().unwrap_or(&[]);
-        total = if p == f64::INFINITY {
-            values.iter().fold(total, |most, x| {
-                if x.abs() > most || x.is_nan() {
-                    x.abs()
+        let on_cpu = grad.device() == Device::Cpu;
+        let part = match p {
+            2.0 if on_cpu => gradus_tensor::optim::sum_of_squares(grad)?,
+            2.0 => {
+                there.push(grad);
+                continue;
+            }
+            _ if !on_cpu => {
+                let norm = grad.norm(p, .., false)?.to_f64()?;
+                if largest { norm } else { norm.powf(p) }
+            }
+            _ => {
+                let values = grad.to_dtype(DType::F64)?.contiguous()?;
+                let values = values.as_slice::<f64>().unwrap_or(&[]).iter();
+                let magnitudes = values.map(|x| x.abs());
+                if largest {
+                    magnitudes.fold(0.0, larger)
                 } else {
-                    most
+                    magnitudes.map(|x| x.powf(p)).sum()
                 }
-            })
+            }
+        };
+        total = if largest {
+            larger(total, part)
         } else {
-            total + values.iter().map(|x| x.abs().powf(p)).sum::<f64>()
+            total + part
         };
     }
     if !there.is_empty() {
         total += gradus_tensor::optim::norm_of_all(&there)?.powi(2);
     }
-    Ok(if p == f64::INFINITY {
-        total
-    } else {
-        total.powf(1.0 / p)
-    })
+    Ok(if largest { total } else { total.powf(1.0 / p) })
+}
+
+/// The larger of two; NaN if one of them is.
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a || b.is_nan() { b } else { a }
 }
 
 /// Scales all gradients so that their p-norm together is at most `max_norm`; returns what it was before.
@@ -110,4 +109,34 @@ pub fn clip_grad_value(gradients: &mut Gradients, limit: f64) -> Result<()> {
         *grad = grad.clamp(Some(-limit), Some(limit))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradus_autograd::Var;
+
+    /// The gradients of three leaves: these numbers, one each.
+    fn of(numbers: [f64; 3]) -> Result<Gradients> {
+        let mut sum = Var::from(Tensor::scalar(0.0));
+        for x in numbers {
+            sum = sum.add(&Var::leaf(Tensor::scalar(1.0))?.mul_scalar(x)?)?;
+        }
+        sum.backward_once()
+    }
+
+    #[test]
+    fn norms_join_all_gradients_and_keep_nan() -> Result<()> {
+        for (p, norm) in [(1.0, 9.0), (2.0, 41f64.sqrt()), (f64::INFINITY, 5.0)] {
+            let got = grad_norm(&of([-4.0, 0.0, 5.0])?, p)?;
+            assert!((got - norm).abs() < 1e-12, "{p}: {got}");
+            // Wherever it stands, and whatever comes after it.
+            for at in 0..3 {
+                let mut numbers = [-4.0, 0.0, 5.0];
+                numbers[at] = f64::NAN;
+                assert!(grad_norm(&of(numbers)?, p)?.is_nan(), "{p}, {at}");
+            }
+        }
+        Ok(())
+    }
 }
