@@ -249,6 +249,8 @@ pub trait FloatVec<S: Isa, E: Float>:
     fn to_int_round(self) -> Self::Int;
     /// From an integer, |i| < 2^51 for `f64` lanes; rounded to nearest for `f32` lanes.
     fn from_int(i: Self::Int) -> Self;
+    /// `table[index mod 16]` of each lane: a table in registers where the ISA can.
+    fn lookup(isa: S, table: &[E; 16], index: Self::Int) -> Self;
 
     /// Applies `f` to the lanes where `mask` is true, one at a time: the road for rare, hard arguments.
     #[inline(always)]

@@ -85,7 +85,50 @@ def tail(scale, k, slope):
     return f
 
 
+def tanh_table():
+    """tanh in f32 by 16 pieces, two an octave from 1/16 on: of [x] the points a, there tanh a, and the coefficients of
+    (tanh(a + t) - tanh a) / t, lowest first; each a row of 16, the pieces in the order of bits(x) >> 22 & 15. The points lie
+    in the middle half of their piece where tanh is an f32 for 11 bits more than it has. Below 1/16 a is 0 and the polynomial tanh(t) / t - 1."""
+    edges = [mpf(2) ** e * m for e in range(-4, 4) for m in (1, mpf(3) / 2)][:15] + [mpf("9.02")]
+    edges = [mpf(0)] + edges
+    rows = [[None] * 16 for _ in range(9)]
+    for low, high in zip(edges, edges[1:]):
+        last = high if low else mpf(1) / 17
+        slot = struct.unpack("I", struct.pack("f", float(low if low else mpf(3) / 64)))[0] >> 22 & 15
+        point, value = mpf(0), mpf(0)
+        if low:
+            step = mpf(2) ** (mp.floor(log(low, 2)) - 16)
+            best = None
+            for i in range(-4000, 4001):
+                x = mp.nint((low + high) / 2 / step + i) * step
+                if not low * mpf(3) / 4 + high / 4 <= x <= low / 4 + high * mpf(3) / 4:
+                    continue
+                y = mp.tanh(x)
+                error = abs(y - mpf(rounded(y, 24))) / y
+                if best is None or error < best[0]:
+                    best = error, x, mpf(rounded(y, 24))
+            error, point, value = best
+            print(f"// {float(low)}: point exact to {float(-log(error, 2)):.1f} bits")
+            slope = 1 - mp.tanh(point) ** 2
+            f = lambda t: (mp.tanh(point + t) - mp.tanh(point)) / t if abs(t) > mpf(10) ** -25 else slope
+        else:
+            f = lambda t: mp.tanh(t) / t - 1 if abs(t) > mpf(10) ** -15 else -t * t / 3
+        coefficients = chebyfit(f, [low - point, last - point], 7)[::-1]
+        if not low:
+            coefficients[0] = mpf(0)
+        coefficients = [rounded(c, 24) for c in coefficients]
+        worst = max(abs(polyval(coefficients[::-1], t) * t + value + (0 if low else t) - mp.tanh(point + t)) / mp.tanh(point + t)
+                    for t in (low - point + (high - low) * (i + mpf(1) / 2) / 200 for i in range(200)))
+        print(f"// {float(low)}: {float(-log(worst, 2)):.1f} bits")
+        for row, x in zip(rows, [float(point), float(value), *coefficients]):
+            row[slot] = x
+    print("// tanh")
+    for row in rows:
+        print("[" + ", ".join(rust(x, 24) for x in row) + "],")
+
+
 def main():
+    tanh_table()
     for bits in (24, 53):
         print(f"\n// ---- f{32 if bits == 24 else 64}")
         single = bits == 24

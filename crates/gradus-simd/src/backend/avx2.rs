@@ -143,6 +143,27 @@ unsafe fn sra_epi64(x: __m256i, n: __m128i) -> __m256i {
     }
 }
 
+#[inline(always)]
+unsafe fn lookup_f32(table: &[f32; 16], index: __m256i) -> __m256 {
+    // SAFETY: called from methods whose values prove AVX2; both halves are of the table. The permutation takes the lowest 3 bits,
+    // the blend the sign: bit 3.
+    unsafe {
+        let half =
+            |at: usize| _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(at)), index);
+        let upper = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index));
+        _mm256_blendv_ps(half(0), half(8), upper)
+    }
+}
+
+#[inline(always)]
+unsafe fn lookup_f64(table: &[f64; 16], index: __m256i) -> __m256d {
+    // SAFETY: as above; the indices are below 16.
+    unsafe {
+        let index = _mm256_and_si256(index, _mm256_set1_epi64x(15));
+        _mm256_i64gather_pd::<8>(table.as_ptr(), index)
+    }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
@@ -151,7 +172,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $movemask:ident $round:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident $first:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path, $lookup:ident;
         integers $iadd:ident $isub:ident $sll:ident $sra:path, $srl:ident $cmpeq:ident $cmpgt:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -308,6 +329,11 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $from_int(i.0) })
             }
+            #[inline(always)]
+            fn lookup(_: Avx2, table: &[$float; 16], index: $ivec) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $lookup(table, index.0) })
+            }
         }
 
         impl IntVec<Avx2, $int> for $ivec {
@@ -369,7 +395,7 @@ vectors! {
     bits _mm256_and_ps _mm256_andnot_ps _mm256_or_ps _mm256_xor_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_movemask_ps _mm256_round_ps;
     memory _mm256_loadu_ps _mm256_storeu_ps _mm256_stream_ps _mm256_maskload_ps _mm256_maskstore_ps first_lanes_32;
     minmax _mm256_min_ps _mm256_max_ps;
-    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps;
+    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps, lookup_f32;
     integers _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_sra_epi32, _mm256_srl_epi32 _mm256_cmpeq_epi32 _mm256_cmpgt_epi32
 }
 
@@ -380,6 +406,6 @@ vectors! {
     bits _mm256_and_pd _mm256_andnot_pd _mm256_or_pd _mm256_xor_pd _mm256_cmp_pd _mm256_blendv_pd _mm256_movemask_pd _mm256_round_pd;
     memory _mm256_loadu_pd _mm256_storeu_pd _mm256_stream_pd _mm256_maskload_pd _mm256_maskstore_pd first_lanes_64;
     minmax _mm256_min_pd _mm256_max_pd;
-    casts _mm256_castpd_si256 _mm256_castsi256_pd f64_to_i64, i64_to_f64;
+    casts _mm256_castpd_si256 _mm256_castsi256_pd f64_to_i64, i64_to_f64, lookup_f64;
     integers _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 sra_epi64, _mm256_srl_epi64 _mm256_cmpeq_epi64 _mm256_cmpgt_epi64
 }

@@ -124,6 +124,21 @@ fn first_lanes(n: usize) -> u32 {
     (1u32 << n) - 1
 }
 
+#[inline(always)]
+unsafe fn lookup_f32(table: &[f32; 16], index: __m512i) -> __m512 {
+    // SAFETY: called from methods whose values prove AVX-512; the instruction takes the lowest 4 bits.
+    unsafe { _mm512_permutexvar_ps(index, _mm512_loadu_ps(table.as_ptr())) }
+}
+
+#[inline(always)]
+unsafe fn lookup_f64(table: &[f64; 16], index: __m512i) -> __m512d {
+    // SAFETY: as above; both halves are of the table.
+    unsafe {
+        let half = |at: usize| _mm512_loadu_pd(table.as_ptr().add(at));
+        _mm512_permutex2var_pd(half(0), index, half(8))
+    }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
@@ -132,7 +147,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident $scale:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident $lookup:ident;
         integers $iadd:ident $isub:ident $sll:ident $sra:ident $srl:ident $cmpeq:ident $cmpgt:ident $iblend:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -310,6 +325,11 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $from_int(i.0) })
             }
+            #[inline(always)]
+            fn lookup(_: Avx512, table: &[$float; 16], index: $ivec) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $lookup(table, index.0) })
+            }
         }
 
         impl IntVec<Avx512, $int> for $ivec {
@@ -362,7 +382,7 @@ vectors! {
     bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps _mm512_scalef_ps;
     memory _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_mask_loadu_ps _mm512_mask_storeu_ps;
     minmax _mm512_min_ps _mm512_max_ps;
-    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps;
+    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps lookup_f32;
     integers _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_sra_epi32 _mm512_srl_epi32 _mm512_cmpeq_epi32_mask _mm512_cmpgt_epi32_mask _mm512_mask_blend_epi32
 }
 
@@ -373,6 +393,6 @@ vectors! {
     bits _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_roundscale_pd _mm512_scalef_pd;
     memory _mm512_loadu_pd _mm512_storeu_pd _mm512_stream_pd _mm512_mask_loadu_pd _mm512_mask_storeu_pd;
     minmax _mm512_min_pd _mm512_max_pd;
-    casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd;
+    casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd lookup_f64;
     integers _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_sra_epi64 _mm512_srl_epi64 _mm512_cmpeq_epi64_mask _mm512_cmpgt_epi64_mask _mm512_mask_blend_epi64
 }

@@ -57,6 +57,31 @@ unsafe fn not_s64(x: int64x2_t) -> int64x2_t {
     unsafe { vreinterpretq_s64_s32(vmvnq_s32(vreinterpretq_s32_s64(x))) }
 }
 
+#[inline(always)]
+unsafe fn lookup_f32(table: &[f32; 16], index: int32x4_t) -> float32x4_t {
+    // SAFETY: NEON is part of the baseline; the table is four vectors. Bytes are looked up: four next to each other for a number.
+    unsafe {
+        let low = vandq_s32(index, vdupq_n_s32(15));
+        let bytes = vmlaq_s32(vdupq_n_s32(0x0302_0100), low, vdupq_n_s32(0x0404_0404));
+        let quarter = |at: usize| vreinterpretq_u8_f32(vld1q_f32(table.as_ptr().add(at)));
+        let all = uint8x16x4_t(quarter(0), quarter(4), quarter(8), quarter(12));
+        vreinterpretq_f32_u8(vqtbl4q_u8(all, vreinterpretq_u8_s32(bytes)))
+    }
+}
+
+#[inline(always)]
+unsafe fn lookup_f64(table: &[f64; 16], index: int64x2_t) -> float64x2_t {
+    // SAFETY: NEON is part of the baseline.
+    unsafe {
+        let low = vgetq_lane_s64::<0>(index) & 15;
+        let high = vgetq_lane_s64::<1>(index) & 15;
+        vcombine_f64(
+            vdup_n_f64(table[low as usize]),
+            vdup_n_f64(table[high as usize]),
+        )
+    }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident, $uint:ident;
@@ -65,7 +90,7 @@ macro_rules! vectors {
         rounding $floor:ident $ceil:ident $trunc:ident $round:ident;
         compare $eq:ident $lt:ident $le:ident $select:ident;
         memory $fload:ident $fstore:ident $iload:ident $istore:ident $ustore:ident;
-        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident;
+        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident $lookup:ident;
         integers $iadd:ident $isub:ident $iand:ident $ior:ident $ixor:ident $inot:ident
             $shl:ident $shlu:ident $ieq:ident $igt:ident $iselect:ident;
         masks $uand:ident $uor:ident $uxor:ident $unot:ident
@@ -230,6 +255,11 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $from_int(i.0) })
             }
+            #[inline(always)]
+            fn lookup(_: Neon, table: &[$float; 16], index: $ivec) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $lookup(table, index.0) })
+            }
         }
 
         impl IntVec<Neon, $int> for $ivec {
@@ -283,7 +313,7 @@ vectors! {
     rounding vrndmq_f32 vrndpq_f32 vrndq_f32 vrndnq_f32;
     compare vceqq_f32 vcltq_f32 vcleq_f32 vbslq_f32;
     memory vld1q_f32 vst1q_f32 vld1q_s32 vst1q_s32 vst1q_u32;
-    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32;
+    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32 lookup_f32;
     integers vaddq_s32 vsubq_s32 vandq_s32 vorrq_s32 veorq_s32 vmvnq_s32 vshlq_s32 vshlq_u32 vceqq_s32 vcgtq_s32 vbslq_s32;
     masks vandq_u32 vorrq_u32 veorq_u32 vmvnq_u32
 }
@@ -295,7 +325,7 @@ vectors! {
     rounding vrndmq_f64 vrndpq_f64 vrndq_f64 vrndnq_f64;
     compare vceqq_f64 vcltq_f64 vcleq_f64 vbslq_f64;
     memory vld1q_f64 vst1q_f64 vld1q_s64 vst1q_s64 vst1q_u64;
-    casts vreinterpretq_s64_f64 vreinterpretq_f64_s64 vreinterpretq_u64_s64 vreinterpretq_s64_u64 vcvtnq_s64_f64 vcvtq_f64_s64;
+    casts vreinterpretq_s64_f64 vreinterpretq_f64_s64 vreinterpretq_u64_s64 vreinterpretq_s64_u64 vcvtnq_s64_f64 vcvtq_f64_s64 lookup_f64;
     integers vaddq_s64 vsubq_s64 vandq_s64 vorrq_s64 veorq_s64 not_s64 vshlq_s64 vshlq_u64 vceqq_s64 vcgtq_s64 vbslq_s64;
     masks vandq_u64 vorrq_u64 veorq_u64 not_u64
 }

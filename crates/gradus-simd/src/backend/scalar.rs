@@ -211,6 +211,10 @@ macro_rules! lanes {
             fn from_int(i: Lane<$int>) -> Self {
                 Self(i.0 as $float)
             }
+            #[inline(always)]
+            fn lookup(_: Scalar, table: &[$float; 16], index: Lane<$int>) -> Self {
+                Self(table[(index.0 & 15) as usize])
+            }
         }
 
         impl Add for Lane<$int> {
