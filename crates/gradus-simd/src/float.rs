@@ -37,7 +37,7 @@ pub trait Float:
     + math::power::Power
 {
     /// The signed integer of the same width.
-    type Int: Copy + Debug + PartialEq;
+    type Int: Copy + Debug + PartialEq + Into<i64>;
     /// The vector of this element on `S`.
     type V<S: Isa>: FloatVec<S, Self>;
 

@@ -252,6 +252,9 @@ pub trait FloatVec<S: Isa, E: Float>:
     /// `table[index mod 16]` of each lane: a table in registers where the ISA can.
     fn lookup(isa: S, table: &[E; 16], index: Self::Int) -> Self;
 
+    /// The even and the odd of the elements of `self` and then `o`, each in their order.
+    fn deinterleave(self, o: Self) -> (Self, Self);
+
     /// Applies `f` to the lanes where `mask` is true, one at a time: the road for rare, hard arguments.
     #[inline(always)]
     fn map_where(self, isa: S, mask: Self::Mask, f: impl Fn(E) -> E) -> Self {

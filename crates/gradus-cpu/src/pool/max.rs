@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gradus_simd::{Float, Isa, Kernel, dispatch};
+use gradus_simd::{Float, dispatch};
 
+use super::max_rows::{Rows, Shape};
 use super::window::{Layout, Window, Windows};
 use super::{PLANES, contiguous};
 use crate::error::check_len;
@@ -106,7 +107,7 @@ pub fn max_pool<T: Float, const D: usize>(
     let x = contiguous(&x);
     let (plane, pixels) = (windows.plane(), windows.pixels());
     let group = (PLANES / plane.max(1)).max(1);
-    let pairs = windows.is_two_by_two();
+    let by_rows = Shape::of(&windows, params);
     let y = SharedMut::new(y);
     let indices = indices.map(SharedMut::new);
     parallel::for_each_chunk(windows.planes, group, |range| {
@@ -119,19 +120,15 @@ pub fn max_pool<T: Float, const D: usize>(
                 indices.as_ref().map(|indices| indices.slice(out)),
             )
         };
-        match (pairs, indices) {
-            (true, Some(indices)) => dispatch(TwoByTwo {
+        match by_rows {
+            Some(shape) => dispatch(Rows {
                 windows: &windows,
+                shape,
                 x,
                 y,
                 indices,
             }),
-            (true, None) => dispatch(TwoByTwoValues {
-                windows: &windows,
-                x,
-                y,
-            }),
-            (false, indices) => any(&windows, x, y, indices),
+            None => any(&windows, x, y, indices),
         }
     });
     Ok(())
@@ -143,8 +140,8 @@ fn beats<T: Float>(x: T, max: T) -> bool {
     x > max || x.is_nan()
 }
 
-/// Windows of any kind, one after the other: the reference of the fast paths too.
-fn any<T: Float>(w: &Windows, x: &[T], y: &mut [T], mut indices: Option<&mut [i64]>) {
+/// Windows of any kind, one after the other: the reference of [`Rows`] too.
+pub(super) fn any<T: Float>(w: &Windows, x: &[T], y: &mut [T], mut indices: Option<&mut [i64]>) {
     let [_, height, width] = w.input;
     let mut at = 0;
     for x in x.chunks_exact(w.plane()) {
@@ -177,78 +174,10 @@ fn any<T: Float>(w: &Windows, x: &[T], y: &mut [T], mut indices: Option<&mut [i6
     }
 }
 
+/// The positions of a window's elements.
 #[inline(always)]
-fn taps(w: &Window, dilation: usize) -> impl Iterator<Item = usize> {
+pub(super) fn taps(w: &Window, dilation: usize) -> impl Iterator<Item = usize> {
     (w.start..w.end).step_by(dilation)
-}
-
-/// Windows of 2 × 2 side by side, by whole rows: plain selects, which the compiler turns into vectors.
-struct TwoByTwo<'a, T> {
-    windows: &'a Windows,
-    x: &'a [T],
-    y: &'a mut [T],
-    indices: &'a mut [i64],
-}
-
-impl<T: Float> Kernel for TwoByTwo<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Isa>(self, _: S) {
-        let ([_, _, width], [_, rows, cols]) = (self.windows.input, self.windows.output);
-        let plane = self.windows.plane();
-        let outputs = self
-            .y
-            .chunks_exact_mut(cols)
-            .zip(self.indices.chunks_exact_mut(cols));
-        for (row, (y, indices)) in outputs.enumerate() {
-            let first = row % rows * 2 * width;
-            let x = &self.x[row / rows * plane + first..][..2 * width];
-            let (top, bottom) = (&x[..2 * cols], &x[width..][..2 * cols]);
-            for j in 0..cols {
-                let (mut max, mut index) = (top[2 * j], first + 2 * j);
-                for (x, i) in [
-                    (top[2 * j + 1], 1),
-                    (bottom[2 * j], width),
-                    (bottom[2 * j + 1], width + 1),
-                ] {
-                    let better = beats(x, max);
-                    max = if better { x } else { max };
-                    index = if better { first + 2 * j + i } else { index };
-                }
-                y[j] = max;
-                indices[j] = index as i64;
-            }
-        }
-    }
-}
-
-/// [`TwoByTwo`] without the indices: inference.
-struct TwoByTwoValues<'a, T> {
-    windows: &'a Windows,
-    x: &'a [T],
-    y: &'a mut [T],
-}
-
-impl<T: Float> Kernel for TwoByTwoValues<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Isa>(self, _: S) {
-        let ([_, _, width], [_, rows, cols]) = (self.windows.input, self.windows.output);
-        let plane = self.windows.plane();
-        for (row, y) in self.y.chunks_exact_mut(cols).enumerate() {
-            let x = &self.x[row / rows * plane + row % rows * 2 * width..][..2 * width];
-            let (top, bottom) = (&x[..2 * cols], &x[width..][..2 * cols]);
-            for j in 0..cols {
-                let mut max = top[2 * j];
-                for x in [top[2 * j + 1], bottom[2 * j], bottom[2 * j + 1]] {
-                    max = if beats(x, max) { x } else { max };
-                }
-                y[j] = max;
-            }
-        }
-    }
 }
 
 /// The gradient of max pooling: each of `dy` (…, OH, OW) is added to the element of `dx` (…, H, W) that `indices` names.

@@ -6,6 +6,7 @@
 
 mod avg;
 mod max;
+mod max_rows;
 #[cfg(test)]
 mod tests;
 mod window;

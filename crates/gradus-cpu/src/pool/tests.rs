@@ -39,7 +39,7 @@ proptest! {
     #[test]
     fn any_max_pool(
         planes in 0usize..3, h in 1usize..12, w in 1usize..40, k in (1usize..4, 1usize..4), s in (1usize..4, 1usize..4),
-        p in (0usize..2, 0usize..2), d in (1usize..3, 1usize..3), ceil_mode in any::<bool>(), nan in any::<bool>(),
+        p in (0usize..2, 0usize..2), d in (1usize..3, 1usize..3), ceil_mode in any::<bool>(), nan in any::<bool>(), sparse in any::<bool>(),
     ) {
         let params = MaxPool2dParams {
             kernel: k.into(), stride: s.into(), padding: p.into(), dilation: d.into(), ceil_mode,
@@ -49,6 +49,9 @@ proptest! {
         let mut x: Vec<f32> = numbers(planes * h * w, 1);
         for x in &mut x {
             *x = (*x * 4.0).round(); // ties
+        }
+        if sparse {
+            x.iter_mut().filter(|x| **x < 2.0).for_each(|x| *x = f32::NEG_INFINITY);
         }
         if nan {
             x.iter_mut().step_by(7).for_each(|x| *x = f32::NAN);

@@ -215,6 +215,10 @@ macro_rules! lanes {
             fn lookup(_: Scalar, table: &[$float; 16], index: Lane<$int>) -> Self {
                 Self(table[(index.0 & 15) as usize])
             }
+            #[inline(always)]
+            fn deinterleave(self, o: Self) -> (Self, Self) {
+                (self, o)
+            }
         }
 
         impl Add for Lane<$int> {
