@@ -85,50 +85,58 @@ def tail(scale, k, slope):
     return f
 
 
-def tanh_table():
-    """tanh in f32 by 16 pieces, two an octave from 1/16 on: of [x] the points a, there tanh a, and the coefficients of
-    (tanh(a + t) - tanh a) / t, lowest first; each a row of 16, the pieces in the order of bits(x) >> 22 & 15. The points lie
-    in the middle half of their piece where tanh is an f32 for 11 bits more than it has. Below 1/16 a is 0 and the polynomial tanh(t) / t - 1."""
-    edges = [mpf(2) ** e * m for e in range(-4, 4) for m in (1, mpf(3) / 2)][:15] + [mpf("9.02")]
-    edges = [mpf(0)] + edges
-    rows = [[None] * 16 for _ in range(9)]
+def pieces(name, f, edges, slot, n, near=None):
+    """f by 16 pieces between edges: rows of 16 in the order of slot(x) & 15, of points a in their middle halves where f is an f32 for
+    11 bits more than it has, f(a), and the n coefficients of (f(a + t) - f(a)) / t, lowest first.
+    near(t), if there, is the polynomial of the lowest piece, with a and f(a) 0 and f(t) = t + t near(t)."""
+    rows = [[0.0] * 16 for _ in range(2 + n)]
+    worst = mpf(0)
     for low, high in zip(edges, edges[1:]):
-        last = high if low else mpf(1) / 17
-        slot = struct.unpack("I", struct.pack("f", float(low if low else mpf(3) / 64)))[0] >> 22 & 15
+        zero = near is not None and low == edges[0]
         point, value = mpf(0), mpf(0)
-        if low:
-            step = mpf(2) ** (mp.floor(log(low, 2)) - 16)
+        if not zero:
+            step = mpf(2) ** (mp.floor(log(high, 2)) - 17)
             best = None
             for i in range(-4000, 4001):
                 x = mp.nint((low + high) / 2 / step + i) * step
-                if not low * mpf(3) / 4 + high / 4 <= x <= low / 4 + high * mpf(3) / 4:
-                    continue
-                y = mp.tanh(x)
-                error = abs(y - mpf(rounded(y, 24))) / y
-                if best is None or error < best[0]:
-                    best = error, x, mpf(rounded(y, 24))
-            error, point, value = best
-            print(f"// {float(low)}: point exact to {float(-log(error, 2)):.1f} bits")
-            slope = 1 - mp.tanh(point) ** 2
-            f = lambda t: (mp.tanh(point + t) - mp.tanh(point)) / t if abs(t) > mpf(10) ** -25 else slope
-        else:
-            f = lambda t: mp.tanh(t) / t - 1 if abs(t) > mpf(10) ** -15 else -t * t / 3
-        coefficients = chebyfit(f, [low - point, last - point], 7)[::-1]
-        if not low:
+                if low * mpf(3) / 4 + high / 4 <= x <= low / 4 + high * mpf(3) / 4:
+                    y = f(x)
+                    error = abs(y - mpf(rounded(y, 24))) / y
+                    if best is None or error < best[0]:
+                        best = error, x, mpf(rounded(y, 24))
+            _, point, value = best
+            slope = mp.diff(f, point)
+        quotient = near if zero else lambda t: (f(point + t) - f(point)) / t if abs(t) > mpf(10) ** -25 else slope
+        coefficients = chebyfit(quotient, [low - point, high - point], n)[::-1]
+        if zero:
             coefficients[0] = mpf(0)
         coefficients = [rounded(c, 24) for c in coefficients]
-        worst = max(abs(polyval(coefficients[::-1], t) * t + value + (0 if low else t) - mp.tanh(point + t)) / mp.tanh(point + t)
-                    for t in (low - point + (high - low) * (i + mpf(1) / 2) / 200 for i in range(200)))
-        print(f"// {float(low)}: {float(-log(worst, 2)):.1f} bits")
-        for row, x in zip(rows, [float(point), float(value), *coefficients]):
-            row[slot] = x
-    print("// tanh")
+        for i in range(200):
+            t = low - point + (high - low) * (i + mpf(1) / 2) / 200
+            got = polyval(coefficients[::-1], t) * t + (t if zero else value)
+            worst = max(worst, abs(got / f(point + t) - 1))
+        for row, x in zip(rows, [point, value, *coefficients]):
+            row[slot(low if low else high * mpf("0.99")) & 15] = float(x)
+    print(f"// {name}: {float(-log(worst, 2)):.1f} bits")
     for row in rows:
         print("[" + ", ".join(rust(x, 24) for x in row) + "],")
 
 
+def bits_of(x):
+    return struct.unpack("I", struct.pack("f", float(x)))[0]
+
+
+def tables():
+    edges = [mpf(0)] + [mpf(2) ** e * m for e in range(-4, 3) for m in (1, mpf(3) / 2)] + [mpf(8), mpf("9.02")]
+    near = lambda t: mp.tanh(t) / t - 1 if abs(t) > mpf(10) ** -15 else -t * t / 3
+    pieces("tanh, two an octave", mp.tanh, edges, lambda x: bits_of(x) >> 22, 7, near=near)
+    edges = [mpf(2) ** e * m - 1 for e in range(4) for m in (1, mpf(5) / 4, mpf(3) / 2, mpf(7) / 4)] + [mpf("14.6")]
+    ratio = lambda a: erfc(a / sqrt(mpf(2))) * exp(a * a / 2) / 2
+    pieces("gelu: Phi(-a) e^(a^2/2), four an octave of 1 + a", ratio, edges, lambda x: bits_of(x + 1) >> 21, 6)
+
+
 def main():
-    tanh_table()
+    tables()
     for bits in (24, 53):
         print(f"\n// ---- f{32 if bits == 24 else 64}")
         single = bits == 24

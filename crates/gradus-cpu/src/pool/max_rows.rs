@@ -65,7 +65,7 @@ impl<T: Float> Kernel for Rows<'_, T> {
                 source = &padded;
             }
             for row in 0..w.axes[1].len() {
-                self.row(isa, &source, line, row, at);
+                self.row(isa, source, line, row, at);
                 at += w.output[2];
             }
         }

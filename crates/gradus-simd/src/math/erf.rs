@@ -8,19 +8,26 @@
 use super::activation::{gate_ends, times_scaled};
 use super::double::{Exact, Pair, polynomial};
 use super::exp::{Scaled, exp_of_pair, power_of_two, scale};
+use super::pieces::{self, Pieces};
 use crate::float::Float;
-use crate::isa::{FloatVec, Isa, MaskVec};
+use crate::isa::{FloatVec, IntVec as _, Isa, MaskVec};
 
 /// Coefficients from `tools/minimax.py`.
 pub trait ErrorFunction: Sized + 'static {
     /// Of erf: erf x = x (c + x² P(x²)).
     const ERF: Near<Self>;
-    /// Of gelu: Φ(x) = ½ + x (c + x² P(x²)).
-    const PHI: Near<Self>;
     /// Of erfc x.
     const ERFC: Tail<Self>;
-    /// Of Φ(-x) = erfc(x/√2) / 2.
-    const PHI_TAIL: Tail<Self>;
+    /// Of gelu.
+    const GELU: Gelu<Self>;
+}
+
+/// How gelu is made.
+pub enum Gelu<T: 'static> {
+    /// Of Φ(-x) e^(x²/2), looked up.
+    Pieces(&'static Pieces<T, 6>),
+    /// Of Φ(x) = ½ + x (c + x² P(x²)), and Φ(-x) = erfc(x/√2) / 2.
+    Pairs(&'static Near<T>, &'static Tail<T>),
 }
 
 /// An odd function near 0: x (c + x² P(x²)), c in two parts.
@@ -53,17 +60,7 @@ impl ErrorFunction for f32 {
             -0.0007831128,
         ],
     );
-    const PHI: Near<f32> = Near(
-        0.3989423,
-        -1.133517e-08,
-        &[
-            -0.06649038,
-            0.009973553,
-            -0.0011872677,
-            0.00011509354,
-            -8.652406e-06,
-        ],
-    );
+    const GELU: Gelu<f32> = Gelu::Pieces(&pieces::GELU);
     const ERFC: Tail<f32> = Tail {
         square: 1.0,
         slope: 2.0,
@@ -84,29 +81,60 @@ impl ErrorFunction for f32 {
             0.00019198678,
         ],
     };
-    const PHI_TAIL: Tail<f32> = Tail {
-        square: 0.5,
-        slope: 1.5,
-        k: 3.25,
-        far: 14.6,
-        first: 0.66653085,
-        first_low: 1.7445362e-08,
-        rest: &[
-            -0.04798621,
-            -0.073553264,
-            0.09047208,
-            -0.04724843,
-            0.008170836,
-            0.0038871872,
-            -0.0016775577,
-            -0.00048694777,
-            0.0002360388,
-            8.214866e-05,
-        ],
-    };
 }
 
+const PHI: Near<f64> = Near(
+    0.3989422804014327,
+    -2.49232720227773e-17,
+    &[
+        -0.06649038006690544,
+        0.009973557010035794,
+        -0.0011873282154792524,
+        0.00011543468759144712,
+        -9.444656004897339e-06,
+        6.659678761935405e-07,
+        -4.122164206640708e-08,
+        2.2634900077468682e-09,
+        -1.0210985640381729e-10,
+    ],
+);
+
+const PHI_TAIL: Tail<f64> = Tail {
+    square: 0.5,
+    slope: 1.5,
+    k: 5.25,
+    far: 39.0,
+    first: 0.6522080488176493,
+    first_low: -2.0616515446288648e-17,
+    rest: &[
+        -0.06602542790568025,
+        -0.006032249551786691,
+        0.0497735069631801,
+        -0.061343463596454983,
+        0.05033410583095443,
+        -0.031111709274348878,
+        0.014537624679729043,
+        -0.004733819661429663,
+        0.0007214237370280222,
+        0.0002063212980429269,
+        -0.00014739816194815646,
+        1.800643394402959e-05,
+        1.382863385155525e-05,
+        -5.17980563450314e-06,
+        -1.0087972462982712e-06,
+        8.743518286221478e-07,
+        5.740414451499606e-08,
+        -1.3699380797898157e-07,
+        -2.2350858682219554e-09,
+        2.04584805379215e-08,
+        2.0553068186509494e-10,
+        -2.178509558394081e-09,
+        -5.3613775945029413e-11,
+    ],
+};
+
 impl ErrorFunction for f64 {
+    const GELU: Gelu<f64> = Gelu::Pairs(&PHI, &PHI_TAIL);
     const ERF: Near<f64> = Near(
         std::f64::consts::FRAC_2_SQRT_PI,
         1.533545961316588e-17,
@@ -120,21 +148,6 @@ impl ErrorFunction for f64 {
             -1.4923827486228955e-05,
             1.6389390291205426e-06,
             -1.4786787853202602e-07,
-        ],
-    );
-    const PHI: Near<f64> = Near(
-        0.3989422804014327,
-        -2.49232720227773e-17,
-        &[
-            -0.06649038006690544,
-            0.009973557010035794,
-            -0.0011873282154792524,
-            0.00011543468759144712,
-            -9.444656004897339e-06,
-            6.659678761935405e-07,
-            -4.122164206640708e-08,
-            2.2634900077468682e-09,
-            -1.0210985640381729e-10,
         ],
     );
     const ERFC: Tail<f64> = Tail {
@@ -168,39 +181,6 @@ impl ErrorFunction for f64 {
             -4.079077530257713e-09,
             -3.9282348898184374e-09,
             3.794655814212192e-10,
-        ],
-    };
-    const PHI_TAIL: Tail<f64> = Tail {
-        square: 0.5,
-        slope: 1.5,
-        k: 5.25,
-        far: 39.0,
-        first: 0.6522080488176493,
-        first_low: -2.0616515446288648e-17,
-        rest: &[
-            -0.06602542790568025,
-            -0.006032249551786691,
-            0.0497735069631801,
-            -0.061343463596454983,
-            0.05033410583095443,
-            -0.031111709274348878,
-            0.014537624679729043,
-            -0.004733819661429663,
-            0.0007214237370280222,
-            0.0002063212980429269,
-            -0.00014739816194815646,
-            1.800643394402959e-05,
-            1.382863385155525e-05,
-            -5.17980563450314e-06,
-            -1.0087972462982712e-06,
-            8.743518286221478e-07,
-            5.740414451499606e-08,
-            -1.3699380797898157e-07,
-            -2.2350858682219554e-09,
-            2.04584805379215e-08,
-            2.0553068186509494e-10,
-            -2.178509558394081e-09,
-            -5.3613775945029413e-11,
         ],
     };
 }
@@ -298,25 +278,63 @@ pub fn erfc<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     T::V::<S>::select(a.lt(half), inner, outer)
 }
 
-/// GELU, x Φ(x) = x (1 + erf(x/√2)) / 2 (Hendrycks and Gimpel, 2016). At most 1 ULP, the tail included.
+/// GELU, x Φ(x) = x (1 + erf(x/√2)) / 2 (Hendrycks and Gimpel, 2016). At most 1 ULP of f64, 2 of f32 (1.76 over all), the tail included.
 #[inline(always)]
 pub fn gelu<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
+    match T::GELU {
+        Gelu::Pieces(pieces) => gelu_by_pieces(isa, pieces, x),
+        Gelu::Pairs(near, tail) => gelu_by_pairs(isa, near, tail, x),
+    }
+}
+
+/// max(x, 0) - |x| Φ(-|x|) with Φ(-a) = e^(-a²/2) · ratio(a). What the rounding of a² lost goes into the exponent; e^r is left as 1 + u, so
+/// that the ratio is rounded into the product once.
+#[inline(always)]
+fn gelu_by_pieces<S: Isa, T: Float>(isa: S, pieces: &Pieces<T, 6>, x: T::V<S>) -> T::V<S> {
+    let c = |v: f64| T::V::<S>::splat(isa, T::from_f64(v));
+    let constant = |v: T| T::V::<S>::splat(isa, v);
+    let (zero, one, half, far) = (c(0.0), c(1.0), c(0.5), 14.6); // past that it is 0
+    let a = x.abs().clamp(zero, c(far));
+    let index = (a + one).to_bits().shr_logical(T::MANTISSA_BITS - 2);
+    let at = pieces.at(isa, a, index);
+    let ratio = at.value.fast_two_sum(at.slope * at.t);
+    let square = a.two_product(a);
+    let power = square.hi * half;
+    let n = (power * constant(T::LOG2_E)).round_ties_even(); // e^(-a²/2) = 2^-n (1 + u)
+    let low = n.mul_add(constant(T::LN2_LOW), square.lo * -half);
+    let r = n.mul_add(constant(T::LN2), -power) + low;
+    let u = (r * r).mul_add(polynomial::<S, T>(isa, r, T::EXP), r);
+    let product = a.two_product(ratio.hi);
+    let below = product.hi + product.hi.mul_add(u, a.mul_add(ratio.lo, product.lo));
+    let below = scale::<S, T>(isa, below, -n);
+    let y = T::V::<S>::select(x.lt(zero), c(-0.0), x) - below;
+    T::V::<S>::select(x.eq(c(f64::NEG_INFINITY)), c(f64::NAN), y)
+}
+
+/// By the polynomial near 0, and Φ(-|x|) as a pair further out.
+#[inline(always)]
+fn gelu_by_pairs<S: Isa, T: Float>(
+    isa: S,
+    near_zero: &Near<T>,
+    far_out: &Tail<T>,
+    x: T::V<S>,
+) -> T::V<S> {
     let c = |v: T| T::V::<S>::splat(isa, v);
     let (zero, half, edge, far) = (
         c(T::ZERO),
         c(T::from_f64(0.5)),
         c(T::from_f64(0.707)),
-        c(T::PHI_TAIL.far),
+        c(far_out.far),
     );
     let clamped = x.clamp(-far, far);
     let a = clamped.abs();
-    let rise = near::<S, T>(isa, clamped, T::PHI); // Φ(x) - ½
+    let rise = near::<S, T>(isa, clamped, *near_zero); // Φ(x) - ½
     let sum = half.fast_two_sum(rise.hi);
     let inner = Pair {
         hi: sum.hi,
         lo: sum.lo + rise.lo,
     };
-    let (n, p) = tail::<S, T>(isa, a.clamp(edge, far), T::PHI_TAIL); // Φ(-|x|)
+    let (n, p) = tail::<S, T>(isa, a.clamp(edge, far), *far_out); // Φ(-|x|)
     let negative = x.lt(zero);
     let outer = Pair::select(negative, p, one_minus::<S, T>(isa, n, p));
     let inside = a.lt(edge);
@@ -325,7 +343,7 @@ pub fn gelu<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     gate_ends::<S, T>(
         isa,
         x,
-        T::PHI_TAIL.far,
+        far_out.far,
         times_scaled(isa, clamped, &Scaled::<S, T> { n, value: phi }),
     )
 }

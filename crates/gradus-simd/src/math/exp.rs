@@ -3,7 +3,7 @@
 //! e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2, where ln 2 is taken off in two parts (Cody and Waite,
 //! *Software Manual for the Elementary Functions*, 1980) and e^r = 1 + r + r² P(r). The rounding errors of r and of
 //! 1 + r are carried along, which leaves little more than the last rounding: about 0.55 ULP. `exp` itself does without.
-//! What it is not: a table method; gathers cost more than the few extra terms.
+//! What it is not: a table method (`pieces.rs`); the few extra terms cost less.
 
 use super::double::{Exact, Pair, polynomial};
 use crate::float::Float;

@@ -16,6 +16,7 @@ mod gamma;
 pub(crate) mod hyperbolic;
 pub(crate) mod log;
 mod payne_hanek;
+pub(crate) mod pieces;
 pub(crate) mod power;
 pub(crate) mod trig;
 
