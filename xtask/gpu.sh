@@ -18,14 +18,14 @@ build() {
     local release=target/release
     export CARGO_PROFILE_RELEASE_STRIP=symbols
     cargo build --release -p gradus --features cuda
-    cargo build --release -p xtask --features cuda
+    cargo build --release -p xtask
     cargo build --release -p gradus-cuda --example conformance
     cp $release/gradus $release/xtask "$dir"
     cp $release/examples/conformance "$dir/primitives"
     # The tests of operations, which run on the GPU instead of the stand-in where GRADUS_TEST_DEVICE=real.
     local crate test
     for crate in gradus-cuda:emulated gradus-tensor:cuda; do
-        test=$(cargo test --release --no-run -p "${crate%:*}" --features standin --test "${crate#*:}" --message-format=json |
+        test=$(cargo test --release --no-run -p "${crate%:*}" --test "${crate#*:}" --message-format=json |
             sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
         cp "$test" "$dir/${crate%:*}-operations"
     done

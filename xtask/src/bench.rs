@@ -94,12 +94,7 @@ fn on_gpu(device: &str, filter: Option<&str>) -> Result<(), String> {
             "--device {device}: the benches of a GPU are: ladder"
         ));
     }
-    #[cfg(feature = "cuda")]
-    return crate::ladder::run(device);
-    #[cfg(not(feature = "cuda"))]
-    Err(format!(
-        "--device {device}: this xtask has no CUDA; cargo run --release -p xtask --features cuda -- bench …"
-    ))
+    crate::ladder::run(device)
 }
 
 fn run(args: &Options) -> Fallible<()> {

@@ -1,7 +1,7 @@
 //! `cargo xtask bench --device cuda ladder`: matrix products rung by rung, from a thread an element to tensor cores fed by TMA. Each rung is
 //! first compared with the one below, then timed by events of the device.
 //!
-//! It wants the feature `cuda`, and a GPU; with `standin` it runs where there is none, small, and then the times say nothing.
+//! On the device `stand-in` it runs where there is no GPU, small, and then the times say nothing.
 
 use gradus_cuda::ops::gemm::{Epilogue, Rung, matmul_on};
 use gradus_cuda::{Device, Error, Event, FloatElement, View, bf16};
@@ -40,19 +40,20 @@ fn climb<T: FloatElement>(
 
 /// Climbs the ladder and prints a line for each rung.
 pub fn run(device: &str) -> Result<(), String> {
+    let emulated = device == crate::conformance::STAND_IN;
     let index = match device.split_once(':') {
+        _ if emulated => {
+            crate::conformance::stand_in()?;
+            0
+        }
         None if device == "cuda" => 0,
         Some(("cuda", n)) => n.parse().map_err(|_| format!("--device {device}"))?,
         _ => {
             return Err(format!(
-                "--device {device}: the ladder is of GPUs: cuda, cuda:1"
+                "--device {device}: the ladder is of GPUs: cuda, cuda:1, stand-in"
             ));
         }
     };
-    #[cfg(feature = "standin")]
-    let emulated = crate::conformance::stand_in(device)?;
-    #[cfg(not(feature = "standin"))]
-    let emulated = false;
     let device = Device::new(index).map_err(|e| e.to_string())?;
     let n = if emulated { 128 } else { 4096 };
     println!("{device}: C = A·B, {n} × {n}");

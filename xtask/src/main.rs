@@ -11,7 +11,7 @@ mod bench;
 mod ci;
 #[cfg(feature = "measure")]
 mod conformance;
-#[cfg(feature = "cuda")]
+#[cfg(feature = "measure")]
 mod ladder;
 mod nvrtc;
 #[cfg(feature = "measure")]

@@ -1,5 +1,4 @@
 //! A small GPT learns on a GPU as on the CPU, step by step, and writes the same. Where there is no GPU, it is gradus-cuda's stand-in.
-#![cfg(feature = "standin")]
 
 use std::path::Path;
 

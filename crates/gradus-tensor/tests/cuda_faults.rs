@@ -1,5 +1,4 @@
 //! An index out of range on a GPU is an error when something is read. One test in a process of its own: whoever reads first is told.
-#![cfg(feature = "standin")]
 
 use std::path::Path;
 

@@ -1,6 +1,5 @@
 //! Mixed precision and data parallel training on GPUs as on the CPU: the same scales and skipped steps, the same weights but for rounding;
 //! exchanges by tensor operations, and by NCCL. Where there is no GPU, it is gradus-cuda's stand-in, and one for NCCL.
-#![cfg(feature = "standin")]
 
 #[allow(dead_code)] // its log is another test's
 #[path = "data_parallel/ranks.rs"]
@@ -125,7 +124,6 @@ fn ranks_learn_on_gpus_what_they_learn_on_cpus() -> Result<()> {
     let here = train(&Device::Cpu, |threads| Ok(threads))?;
     let there = train(&gpu, |threads| Ok(threads))?;
     assert_near(&there, &here, 1e-5);
-    #[cfg(feature = "nccl")]
     if gradus_tensor::standin::has_compiler() {
         use gradus_train::distributed::nccl::Nccl;
         gradus_tensor::standin::load_nccl(Path::new(env!("CARGO_TARGET_TMPDIR")));
@@ -136,7 +134,6 @@ fn ranks_learn_on_gpus_what_they_learn_on_cpus() -> Result<()> {
 }
 
 /// Every dtype, from the GPU and from the CPU; several exchanges under way; refusals.
-#[cfg(feature = "nccl")]
 #[test]
 fn nccl_exchanges_every_dtype() -> Result<()> {
     use gradus_train::distributed::{ReduceOp, nccl::Nccl};

@@ -1,5 +1,4 @@
 //! Networks learn on a GPU as on the CPU: the same losses, step by step. Where there is no GPU, it is gradus-cuda's stand-in.
-#![cfg(feature = "standin")]
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `--device`, on a machine without a GPU: one clear line; and with the stand-in for one (feature `standin`), runs that train, judge and write.
+//! `--device`, on a machine without a GPU: one clear line; and with the stand-in for one, runs that train, judge and write.
 
 mod common;
 
@@ -54,7 +54,6 @@ fn without_a_gpu_it_says_so_in_one_line() {
     );
 }
 
-#[cfg(feature = "standin")]
 mod standin {
     use std::path::Path;
     use std::process::Command;

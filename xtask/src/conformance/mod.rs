@@ -54,7 +54,8 @@ pub struct Options {
     /// Also write the table of operations here; for a whole run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["op", "names"])]
     markdown: Option<PathBuf>,
-    /// On this device: cpu, cuda, cuda:1; on a GPU the op families, what it does not have counted as unsupported [default: cpu]
+    /// On this device: cpu, cuda, cuda:1, stand-in (a GPU's kernels where there is none); on a GPU the op families, what it does not have
+    /// counted as unsupported [default: cpu]
     #[arg(long, value_name = "DEVICE", conflicts_with = "markdown")]
     device: Option<String>,
     /// On a GPU in this dtype: f32, compared with the vectors, or bf16 (or f16), compared with the CPU in the same dtype [default: f32]
@@ -115,26 +116,28 @@ pub fn main(options: &Options) -> Result<bool, String> {
     Ok(sum(|r| r.failed) == 0)
 }
 
-/// Makes the stand-in this process's GPU, if the device of that name is one and there shall be no real one.
-#[cfg(feature = "standin")]
-pub fn stand_in(name: &str) -> Result<bool, String> {
-    if name == "cpu" || gradus_tensor::standin::is_real() {
-        return Ok(false);
-    }
+/// The name of gradus-cuda's GPU for machines that have none.
+pub const STAND_IN: &str = "stand-in";
+
+/// Makes the stand-in this process's first GPU.
+pub fn stand_in() -> Result<(), String> {
     if !gradus_tensor::standin::has_compiler() {
-        return Err("the stand-in for a GPU needs g++".into());
+        return Err("the stand-in for a GPU needs g++, on Linux".into());
     }
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
     gradus_tensor::standin::load(&target);
-    Ok(true)
+    Ok(())
 }
 
-/// The device of that name; with the feature `standin`, on a machine that need not have a GPU.
+/// The device of that name.
 fn device(name: &str) -> Result<Device, String> {
-    #[cfg(feature = "standin")]
-    stand_in(name)?;
-    name.parse()
-        .map_err(|e: gradus_tensor::Error| format!("--device {name}: {}", e.message()))
+    let parsed = if name == STAND_IN {
+        stand_in()?;
+        Device::cuda(0)
+    } else {
+        name.parse()
+    };
+    parsed.map_err(|e| format!("--device {name}: {}", e.message()))
 }
 
 /// Where cases run, and, on a GPU, in which dtype.
@@ -272,20 +275,45 @@ fn without_runner(name: &str) -> FileReport {
 
 #[cfg(test)]
 mod tests {
+    use gradus_tensor::DType;
+
+    use super::{Place, STAND_IN, device};
+
     /// With `GRADUS_VECTORS` set, `cargo test` runs the conformance too.
-    #[test]
-    fn nothing_fails() {
+    fn nothing_fails(place: &Place) {
         let Some(directory) = std::env::var_os("GRADUS_VECTORS") else {
             println!("skipped: no GRADUS_VECTORS");
             return;
         };
-        let reports = super::run(directory.as_ref(), &[], &[], &super::Place::CPU).unwrap();
+        let reports = super::run(directory.as_ref(), &[], &[], place).unwrap();
         let failed: Vec<_> = reports
             .iter()
             .filter(|r| r.failed > 0)
             .map(ToString::to_string)
             .collect();
         assert!(failed.is_empty(), "{}", failed.join("\n"));
-        assert!(reports.iter().map(|r| r.passed).sum::<usize>() > 0);
+        assert!(reports.iter().map(|r| r.passed).sum::<usize>() > 1000);
+    }
+
+    #[test]
+    fn on_the_cpu() {
+        nothing_fails(&Place::CPU);
+    }
+
+    fn on_the_stand_in(dtype: DType) {
+        if gradus_tensor::standin::has_compiler() {
+            let device = device(STAND_IN).unwrap();
+            nothing_fails(&Place { device, dtype });
+        }
+    }
+
+    #[test]
+    fn on_the_stand_in_for_a_gpu_beside_the_vectors() {
+        on_the_stand_in(DType::F32);
+    }
+
+    #[test]
+    fn on_the_stand_in_for_a_gpu_in_bf16_beside_the_cpu() {
+        on_the_stand_in(DType::BF16);
     }
 }

@@ -121,11 +121,15 @@ impl Tensor {
             s.0.push(y);
             s
         };
-        let (la, lb) = (
-            a.layout.broadcast_to(&full(m, k))?,
-            b.layout.broadcast_to(&full(k, n))?,
-        );
-        let (a, b) = (a.with_layout(la), b.with_layout(lb));
+        let (a, b) = if batch.0.is_empty() {
+            (a, b)
+        } else {
+            let (la, lb) = (
+                a.layout.broadcast_to(&full(m, k))?,
+                b.layout.broadcast_to(&full(k, n))?,
+            );
+            (a.with_layout(la), b.with_layout(lb))
+        };
         let mut of_rank = batch.clone();
         (self.rank() > 1).then(|| of_rank.0.push(m));
         (other.rank() > 1).then(|| of_rank.0.push(n));
@@ -164,6 +168,9 @@ impl Tensor {
                 }
             }
         };
+        if out.shape() == &of_rank {
+            return Ok(out);
+        }
         out.reshape_to(&of_rank)
     }
 

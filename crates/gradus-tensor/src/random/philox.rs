@@ -5,38 +5,12 @@
 //! the numbers do not depend on the number of threads. What it is not: a cryptographic generator, or PyTorch's CPU
 //! generator (that is [`crate::random::TorchRng`]).
 //!
-//! Source: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The known
-//! answers in the tests are those of the authors' Random123 library. The counter's layout (offset in the
-//! low words) is cuRAND's, which is what PyTorch uses on the GPU.
+//! The bijection itself is gradus-cpu's ([`philox4x32`]); the known answers in the tests are those of its authors' library Random123.
 
 use super::cephes;
 use gradus_cpu::parallel;
-
-/// Multipliers and key increments ("Weyl constants") of the paper, section 4.3 and table 2.
-const M0: u32 = 0xD251_1F53;
-const M1: u32 = 0xCD9E_8D57;
-const W0: u32 = 0x9E37_79B9;
-const W1: u32 = 0xBB67_AE85;
-
-/// Ten rounds of Philox4x32 on one counter block.
-#[inline]
-pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter;
-    let [mut k0, mut k1] = key;
-    for _ in 0..10 {
-        let p0 = u64::from(M0) * u64::from(c0);
-        let p1 = u64::from(M1) * u64::from(c2);
-        (c0, c1, c2, c3) = (
-            (p1 >> 32) as u32 ^ c1 ^ k0,
-            p1 as u32,
-            (p0 >> 32) as u32 ^ c3 ^ k1,
-            p0 as u32,
-        );
-        k0 = k0.wrapping_add(W0);
-        k1 = k1.wrapping_add(W1);
-    }
-    [c0, c1, c2, c3]
-}
+use gradus_cpu::random::philox_blocks;
+pub use gradus_cpu::random::philox4x32;
 
 /// Where a [`Rng`] stands: all there is to save and restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +41,9 @@ pub struct Rng {
 
 /// Elements filled by one task. A multiple of every `per_block`, so a block never straddles two tasks.
 const CHUNK: usize = 1 << 14;
+
+/// Blocks made at a time.
+const BLOCKS: usize = 256;
 
 impl Rng {
     /// The start of the stream of `seed`.
@@ -219,9 +196,15 @@ impl Rng {
         let first = self.advance(out.len().div_ceil(per_block));
         let seed = self.state.seed;
         parallel::for_each_chunk_mut(out, CHUNK, |chunk, y| {
-            let first = first.wrapping_add((chunk * CHUNK / per_block) as u64);
-            for (i, y) in y.chunks_mut(per_block).enumerate() {
-                f(block(seed, first.wrapping_add(i as u64)), y);
+            let mut first = first.wrapping_add((chunk * CHUNK / per_block) as u64);
+            let mut blocks = [[0; 4]; BLOCKS];
+            for y in y.chunks_mut(BLOCKS * per_block) {
+                let blocks = &mut blocks[..y.len().div_ceil(per_block)];
+                philox_blocks(seed, first, blocks);
+                for (&words, y) in blocks.iter().zip(y.chunks_mut(per_block)) {
+                    f(words, y);
+                }
+                first = first.wrapping_add(BLOCKS as u64);
             }
         });
     }

@@ -180,12 +180,6 @@ pub fn tensors() -> Result<Section> {
         ["device", "gpu", "cuda:N"],
         "gpu".parse::<Device>()
     );
-    mistake!(
-        s,
-        "CUDA, which is not built",
-        ["cuda:0", "feature `cuda`"],
-        Device::cuda(0)
-    );
     Ok(s)
 }
 
