@@ -140,6 +140,8 @@ fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, St
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments);
+    // A clean checkout has nothing to build upon: fewer and larger units take less time.
+    command.env("CARGO_INCREMENTAL", "0");
     if arguments[0] == "doc" {
         command.env("RUSTDOCFLAGS", "-D warnings");
     }
