@@ -14,7 +14,7 @@ use cudarc::driver::{result, sys};
 
 use crate::graph::{Bound, Capture};
 use crate::manifest::{Kernel, Ptr};
-use crate::memory::Pool;
+use crate::pool::Pool;
 use crate::staging::Pinned;
 use crate::{DType, Error, Result, compiler, library};
 

@@ -21,7 +21,8 @@ use cudarc::driver::{result, sys};
 
 use crate::device::{Inner, check, lock};
 use crate::event::Mark;
-use crate::memory::{Free, Home};
+use crate::memory::Home;
+use crate::pool::Free;
 use crate::staging::PinnedBlock;
 use crate::{Device, Error, Result};
 

@@ -46,6 +46,7 @@ mod memory;
 #[cfg(feature = "nccl")]
 pub mod nccl;
 pub mod ops;
+mod pool;
 pub mod probe;
 mod staging;
 #[cfg(feature = "standin")]
@@ -58,7 +59,8 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use graph::Graph;
 pub use half::{bf16, f16};
-pub use memory::{Buffer, MemoryStats};
+pub use memory::Buffer;
+pub use pool::MemoryStats;
 pub use view::{View, numel};
 
 /// The README's program, as a test.

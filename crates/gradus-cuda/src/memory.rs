@@ -1,78 +1,21 @@
-//! Device memory: a pool that keeps what is given back, and typed buffers from it.
-//!
-//! Asking the driver for memory takes as long as a kernel, so blocks that are dropped are kept and reused. With one stream that
-//! needs no waiting: whoever gets the block puts its work behind the work of whoever had it. When the device is full, everything
-//! that is kept goes back to the driver and the question is asked again (PyTorch's allocator does the same).
-//! `GRADUS_CUDA_ALLOCATOR=exact` keeps nothing and rounds nothing, so that a memory checker sees every buffer's end.
+//! Typed buffers of device memory, from the pool (`pool.rs`), from the copies ahead (`staging.rs`) or from a graph's arena (`graph.rs`).
 
-use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Weak};
 
 use cudarc::driver::{result, sys};
 
 use crate::device::{check, lock};
 use crate::event::Mark;
 use crate::graph::Arena;
+use crate::pool::MemoryStats;
 use crate::view::{View, numel};
 use crate::{Device, Element, Error, Result};
 
-/// Sizes are multiples of this, up to [`LARGE`].
-const SMALL_STEP: usize = 512;
-/// From here on sizes are multiples of it.
-const LARGE: usize = 2 << 20;
-/// So many blocks for copies ahead wait at most for what still reads them, before one of them is reused.
-const AHEAD: usize = 8;
 /// Why a capture refuses it.
 const READS: &str = "it reads a result, and waits for the device";
-
-/// Blocks kept for reuse, and numbers.
-pub(crate) struct Pool {
-    free: Free,
-    /// Blocks that [`Device::upload_ahead`] wrote, each with the mark behind its last use.
-    ahead: Vec<(sys::CUdeviceptr, usize, Mark)>,
-    /// The graphs that use blocks from outside of their arenas: these are not reused while a graph is there.
-    watched: HashMap<sys::CUdeviceptr, Vec<Weak<Arena>>>,
-    pub(crate) exact: bool,
-    stats: MemoryStats,
-}
-
-/// What the allocator has and gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryStats {
-    /// Bytes in buffers.
-    pub used: usize,
-    /// Bytes had from the driver: in buffers, or kept for reuse.
-    pub reserved: usize,
-    /// The most `used` ever was.
-    pub peak: usize,
-    /// Requests.
-    pub requests: u64,
-    /// Requests the driver was asked for; the others were served from what was kept.
-    pub driver_requests: u64,
-}
-
-/// Free blocks by size.
-#[derive(Debug, Default)]
-pub(crate) struct Free(BTreeMap<usize, Vec<sys::CUdeviceptr>>);
-
-impl Free {
-    pub(crate) fn put(&mut self, block: sys::CUdeviceptr, size: usize) {
-        self.0.entry(size).or_default().push(block);
-    }
-
-    /// A block of at least `size` bytes that wastes at most as much again.
-    pub(crate) fn take(&mut self, size: usize) -> Option<(sys::CUdeviceptr, usize)> {
-        let (&found, blocks) = self.0.range_mut(size..=size.saturating_mul(2)).next()?;
-        let block = blocks.pop()?;
-        if blocks.is_empty() {
-            self.0.remove(&found);
-        }
-        Some((block, found))
-    }
-}
 
 /// Where a buffer's block goes when it is dropped.
 #[derive(Debug)]
@@ -83,119 +26,6 @@ pub(crate) enum Home {
     Ahead,
     /// To what a graph's work uses.
     Arena(Arc<Arena>),
-}
-
-impl Pool {
-    pub(crate) fn new() -> Self {
-        Self {
-            free: Free::default(),
-            ahead: Vec::new(),
-            watched: HashMap::new(),
-            exact: std::env::var_os("GRADUS_CUDA_ALLOCATOR").is_some_and(|v| v == "exact"),
-            stats: MemoryStats::default(),
-        }
-    }
-
-    pub(crate) fn rounded(&self, bytes: usize) -> usize {
-        match bytes {
-            _ if self.exact => bytes,
-            0..LARGE => bytes.next_multiple_of(SMALL_STEP),
-            _ => bytes.checked_next_multiple_of(LARGE).unwrap_or(bytes),
-        }
-    }
-
-    /// A block of at least `bytes` bytes, and its size, in order with the device's stream. The context is bound.
-    pub(crate) fn allocate(&mut self, bytes: usize) -> Result<(sys::CUdeviceptr, usize)> {
-        let size = self.rounded(bytes);
-        self.stats.requests += 1;
-        let found = self.free.take(size);
-        let (block, size) = found.map_or_else(|| self.ask(bytes, size), Ok)?;
-        self.count(size);
-        Ok((block, size))
-    }
-
-    /// The same for the stream of copies, which is to wait for the mark.
-    pub(crate) fn allocate_ahead(
-        &mut self,
-        bytes: usize,
-    ) -> Result<(sys::CUdeviceptr, usize, Option<Mark>)> {
-        let size = self.rounded(bytes);
-        self.stats.requests += 1;
-        let fits = |&(_, s, _): &(_, usize, _)| (size..=size.saturating_mul(2)).contains(&s);
-        let mut found = (self.ahead.iter()).position(|b| fits(b) && b.2.is_over());
-        if found.is_none() && self.ahead.iter().filter(|b| fits(b)).count() >= AHEAD {
-            found = self.ahead.iter().position(fits); // the oldest
-        }
-        let (block, size, mark) = match found.map(|at| self.ahead.remove(at)) {
-            Some((block, size, mark)) => (block, size, Some(mark)),
-            None => {
-                let (block, size) = self.ask(bytes, size)?;
-                (block, size, None)
-            }
-        };
-        self.count(size);
-        Ok((block, size, mark))
-    }
-
-    fn count(&mut self, size: usize) {
-        self.stats.used += size;
-        self.stats.peak = self.stats.peak.max(self.stats.used);
-    }
-
-    /// A block from the driver.
-    fn ask(&mut self, bytes: usize, size: usize) -> Result<(sys::CUdeviceptr, usize)> {
-        self.stats.driver_requests += 1;
-        // SAFETY: the size is above 0 (the caller's), the context is bound.
-        let ask = || unsafe { result::malloc_sync(size) };
-        let full = |e: &result::DriverError| e.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
-        let mut block = ask();
-        if block.as_ref().is_err_and(full) && !(self.free.0.is_empty() && self.ahead.is_empty()) {
-            self.trim();
-            block = ask();
-        }
-        if block.as_ref().is_err_and(full) {
-            let (free, total) = result::mem_get_info().unwrap_or((0, 0));
-            return Err(Error::OutOfMemory {
-                wanted: bytes,
-                free,
-                total,
-            });
-        }
-        self.stats.reserved += size;
-        Ok((check("cuMemAlloc", block)?, size))
-    }
-
-    /// Takes a block back.
-    fn give_back(&mut self, block: sys::CUdeviceptr, size: usize) {
-        self.stats.used -= size;
-        self.free.put(block, size);
-        if self.exact {
-            self.trim();
-        }
-    }
-
-    /// Has a block stay while this graph is there.
-    pub(crate) fn watch(&mut self, block: sys::CUdeviceptr, arena: &Arc<Arena>) {
-        let watchers = self.watched.entry(block).or_default();
-        watchers.retain(|w| w.strong_count() > 0);
-        if !watchers.iter().any(|w| w.as_ptr() == Arc::as_ptr(arena)) {
-            watchers.push(Arc::downgrade(arena));
-        }
-    }
-
-    /// Gives everything that is kept back to the driver, which waits for the work that uses it.
-    pub(crate) fn trim(&mut self) {
-        let free = std::mem::take(&mut self.free.0);
-        let free = free
-            .into_iter()
-            .flat_map(|(size, blocks)| blocks.into_iter().map(move |b| (b, size)));
-        let ahead = std::mem::take(&mut self.ahead);
-        for (block, size) in free.chain(ahead.into_iter().map(|(block, size, _)| (block, size))) {
-            self.stats.reserved -= size;
-            // SAFETY: a free block of ours. `cuMemFree` waits for the device.
-            let _ = unsafe { result::free_sync(block) };
-        }
-    }
 }
 
 /// Elements of device memory. Dropped, it goes back to the device's pool.
@@ -229,7 +59,7 @@ impl<T> Drop for Buffer<T> {
 impl Device {
     /// What the allocator has and gave.
     pub fn memory_stats(&self) -> MemoryStats {
-        lock(&self.0.pool).stats
+        lock(&self.0.pool).stats()
     }
 
     /// Gives memory that is kept for reuse back to the driver.
@@ -247,6 +77,16 @@ impl Device {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Driver`].
     pub fn uninit<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        self.buffer(len, self.0.recording())
+    }
+
+    /// The same from outside of what is recorded: for what is written between replays. Of a graph's own memory it might be what other work of the
+    /// graph uses before.
+    pub(crate) fn uninit_outside<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        self.buffer(len, None)
+    }
+
+    fn buffer<T: Element>(&self, len: usize, arena: Option<Arc<Arena>>) -> Result<Buffer<T>> {
         let bytes = len
             .checked_mul(size_of::<T>())
             .filter(|&b| isize::try_from(b).is_ok());
@@ -254,7 +94,7 @@ impl Device {
             Error::shape("Device::uninit", format!("{len} elements are too many"))
         })?;
         let _bound = self.0.bind()?;
-        let (block, size, home) = match self.0.recording() {
+        let (block, size, home) = match arena {
             _ if bytes == 0 => (0, 0, Home::Pool),
             Some(arena) => {
                 let (block, size) = arena.allocate(bytes)?;
@@ -289,14 +129,10 @@ impl Device {
         }
         let capture = lock(&self.0.capture);
         let mut pool = lock(&self.0.pool);
-        let watchers = pool.watched.remove(&block).unwrap_or_default();
-        let watchers: Vec<Arc<Arena>> = watchers.iter().filter_map(Weak::upgrade).collect();
+        let watchers = pool.watchers(block);
         if let Some((first, others)) = watchers.split_first() {
             first.adopt(block, size);
-            if !others.is_empty() {
-                let others = others.iter().map(Arc::downgrade).collect();
-                pool.watched.insert(block, others);
-            }
+            others.iter().for_each(|other| pool.watch(block, other));
         } else if matches!(home, Home::Pool) || pool.exact {
             pool.give_back(block, size);
         } else {
@@ -306,10 +142,7 @@ impl Device {
                 idle.then(|| Mark::after(self.0.stream).ok()).flatten()
             });
             match mark {
-                Some(mark) => {
-                    pool.stats.used -= size;
-                    pool.ahead.push((block, size, mark));
-                }
+                Some(mark) => pool.give_back_ahead(block, size, mark),
                 None => pool.give_back(block, size),
             }
         }
@@ -376,6 +209,11 @@ impl<T: Element> Buffer<T> {
             self.device.0.record_use(self.block, &self.home);
         }
         self.block
+    }
+
+    /// Where it lies: a number to compare.
+    pub fn data_ptr(&self) -> usize {
+        self.block as usize
     }
 
     /// The same memory as bytes.

@@ -3,7 +3,7 @@
 use gradus_cuda::manifest::BinaryOp;
 use gradus_cuda::ops::elementwise::binary;
 use gradus_cuda::ops::embedding::gather_rows;
-use gradus_cuda::ops::optim::{Kept, Sgd, Step, clip_gradients, sgd};
+use gradus_cuda::ops::optim::{Kept, Numbers, Sgd, Step, clip_gradients, sgd};
 use gradus_cuda::{Buffer, Error, Event, Result};
 
 use crate::lacks::again;
@@ -206,33 +206,37 @@ fn tables_of_pointers_and_faults_are_replayed() {
             device.upload(&[1.0f32; 5]).unwrap(),
             device.upload(&[3.0f32; 5]).unwrap(),
         );
+        let options = Sgd {
+            lr: 0.5,
+            momentum: 0.0,
+            dampening: 0.0,
+            weight_decay: 0.0,
+            nesterov: false,
+            maximize: false,
+            first: false,
+        };
         let table = device.upload(&[1.0f32, 2.0, 3.0, 4.0]).unwrap(); // (2, 2)
         let mut index = device.upload(&[0i64, 1]).unwrap();
         let mut kept = Kept::default();
+        assert!(kept.renumber(Numbers::from(options)).is_err());
         let (rows, graph) = device
             .capture(|| {
                 let mut clipped = add(&g, &device.zeros(5)?)?;
                 clip_gradients(&mut [&mut clipped], 1.0)?;
-                let options = Sgd {
-                    lr: 0.5,
-                    momentum: 0.0,
-                    dampening: 0.0,
-                    weight_decay: 0.0,
-                    nesterov: false,
-                    maximize: false,
-                    first: false,
-                };
                 sgd(options, &mut [Step::new(&mut p, &clipped)], &mut kept)?;
                 let mut rows = device.uninit::<f32>(4)?;
                 gather_rows(&table, 2, 2, &index, &mut rows)?;
                 Ok::<_, Error>(rows)
             })
             .unwrap();
-        let step = 3.0 * (1.0 / (45f32.sqrt() + 1e-6)).min(1.0) * 0.5;
-        for k in 1..4 {
+        let scaled = 3.0 * (1.0 / (45f32.sqrt() + 1e-6)).min(1.0);
+        let mut moved = 0.0;
+        for lr in [0.5, 0.25, 1.0] {
+            kept.renumber(Sgd { lr, ..options }).unwrap();
             graph.replay().unwrap();
+            moved += scaled * lr as f32;
             let got = p.download().unwrap();
-            assert!((got[4] - (1.0 - k as f32 * step)).abs() < 1e-6, "{got:?}");
+            assert!((got[4] - (1.0 - moved)).abs() < 1e-6, "{got:?}");
         }
         assert_eq!(rows.download().unwrap(), [1.0, 2.0, 3.0, 4.0]);
         // An index out of range, at the second replay after it.
