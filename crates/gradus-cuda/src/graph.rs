@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex};
 use cudarc::driver::{result, sys};
 
 use crate::device::{Inner, check, lock};
-use crate::event::Mark;
 use crate::memory::Home;
 use crate::pool::Free;
 use crate::staging::PinnedBlock;
@@ -183,13 +182,13 @@ impl Drop for Arena {
             self.device.give_back(block, size, Home::Pool, None);
         }
         let capture = lock(&self.device.0.capture);
-        for mut block in blocks.pinned {
+        for block in blocks.pinned {
             if let Some(other) = &*capture {
                 // A mark would become part of what is recorded: it has the block in its place.
                 let mut blocks = lock(&other.arena.blocks);
                 blocks.pinned.insert(0, block);
-            } else if let Ok(mark) = Mark::after(self.device.0.stream) {
-                block.busy_until(mark);
+            } else {
+                let _ = block.give_back_after(self.device.0.stream);
             }
         }
     }

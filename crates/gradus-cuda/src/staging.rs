@@ -117,9 +117,16 @@ impl PinnedBlock {
         }
     }
 
-    /// Notes that a stream reads it up to here.
-    pub(crate) fn busy_until(&mut self, mark: Mark) {
-        self.memory.busy = Some(mark);
+    /// Gives it back when what is on the stream has read it. Without a mark it is lost, rather than written under the device's hands.
+    pub(crate) fn give_back_after(mut self, stream: sys::CUstream) -> Result<()> {
+        match Mark::after(stream) {
+            Ok(mark) => self.memory.busy = Some(mark),
+            Err(error) => {
+                std::mem::forget(self);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -163,7 +170,7 @@ impl Device {
         for (i, piece) in bytes.chunks(PIECE).enumerate() {
             let mut block = PinnedBlock::take(self, piece.len())?;
             let copied = copy(to + (i * PIECE) as u64, block.put(0, piece));
-            block.busy_until(Mark::after(stream)?);
+            block.give_back_after(stream)?;
             check("cuMemcpyHtoDAsync", copied)?;
         }
         Ok(())
