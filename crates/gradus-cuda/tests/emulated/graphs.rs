@@ -123,7 +123,7 @@ fn comes_back() {
     let once = |keep_result: bool| {
         let (y, graph) = device
             .capture(|| {
-                let host = device.upload(&[1.0f32; 100_000])?;
+                let host = device.upload(&vec![1.0f32; 100_000])?;
                 add(&add(&x, &host)?, &x)
             })
             .unwrap();

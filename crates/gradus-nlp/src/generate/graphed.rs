@@ -27,20 +27,20 @@ fn memory(caches: &[KvCache]) -> Vec<Option<[usize; 2]>> {
     caches.iter().map(KvCache::places).collect()
 }
 
-impl Graphed {
-    /// Whether these ids can be read by it: one for each text, after others, with room for it.
-    pub fn can_read(&self, ids: &Tensor, caches: &[KvCache]) -> Result<bool> {
-        let Some((len, (room, device))) = caches.first().and_then(|c| Some((c.len(), c.room()?)))
-        else {
-            return Ok(false);
-        };
-        if device == Device::Cpu {
-            let why = "the model is on the CPU, which has no graphs; move it to a GPU";
-            return Err(Error::value("Session::use_graph", why));
-        }
-        Ok(ids.dims()[1] == 1 && len < room)
+/// Whether these ids can be read by a graph: one for each text, after others, with room for it.
+pub(super) fn can_read(ids: &Tensor, caches: &[KvCache]) -> Result<bool> {
+    let Some((len, (room, device))) = caches.first().and_then(|c| Some((c.len(), c.room()?)))
+    else {
+        return Ok(false);
+    };
+    if device == Device::Cpu {
+        let why = "the model is on the CPU, which has no graphs; move it to a GPU";
+        return Err(Error::value("Session::use_graph", why));
     }
+    Ok(ids.dims()[1] == 1 && len < room)
+}
 
+impl Graphed {
     /// Reads ids (B, 1) by the graph, or records it: `read` gives logits (B, V).
     pub fn read(
         &mut self,

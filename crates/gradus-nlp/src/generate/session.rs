@@ -4,7 +4,7 @@ use gradus_autograd::{Var, no_grad};
 use gradus_tensor::{Error, Result, Tensor};
 
 use super::KvCache;
-use super::graphed::Graphed;
+use super::graphed::{Graphed, can_read};
 
 /// A model that guesses the next token from all before it.
 ///
@@ -92,7 +92,7 @@ impl<F: Fn(&Tensor, &mut [KvCache]) -> Result<Var>> Session for KvSession<F> {
             logits.into_value().select(1, -1)
         };
         match &mut self.graphed {
-            Some(graphed) if graphed.can_read(ids, &self.caches)? => {
+            Some(graphed) if can_read(ids, &self.caches)? => {
                 graphed.read(ids, &mut self.caches, read)
             }
             _ => read(ids, &mut self.caches),
