@@ -24,7 +24,7 @@ build() {
     cp $release/examples/conformance "$dir/primitives"
     # The tests of operations, which run on the GPU instead of the stand-in where GRADUS_TEST_DEVICE=real.
     local crate test
-    for crate in gradus-cuda:emulated gradus-tensor:cuda; do
+    for crate in gradus-cuda:emulated gradus-tensor:cuda gradus-train:cuda_graph; do
         test=$(cargo test --release --no-run -p "${crate%:*}" --test "${crate#*:}" --message-format=json |
             sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
         cp "$test" "$dir/${crate%:*}-operations"
@@ -63,6 +63,7 @@ run() {
     local tests=(--test-threads 1 --skip planted --skip sanitized --skip standin)
     step kernels 600 ./gradus-cuda-operations "${tests[@]}"
     step operations 600 ./gradus-tensor-operations "${tests[@]}"
+    step graphs 300 ./gradus-train-operations "${tests[@]}"
     if [[ -d vectors ]]; then
         step conformance-f32 600 ./xtask conformance --device cuda --vectors vectors
         step conformance-bf16 600 ./xtask conformance --device cuda --dtype bf16 --vectors vectors
@@ -79,6 +80,7 @@ run() {
         fi
     done
     step train-mnist 300 ./gradus train mnist --device cuda --out runs/mnist
+    step train-mnist-graph 300 ./gradus train mnist --device cuda --cuda-graph --out runs/mnist-graph
     step ladder 300 ./xtask bench --device cuda ladder
     if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
         step torch-products 120 python3 - <<'PYTHON'

@@ -1,25 +1,26 @@
 // A stand-in for libcuda.so.1: as much of the driver as gradus-cuda calls, so that its real calls run on the emulation.
 //
-// Device memory is malloc'd (AddressSanitizer sees its ends) and full of NaN; streams are synchronous; a kernel is found by its
-// name among those compiled for the CPU. GRADUS_EMULATION_MEMORY limits memory (bytes), GRADUS_EMULATION_DEVICES is the
+// Device memory is malloc'd (AddressSanitizer sees its ends) and full of NaN; streams and graphs are in streams.cpp; a kernel is found
+// by its name among those compiled for the CPU. GRADUS_EMULATION_MEMORY limits memory (bytes), GRADUS_EMULATION_DEVICES is the
 // number of devices, GRADUS_EMULATION_DRIVER the driver's version, GRADUS_EMULATION_MAJOR the compute capability.
-#include "internal.h"
+#include "streams.h"
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string>
+#include <vector>
 extern "C" {
 int gr_cpu_parameters(const char*);
+u32 gr_cpu_parameter_size(const char*, u32);
 int gr_cpu_launch(const char*, uint3, uint3, u32, void**, const char*, u64);
 }
-#define API extern "C" __attribute__((visibility("default"))) int
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, BAD_DEVICE = 101, NOT_FOUND = 500 };
 struct Function { std::string name; u32 shared = 48 << 10; };
 static std::mutex guard;
-static std::map<u64, size_t> memory;
+static std::map<u64, size_t> memory, pinned;
 static size_t used;
-static u64 launches, clock_ticks;
+static u64 launches;
 
 static thread_local char order[4] = "f";
 // The order of threads for the launches of the calling thread.
@@ -30,14 +31,16 @@ static u64 setting(const char* name, u64 otherwise) {
   return text ? strtoull(text, nullptr, 10) : otherwise;
 }
 static size_t capacity() { return setting("GRADUS_EMULATION_MEMORY", 8ull << 30); }
-static bool inside(u64 p, size_t n) {
+static bool holds(const std::map<u64, size_t>& blocks, u64 p, size_t n) {
   if (!n) return true;
   std::lock_guard<std::mutex> lock(guard);
-  auto it = memory.upper_bound(p);
-  if (it == memory.begin()) return false;
+  auto it = blocks.upper_bound(p);
+  if (it == blocks.begin()) return false;
   --it;
   return p + n <= it->first + it->second;
 }
+bool inside(u64 p, size_t n) { return holds(memory, p, n); }
+bool is_pinned(const void* p, size_t n) { return holds(pinned, (u64)p, n); }
 
 API cuInit(u32) { return setting("GRADUS_EMULATION_DEVICES", 1) ? OK : NO_DEVICE; }
 API cuGetExportTable(const void** table, const void*) { *table = nullptr; return NOT_FOUND; } // NVRTC asks for it
@@ -63,21 +66,12 @@ API cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 API cuCtxSetCurrent(void*) { return OK; }
 API cuCtxGetCurrent(void** c) { *c = (void*)1; return OK; }
 API cuGetErrorName(int e, const char** s) {
-  *s = e == INVALID ? "CUDA_ERROR_INVALID_VALUE" : e == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : e == 719 ? "CUDA_ERROR_LAUNCH_FAILED" : "CUDA_ERROR";
+  *s = e == INVALID ? "CUDA_ERROR_INVALID_VALUE" : e == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : e == 719 ? "CUDA_ERROR_LAUNCH_FAILED" :
+    e == CAPTURE_UNSUPPORTED ? "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" : e == CAPTURE_INVALIDATED ? "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED" :
+    e == CAPTURE_ISOLATION ? "CUDA_ERROR_STREAM_CAPTURE_ISOLATION" : "CUDA_ERROR";
   return OK;
 }
 API cuGetErrorString(int, const char** s) { *s = "from the emulation"; return OK; }
-API cuStreamCreate(void** s, u32) { *s = (void*)2; return OK; }
-API cuStreamDestroy_v2(void*) { return OK; }
-API cuStreamSynchronize(void*) { return OK; }
-API cuEventCreate(void** e, u32) { *e = new u64(0); return OK; }
-API cuEventDestroy_v2(void* e) { delete (u64*)e; return OK; }
-API cuEventRecord(void* e, void*) { *(u64*)e = ++clock_ticks; return OK; }
-API cuEventSynchronize(void*) { return OK; }
-API cuStreamWaitEvent(void*, void*, u32) { return OK; }
-API cuEventElapsedTime_v2(float* ms, void* a, void* b) { *ms = (float)(*(u64*)b - *(u64*)a); return OK; }
-API cuEventElapsedTime(float* ms, void* a, void* b) { return cuEventElapsedTime_v2(ms, a, b); }
-
 API cuMemAlloc_v2(u64* p, size_t n) {
   if (!n) return INVALID;
   std::lock_guard<std::mutex> lock(guard);
@@ -95,6 +89,7 @@ API cuMemAlloc_v2(u64* p, size_t n) {
   return OK;
 }
 API cuMemFree_v2(u64 p) {
+  drain_all(); // the driver waits for the device
   std::lock_guard<std::mutex> lock(guard);
   auto it = memory.find(p);
   if (it == memory.end()) return INVALID;
@@ -104,10 +99,45 @@ API cuMemFree_v2(u64 p) {
   return OK;
 }
 API cuMemGetInfo_v2(size_t* f, size_t* t) { *t = capacity(); *f = *t - used; return OK; }
-API cuMemcpyHtoDAsync_v2(u64 d, const void* s, size_t n, void*) { if (!inside(d, n)) return INVALID; memcpy((void*)d, s, n); return OK; }
-API cuMemcpyDtoHAsync_v2(void* d, u64 s, size_t n, void*) { if (!inside(s, n)) return INVALID; memcpy(d, (void*)s, n); return OK; }
-API cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void*) { if (!inside(d, n) || !inside(s, n)) return INVALID; memmove((void*)d, (void*)s, n); return OK; }
-API cuMemsetD8Async(u64 d, u8 v, size_t n, void*) { if (!inside(d, n)) return INVALID; memset((void*)d, v, n); return OK; }
+API cuMemHostAlloc(void** p, size_t n, u32) {
+  if (!n) return INVALID;
+  if (posix_memalign(p, 256, n)) return OUT_OF_MEMORY;
+  memset(*p, 0xFF, n);
+  std::lock_guard<std::mutex> lock(guard);
+  pinned[(u64)*p] = n;
+  return OK;
+}
+API cuMemFreeHost(void* p) {
+  drain_all();
+  std::lock_guard<std::mutex> lock(guard);
+  if (!pinned.erase((u64)p)) return INVALID;
+  free(p);
+  return OK;
+}
+
+// Of pageable memory the driver takes its copy before it returns; pinned memory is read when the copy runs, so it must stay as it is.
+// A graph would read pageable memory at each replay: the driver allows it, and here it is refused, since nobody can mean it.
+API cuMemcpyHtoDAsync_v2(u64 d, const void* s, size_t n, void* stream) {
+  if (!inside(d, n)) return INVALID;
+  if (is_pinned(s, n)) return put(stream, [=] { memcpy((void*)d, s, n); return (int)OK; });
+  if (is_capturing(stream)) return refuse(stream, CAPTURE_UNSUPPORTED);
+  std::vector<u8> taken((const u8*)s, (const u8*)s + n);
+  return put(stream, [d, taken = std::move(taken)] { memcpy((void*)d, taken.data(), taken.size()); return (int)OK; });
+}
+// To pageable memory it waits.
+API cuMemcpyDtoHAsync_v2(void* d, u64 s, size_t n, void* stream) {
+  if (!inside(s, n)) return INVALID;
+  Work copy = [=] { memcpy(d, (void*)s, n); return (int)OK; };
+  return is_pinned(d, n) ? put(stream, copy) : put_and_wait(stream, copy);
+}
+API cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void* stream) {
+  if (!inside(d, n) || !inside(s, n)) return INVALID;
+  return put(stream, [=] { memmove((void*)d, (void*)s, n); return (int)OK; });
+}
+API cuMemsetD8Async(u64 d, u8 v, size_t n, void* stream) {
+  if (!inside(d, n)) return INVALID;
+  return put(stream, [=] { memset((void*)d, v, n); return (int)OK; });
+}
 
 API cuModuleLoadData(void** m, const void*) { *m = (void*)3; return OK; }
 API cuModuleUnload(void*) { return OK; }
@@ -122,10 +152,23 @@ API cuFuncSetAttribute(void* f, int attribute, int v) {
   ((Function*)f)->shared = v;
   return OK;
 }
-API cuLaunchKernel(void* f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, void*, void** args, void**) {
+// The values of the arguments are taken when it is launched.
+API cuLaunchKernel(void* f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, void* stream, void** args, void**) {
   auto* function = (Function*)f;
   if (shared > function->shared) return INVALID;
-  return gr_cpu_launch(function->name.c_str(), {gx, gy, gz}, {bx, by, bz}, shared, args, order, ++launches);
+  const char* name = function->name.c_str();
+  const u32 count = (u32)gr_cpu_parameters(name);
+  std::vector<size_t> at;
+  size_t total = 0;
+  for (u32 i = 0; i < count; i++) at.push_back(total), total += (gr_cpu_parameter_size(name, i) + 63) / 64 * 64;
+  std::shared_ptr<u8> values((u8*)aligned_alloc(64, total + 64), free);
+  for (u32 i = 0; i < count; i++) memcpy(values.get() + at[i], args[i], gr_cpu_parameter_size(name, i));
+  const std::string threads = order;
+  return put(stream, [=] {
+    std::vector<void*> arguments;
+    for (size_t offset : at) arguments.push_back(values.get() + offset);
+    return gr_cpu_launch(name, {gx, gy, gz}, {bx, by, bz}, shared, arguments.data(), threads.c_str(), ++launches);
+  });
 }
 API cuTensorMapEncodeTiled(void* m, int, u32 rank, void* base, const u64* sizes, const u64* strides, const u32* box, const u32* steps, int, int swizzle, int, int) {
   if ((u64)m % 64 || (u64)base % 16 || rank != 2 || swizzle != 3 || strides[0] % 16 || box[0] * 2 != 128 || box[1] > 256 || steps[0] != 1) return INVALID;

@@ -1,6 +1,7 @@
 // A stand-in for libnccl.so.2, as far as gradus-cuda calls it: ranks are threads of one process, on the stand-in's devices, whose memory
-// is the host's and whose streams are synchronous. So an exchange waits here for the other ranks, which NCCL does on the GPU.
+// is the host's. An exchange waits here for what is on its stream and for the other ranks, which NCCL does on the GPU.
 #include <condition_variable>
+#include <dlfcn.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -80,7 +81,9 @@ static void carry_out(Call& call) {
   }
 }
 // All ranks come here with their places; the last carries it out.
-static int meet(Comm* comm, int kind, void* place, size_t count, int type, int op) {
+static int meet(Comm* comm, int kind, void* place, size_t count, int type, int op, void* stream) {
+  static auto synchronize = (int (*)(void*))dlsym(RTLD_DEFAULT, "cuStreamSynchronize"); // the stand-in driver's
+  if (!synchronize || synchronize(stream)) return REMOTE;
   std::unique_lock<std::mutex> lock(guard);
   auto group = comm->group;
   uint64_t number = comm->next++;
@@ -121,8 +124,8 @@ API ncclCommInitRank(Comm** out, int size, Id id, int rank) {
   *out = new Comm{mine, rank};
   return OK;
 }
-API ncclAllReduce(const void*, void* place, size_t count, int type, int op, Comm* comm, void*) { return meet(comm, 0, place, count, type, op); }
-API ncclBroadcast(const void*, void* place, size_t count, int type, int root, Comm* comm, void*) { return meet(comm, 1, place, count, type, root); }
+API ncclAllReduce(const void*, void* place, size_t count, int type, int op, Comm* comm, void* s) { return meet(comm, 0, place, count, type, op, s); }
+API ncclBroadcast(const void*, void* place, size_t count, int type, int root, Comm* comm, void* s) { return meet(comm, 1, place, count, type, root, s); }
 API ncclCommDestroy(Comm* comm) {
   std::lock_guard<std::mutex> lock(guard);
   comm->group->gone++;

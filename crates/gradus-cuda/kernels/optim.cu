@@ -2,11 +2,13 @@
 //
 // A model has hundreds of tensors, most of them small: a launch each would be mostly launches. So the host writes a list of chunks, each
 // with its addresses and length, and a block takes a chunk. Formulas and their order are PyTorch's (torch/optim, single tensor).
-// The norm stays on the device: clipping needs no answer from it.
+// The norm stays on the device: clipping needs no answer from it. What changes from step to step is read from `numbers` where they are
+// given: so a graph replays a step with the rate and the corrections of another (PyTorch's `capturable`).
 #include "reduce.cuh"
 
 // `third` is the largest average of squares so far, or null without it (AMSGrad).
 GR_KERNEL(adam_chunks) {
+  if (numbers) step_size = numbers[0], root_correction = numbers[1], shrink = numbers[2];
   const Chunk c = chunks[blockIdx.x];
   float* p = (float*)c.parameter;
   const float* g_of = (const float*)c.gradient;
@@ -28,6 +30,7 @@ GR_KERNEL(adam_chunks) {
 
 // `first` is the momentum's state, or null without momentum.
 GR_KERNEL(sgd_chunks) {
+  if (numbers) lr = numbers[0];
   const Chunk c = chunks[blockIdx.x];
   float* p = (float*)c.parameter;
   const float* g_of = (const float*)c.gradient;
@@ -46,6 +49,7 @@ GR_KERNEL(sgd_chunks) {
 
 // `first` is the average of the gradient's square, `second` the momentum's state and `third` the average of the gradient, or null.
 GR_KERNEL(rmsprop_chunks) {
+  if (numbers) lr = numbers[0];
   const Chunk c = chunks[blockIdx.x];
   float* p = (float*)c.parameter;
   const float* g_of = (const float*)c.gradient;
@@ -69,6 +73,7 @@ GR_KERNEL(rmsprop_chunks) {
 
 // `first` is the sum of the gradient's squares.
 GR_KERNEL(adagrad_chunks) {
+  if (numbers) lr = numbers[0];
   const Chunk c = chunks[blockIdx.x];
   float *p = (float*)c.parameter, *sum_of = (float*)c.first;
   const float* g_of = (const float*)c.gradient;

@@ -38,6 +38,17 @@ GR_KERNEL(uniform) {
   }
 }
 
+// 1 where a word is below `threshold` = share·2^32, else 0. With a `base`, seed and offset begin there: a graph draws anew at each replay.
+GR_KERNEL(bernoulli) {
+  if (base) seed = base[0], offset += base[1];
+  for (i64 i = grid_index() * 4; i < n; i += grid_size() * 4) {
+    const Words w = philox(offset + (u64)i / 4, seed);
+    GR_UNROLL
+    for (int k = 0; k < 4; k++)
+      if (i + k < n) y[i + k] = w.at[k] < threshold;
+  }
+}
+
 // Rotary positions (Su et al. 2021): of each row of hs elements, pair (i, i + hs/2) turns by the angle of its position t = row / per % time.
 // cosines and sines (time, hs/2); `direction` 1 forward, −1 the gradient.
 GR_FLOAT_KERNELS(rope,

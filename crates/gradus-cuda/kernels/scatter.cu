@@ -23,6 +23,14 @@ GR_EACH_SIZE(scatter_write,
     if (owner[place] == i + 1) y[place] = src[i];
   })
 
+// y (outer, n, inner): y[o, rows[i], k] = src[o, i, k], in one kernel: whole rows, to places that differ.
+GR_EACH_SIZE(write_rows,
+  for (i64 i = grid_index(); i < outer * m * inner; i += grid_size()) {
+    const i64 at = rows[i / inner % m];
+    if (at >= 0 && at < n) y[place_of(i, at, n, m, inner)] = src[i];
+    else if (i % inner == 0) gr_atomic_inc(fault, ~0u);
+  })
+
 template <class V> GR_DEV V joined(int op, V a, V b) {
   switch (op) {
     case GR_REDUCE_prod: return gr_product(a, b);

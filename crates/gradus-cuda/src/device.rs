@@ -1,18 +1,21 @@
 //! A GPU: what it is, its stream, the kernels that are loaded on it.
 //!
 //! One [`Device`] for each ordinal of a process; clones share it. All work goes to one stream, in order: a buffer that is dropped may
-//! be reused at once, because whatever reads it was put on the stream before.
+//! be reused at once, because whatever reads it was put on the stream before. Beside it is a stream of copies from the host (`staging.rs`),
+//! and a stretch of work may be recorded and launched again as one (`graph.rs`).
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use cudarc::driver::{result, sys};
 
+use crate::graph::{Bound, Capture};
 use crate::manifest::{Kernel, Ptr};
-use crate::memory::Pool;
+use crate::pool::Pool;
+use crate::staging::Pinned;
 use crate::{DType, Error, Result, compiler, library};
 
 /// The oldest architecture the kernels are written for: bf16 in tensor cores, `cp.async`.
@@ -74,7 +77,18 @@ pub(crate) struct Inner {
     /// A word for each [`Fault`].
     faults: sys::CUdeviceptr,
     /// Whether a kernel that may count faults was launched since they were last read.
-    may_fault: AtomicBool,
+    pub(crate) may_fault: AtomicBool,
+    /// Copies from the host that do not stand behind the work of `stream`.
+    pub(crate) copies: sys::CUstream,
+    /// Page-locked memory that copies go through.
+    pub(crate) pinned: Mutex<Pinned>,
+    /// What is recorded now.
+    pub(crate) capture: Mutex<Option<Capture>>,
+    /// The thread that records ([`thread_mark`](crate::graph::thread_mark)); 0 if none does.
+    pub(crate) recorder: AtomicUsize,
+    /// How many threads are at work on the stream ([`Bound`]).
+    pub(crate) at_work: AtomicUsize,
+    pub(crate) recorded: Condvar,
     pub(crate) memory: usize,
     pub(crate) pool: Mutex<Pool>,
     modules: Mutex<HashMap<(&'static str, bool), sys::CUmodule>>,
@@ -87,8 +101,16 @@ unsafe impl Send for Inner {}
 unsafe impl Sync for Inner {}
 
 impl Inner {
-    /// Makes this device's context the calling thread's.
-    pub(crate) fn bind(&self) -> Result<()> {
+    /// Makes this device's context the calling thread's. No other thread begins to record a graph while the answer is held, and while one
+    /// records this waits.
+    pub(crate) fn bind(&self) -> Result<Bound<'_>> {
+        let bound = self.enter();
+        self.bind_now()?;
+        Ok(bound)
+    }
+
+    /// Makes this device's context the calling thread's: for what does not touch the stream.
+    pub(crate) fn bind_now(&self) -> Result<()> {
         // SAFETY: the primary context is retained for as long as `self` lives.
         check("cuCtxSetCurrent", unsafe {
             result::ctx::set_current(self.context)
@@ -98,17 +120,20 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.bind().is_err() {
+        if self.bind_now().is_err() {
             return;
         }
         // SAFETY: nothing of this device is left: buffers hold an `Arc` of it. Errors at the end have nobody to go to.
         unsafe {
+            let _ = result::stream::synchronize(self.copies);
             let _ = result::stream::synchronize(self.stream);
             lock(&self.pool).trim();
+            lock(&self.pinned).trim();
             let _ = result::free_sync(self.faults);
             for module in lock(&self.modules).values() {
                 let _ = result::module::unload(*module);
             }
+            let _ = result::stream::destroy(self.copies);
             let _ = result::stream::destroy(self.stream);
             let _ = result::primary_ctx::release(self.device);
         }
@@ -208,10 +233,11 @@ impl Device {
                 check("cuDeviceTotalMem", result::device::total_mem(device))?,
             )
         };
-        let stream = check(
-            "cuStreamCreate",
-            result::stream::create(result::stream::StreamKind::NonBlocking),
-        )?;
+        let new_stream = || {
+            let stream = result::stream::create(result::stream::StreamKind::NonBlocking);
+            check("cuStreamCreate", stream)
+        };
+        let (stream, copies) = (new_stream()?, new_stream()?);
         // SAFETY: the context is bound; the words are written before they are read.
         let faults = unsafe {
             let words = check("cuMemAlloc", result::malloc_sync(4 * Fault::ALL.len()))?;
@@ -229,6 +255,12 @@ impl Device {
             multiprocessors: multiprocessors.max(1) as u32,
             faults,
             may_fault: AtomicBool::new(false),
+            copies,
+            pinned: Mutex::default(),
+            capture: Mutex::default(),
+            recorder: AtomicUsize::new(0),
+            at_work: AtomicUsize::new(0),
+            recorded: Condvar::new(),
             memory,
             pool: Mutex::new(Pool::new()),
             modules: Mutex::default(),
@@ -279,7 +311,9 @@ impl Device {
     /// # Errors
     /// [`Error::Driver`] if a kernel failed, [`Error::Index`] if one met an index out of range.
     pub fn synchronize(&self) -> Result<()> {
-        self.0.bind()?;
+        self.0
+            .not_in_capture("synchronize", "it waits for the device")?;
+        let _bound = self.0.bind()?;
         let mut counts = [0u32; Fault::ALL.len()];
         let asked = self.0.may_fault.swap(false, Ordering::Relaxed);
         if asked {
@@ -305,6 +339,7 @@ impl Device {
     /// The word that a kernel counts indices out of range in; the next [`synchronize`](Self::synchronize) reads it.
     pub(crate) fn fault(&self, fault: Fault) -> Ptr {
         self.0.may_fault.store(true, Ordering::Relaxed);
+        self.0.fault_in_capture();
         Ptr(self.0.faults + 4 * fault as u64)
     }
 
@@ -382,7 +417,7 @@ impl Device {
         if grid.0 == 0 || grid.1 == 0 || grid.2 == 0 {
             return Ok(());
         }
-        self.0.bind()?;
+        let _bound = self.0.bind()?;
         let function = self.function::<K>(dtype)?;
         if shared > function.shared || grid.1 > 65535 || grid.2 > 65535 || grid.0 > i32::MAX as u32
         {

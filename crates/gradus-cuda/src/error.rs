@@ -83,6 +83,13 @@ pub enum Error {
         /// The operation, which ran before.
         op: &'static str,
     },
+    /// Something that a capture of a graph cannot have, such as waiting for the device.
+    Capture {
+        /// The operation.
+        op: &'static str,
+        /// What it would have done.
+        what: String,
+    },
     /// Buffers of two devices met in one operation.
     Devices {
         /// The operation.
@@ -94,6 +101,12 @@ impl Error {
     pub(crate) fn shape(op: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self::Shape { op, message }
+    }
+
+    /// The error of an operation whose result would not be that of a later replay.
+    pub fn capture(op: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self::Capture { op, what }
     }
 
     pub(crate) fn dtype(op: &'static str, dtype: DType) -> Self {
@@ -143,6 +156,7 @@ impl fmt::Display for Error {
             Self::Shape { op, message } => write!(f, "{op}: {message}"),
             Self::Unsupported { op, what } => write!(f, "{op} (cuda): {what}"),
             Self::Index { op } => write!(f, "{op}: an index is out of range; the GPU found it in an earlier call"),
+            Self::Capture { op, what } => write!(f, "{op}: {what}, which a CUDA graph cannot record: do it outside of the capture"),
             Self::Devices { op } => write!(f, "{op}: operands on different devices"),
         }
     }

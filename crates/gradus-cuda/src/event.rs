@@ -35,7 +35,10 @@ impl Event {
     /// # Errors
     /// [`crate::Error::Driver`].
     pub fn record(device: &Device) -> Result<Self> {
-        device.0.bind()?;
+        device
+            .0
+            .not_in_capture("Event::record", "it marks a time")?;
+        let _bound = device.0.bind()?;
         let handle = check(
             "cuEventCreate",
             result::event::create(sys::CUevent_flags::CU_EVENT_DEFAULT),
@@ -61,7 +64,9 @@ impl Event {
                 op: "Event::milliseconds_to",
             });
         }
-        self.device.0.bind()?;
+        let device = &self.device.0;
+        device.not_in_capture("Event::milliseconds_to", "it waits for the device")?;
+        let _bound = device.bind()?;
         // SAFETY: both are recorded events of this device.
         unsafe {
             check("cuEventSynchronize", result::event::synchronize(end.handle))?;
@@ -75,9 +80,69 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if self.device.0.bind().is_ok() {
+        if self.device.0.bind_now().is_ok() {
             // SAFETY: made by `record`, and destroyed here only.
             let _ = unsafe { result::event::destroy(self.handle) };
         }
+    }
+}
+
+/// An event without a time: what one stream waits for of another. The context is bound whenever it is used or dropped.
+#[derive(Debug)]
+pub(crate) struct Mark(pub(crate) sys::CUevent);
+
+// SAFETY: as above.
+unsafe impl Send for Mark {}
+// SAFETY: as above.
+unsafe impl Sync for Mark {}
+
+impl Mark {
+    pub(crate) fn new() -> Result<Self> {
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
+        Ok(Self(check("cuEventCreate", result::event::create(flags))?))
+    }
+
+    /// A mark after all work put on the stream so far.
+    pub(crate) fn after(stream: sys::CUstream) -> Result<Self> {
+        let mark = Self::new()?;
+        mark.record(stream)?;
+        Ok(mark)
+    }
+
+    pub(crate) fn record(&self, stream: sys::CUstream) -> Result<()> {
+        // SAFETY: event and stream are of the device whose context is bound.
+        check("cuEventRecord", unsafe {
+            result::event::record(self.0, stream)
+        })
+    }
+
+    /// Has `stream` wait for it; the host does not.
+    pub(crate) fn hold(&self, stream: sys::CUstream) -> Result<()> {
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: as above.
+        check("cuStreamWaitEvent", unsafe {
+            result::stream::wait_event(stream, self.0, flags)
+        })
+    }
+
+    /// Whether the work before it is done.
+    pub(crate) fn is_over(&self) -> bool {
+        // SAFETY: an event of ours.
+        unsafe { result::event::query(self.0) }.is_ok()
+    }
+
+    /// The host waits for it.
+    pub(crate) fn synchronize(&self) -> Result<()> {
+        // SAFETY: an event of ours.
+        check("cuEventSynchronize", unsafe {
+            result::event::synchronize(self.0)
+        })
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`; what waits for it already goes on waiting.
+        let _ = unsafe { result::event::destroy(self.0) };
     }
 }

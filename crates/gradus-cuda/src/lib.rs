@@ -39,13 +39,16 @@ mod device;
 mod dtype;
 mod error;
 mod event;
+mod graph;
 pub mod library;
 pub mod manifest;
 mod memory;
 #[cfg(feature = "nccl")]
 pub mod nccl;
 pub mod ops;
+mod pool;
 pub mod probe;
+mod staging;
 #[cfg(feature = "standin")]
 pub mod standin;
 mod view;
@@ -54,8 +57,10 @@ pub use device::Device;
 pub use dtype::{DType, Element, FloatElement};
 pub use error::{Error, Result};
 pub use event::Event;
+pub use graph::Graph;
 pub use half::{bf16, f16};
-pub use memory::{Buffer, MemoryStats};
+pub use memory::Buffer;
+pub use pool::MemoryStats;
 pub use view::{View, numel};
 
 /// The README's program, as a test.

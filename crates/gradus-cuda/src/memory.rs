@@ -1,127 +1,31 @@
-//! Device memory: a pool that keeps what is given back, and typed buffers from it.
-//!
-//! Asking the driver for memory takes as long as a kernel, so blocks that are dropped are kept and reused. With one stream that
-//! needs no waiting: whoever gets the block puts its work behind the work of whoever had it. When the device is full, everything
-//! that is kept goes back to the driver and the question is asked again (PyTorch's allocator does the same).
-//! `GRADUS_CUDA_ALLOCATOR=exact` keeps nothing and rounds nothing, so that a memory checker sees every buffer's end.
+//! Typed buffers of device memory, from the pool (`pool.rs`), from the copies ahead (`staging.rs`) or from a graph's arena (`graph.rs`).
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use cudarc::driver::{result, sys};
 
 use crate::device::{check, lock};
+use crate::event::Mark;
+use crate::graph::Arena;
+use crate::pool::MemoryStats;
 use crate::view::{View, numel};
 use crate::{Device, Element, Error, Result};
 
-/// Sizes are multiples of this, up to [`LARGE`].
-const SMALL_STEP: usize = 512;
-/// From here on sizes are multiples of it.
-const LARGE: usize = 2 << 20;
+/// Why a capture refuses it.
+const READS: &str = "it reads a result, and waits for the device";
 
-/// Blocks kept for reuse, and numbers.
-pub(crate) struct Pool {
-    /// By size: the addresses of free blocks.
-    free: BTreeMap<usize, Vec<sys::CUdeviceptr>>,
-    exact: bool,
-    stats: MemoryStats,
-}
-
-/// What the allocator has and gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryStats {
-    /// Bytes in buffers.
-    pub used: usize,
-    /// Bytes had from the driver: in buffers, or kept for reuse.
-    pub reserved: usize,
-    /// The most `used` ever was.
-    pub peak: usize,
-    /// Requests.
-    pub requests: u64,
-    /// Requests the driver was asked for; the others were served from what was kept.
-    pub driver_requests: u64,
-}
-
-impl Pool {
-    pub(crate) fn new() -> Self {
-        Self {
-            free: BTreeMap::new(),
-            exact: std::env::var_os("GRADUS_CUDA_ALLOCATOR").is_some_and(|v| v == "exact"),
-            stats: MemoryStats::default(),
-        }
-    }
-
-    fn rounded(&self, bytes: usize) -> usize {
-        match bytes {
-            _ if self.exact => bytes,
-            0..LARGE => bytes.next_multiple_of(SMALL_STEP),
-            _ => bytes.checked_next_multiple_of(LARGE).unwrap_or(bytes),
-        }
-    }
-
-    /// A kept block of at least `size` bytes that wastes at most as much again.
-    fn reuse(&mut self, size: usize) -> Option<(sys::CUdeviceptr, usize)> {
-        let (&found, blocks) = self.free.range_mut(size..=size.saturating_mul(2)).next()?;
-        let block = blocks.pop()?;
-        if blocks.is_empty() {
-            self.free.remove(&found);
-        }
-        Some((block, found))
-    }
-
-    /// A block of at least `bytes` bytes, and its size. The context is bound.
-    fn allocate(&mut self, bytes: usize) -> Result<(sys::CUdeviceptr, usize)> {
-        let size = self.rounded(bytes);
-        self.stats.requests += 1;
-        let (block, size) = match self.reuse(size) {
-            Some(found) => found,
-            None => {
-                self.stats.driver_requests += 1;
-                // SAFETY: the size is above 0 (the caller's), the context is bound.
-                let ask = || unsafe { result::malloc_sync(size) };
-                let full = |e: &result::DriverError| e.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
-                let mut block = ask();
-                if block.as_ref().is_err_and(full) && !self.free.is_empty() {
-                    self.trim();
-                    block = ask();
-                }
-                if block.as_ref().is_err_and(full) {
-                    let (free, total) = result::mem_get_info().unwrap_or((0, 0));
-                    return Err(Error::OutOfMemory {
-                        wanted: bytes,
-                        free,
-                        total,
-                    });
-                }
-                self.stats.reserved += size;
-                (check("cuMemAlloc", block)?, size)
-            }
-        };
-        self.stats.used += size;
-        self.stats.peak = self.stats.peak.max(self.stats.used);
-        Ok((block, size))
-    }
-
-    /// Takes a block back.
-    fn give_back(&mut self, block: sys::CUdeviceptr, size: usize) {
-        self.stats.used -= size;
-        self.free.entry(size).or_default().push(block);
-        if self.exact {
-            self.trim();
-        }
-    }
-
-    /// Gives everything that is kept back to the driver, which waits for the work that uses it.
-    pub(crate) fn trim(&mut self) {
-        for (size, blocks) in std::mem::take(&mut self.free) {
-            for block in blocks {
-                self.stats.reserved -= size;
-                // SAFETY: a free block of ours. `cuMemFree` waits for the device.
-                let _ = unsafe { result::free_sync(block) };
-            }
-        }
-    }
+/// Where a buffer's block goes when it is dropped.
+#[derive(Debug)]
+pub(crate) enum Home {
+    /// To the device's pool.
+    Pool,
+    /// To those of [`Device::upload_ahead`].
+    Ahead,
+    /// To what a graph's work uses.
+    Arena(Arc<Arena>),
 }
 
 /// Elements of device memory. Dropped, it goes back to the device's pool.
@@ -130,19 +34,24 @@ impl Pool {
 #[derive(Debug)]
 #[repr(C)] // so that buffers of all types lie alike
 pub struct Buffer<T> {
-    device: Device,
-    block: sys::CUdeviceptr,
+    pub(crate) device: Device,
+    pub(crate) block: sys::CUdeviceptr,
     /// Bytes of the block; 0 if there is none.
-    size: usize,
+    pub(crate) size: usize,
     /// Bytes that are used.
-    bytes: usize,
-    element: PhantomData<T>,
+    pub(crate) bytes: usize,
+    pub(crate) home: Home,
+    /// The mark behind a copy to it that nobody waited for yet, or null.
+    pub(crate) under_way: AtomicPtr<sys::CUevent_st>,
+    pub(crate) element: PhantomData<T>,
 }
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        if self.size > 0 && self.device.0.bind().is_ok() {
-            lock(&self.device.0.pool).give_back(self.block, self.size);
+        if self.size > 0 && self.device.0.bind_now().is_ok() {
+            let mark = self.take_under_way();
+            let home = std::mem::replace(&mut self.home, Home::Pool);
+            self.device.give_back(self.block, self.size, home, mark);
         }
     }
 }
@@ -150,7 +59,7 @@ impl<T> Drop for Buffer<T> {
 impl Device {
     /// What the allocator has and gave.
     pub fn memory_stats(&self) -> MemoryStats {
-        lock(&self.0.pool).stats
+        lock(&self.0.pool).stats()
     }
 
     /// Gives memory that is kept for reuse back to the driver.
@@ -158,7 +67,7 @@ impl Device {
     /// # Errors
     /// [`Error::Driver`].
     pub fn trim(&self) -> Result<()> {
-        self.0.bind()?;
+        let _bound = self.0.bind()?;
         lock(&self.0.pool).trim();
         Ok(())
     }
@@ -168,25 +77,79 @@ impl Device {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Driver`].
     pub fn uninit<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        self.buffer(len, self.0.recording())
+    }
+
+    /// The same from outside of what is recorded: for what is written between replays. Of a graph's own memory it might be what other work of the
+    /// graph uses before.
+    pub(crate) fn uninit_outside<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        self.buffer(len, None)
+    }
+
+    fn buffer<T: Element>(&self, len: usize, arena: Option<Arc<Arena>>) -> Result<Buffer<T>> {
         let bytes = len
             .checked_mul(size_of::<T>())
             .filter(|&b| isize::try_from(b).is_ok());
         let bytes = bytes.ok_or_else(|| {
             Error::shape("Device::uninit", format!("{len} elements are too many"))
         })?;
-        self.0.bind()?;
-        let (block, size) = if bytes == 0 {
-            (0, 0)
-        } else {
-            lock(&self.0.pool).allocate(bytes)?
+        let _bound = self.0.bind()?;
+        let (block, size, home) = match arena {
+            _ if bytes == 0 => (0, 0, Home::Pool),
+            Some(arena) => {
+                let (block, size) = arena.allocate(bytes)?;
+                (block, size, Home::Arena(arena))
+            }
+            None => {
+                let (block, size) = lock(&self.0.pool).allocate(bytes)?;
+                (block, size, Home::Pool)
+            }
         };
         Ok(Buffer {
             device: self.clone(),
             block,
             size,
             bytes,
+            home,
+            under_way: AtomicPtr::default(),
             element: PhantomData,
         })
+    }
+
+    /// Takes a block back; the mark is that of a copy to it that nobody waited for. The context is bound.
+    pub(crate) fn give_back(
+        &self,
+        block: sys::CUdeviceptr,
+        size: usize,
+        home: Home,
+        mark: Option<Mark>,
+    ) {
+        if let Home::Arena(arena) = home {
+            return self.0.give_back_to(arena, block, size);
+        }
+        let capture = lock(&self.0.capture);
+        let mut pool = lock(&self.0.pool);
+        let watchers = pool.watchers(block);
+        if let Some((first, others)) = watchers.split_first() {
+            first.adopt(block, size);
+            others.iter().for_each(|other| pool.watch(block, other));
+        } else if matches!(home, Home::Pool) || pool.exact {
+            pool.give_back(block, size);
+        } else {
+            // A mark would become part of what is recorded; but then the block may as well serve the first stream.
+            let mark = mark.or_else(|| {
+                let idle = capture.is_none();
+                idle.then(|| Mark::after(self.0.stream).ok()).flatten()
+            });
+            match mark {
+                Some(mark) => pool.give_back_ahead(block, size, mark),
+                None => pool.give_back(block, size),
+            }
+        }
+        // Whoever is the last to hold a graph's arena must not hold these locks.
+        drop(pool);
+        drop(capture);
+        drop(watchers);
     }
 
     /// `len` zeros.
@@ -236,9 +199,21 @@ impl<T: Element> Buffer<T> {
         self.bytes == 0
     }
 
-    /// The address of the first element.
+    /// The address of the first element, for work that is put on the device's stream now: whatever uses a buffer comes here first. A copy
+    /// under way is waited for, and a graph that is recorded keeps the memory.
     pub(crate) fn address(&self) -> u64 {
+        if !self.under_way.load(Ordering::Acquire).is_null() {
+            self.arrive();
+        }
+        if self.size > 0 && self.device.0.is_recorder() {
+            self.device.0.record_use(self.block, &self.home);
+        }
         self.block
+    }
+
+    /// Where it lies: a number to compare.
+    pub fn data_ptr(&self) -> usize {
+        self.block as usize
     }
 
     /// The same memory as bytes.
@@ -250,6 +225,9 @@ impl<T: Element> Buffer<T> {
             block: this.block,
             size: this.size,
             bytes: this.bytes,
+            // SAFETY: as above.
+            home: unsafe { std::ptr::read(&raw const this.home) },
+            under_way: AtomicPtr::new(this.under_way.load(Ordering::Acquire)),
             element: PhantomData,
         }
     }
@@ -272,11 +250,15 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(());
         }
-        self.device.0.bind()?;
-        // SAFETY: the block has as many bytes; of pageable memory the driver has taken its copy when the call returns.
-        check("cuMemcpyHtoDAsync", unsafe {
-            result::memcpy_htod_async(self.block, data, self.device.0.stream)
-        })
+        let _bound = self.device.0.bind()?;
+        let (to, stream) = (self.address(), self.device.0.stream);
+        // SAFETY: elements are plain numbers, so their bytes are initialised.
+        let raw = unsafe { std::slice::from_raw_parts(data.as_ptr().cast::<u8>(), self.bytes) };
+        if let Some(arena) = self.device.0.recording() {
+            return arena.copy(to, raw);
+        }
+        // SAFETY: the block has as many bytes, and is in order with the stream.
+        unsafe { self.device.stage(to, raw, stream) }
     }
 
     /// All elements to 0.
@@ -287,10 +269,10 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(());
         }
-        self.device.0.bind()?;
+        let _bound = self.device.0.bind()?;
         // SAFETY: the block has as many bytes, and 0 is a value of every element type.
         check("cuMemsetD8Async", unsafe {
-            result::memset_d8_async(self.block, 0, self.bytes, self.device.0.stream)
+            result::memset_d8_async(self.address(), 0, self.bytes, self.device.0.stream)
         })
     }
 
@@ -303,13 +285,14 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(data);
         }
+        (self.device.0).not_in_capture("Buffer::download", READS)?;
         if T::DTYPE == crate::DType::Bool {
             return self.download_bools(data);
         }
-        self.device.0.bind()?;
+        let _bound = self.device.0.bind()?;
         // SAFETY: `data` has as many elements and lives until the stream is waited for; every bit pattern is a value of `T`.
         check("cuMemcpyDtoHAsync", unsafe {
-            result::memcpy_dtoh_async(&mut data, self.block, self.device.0.stream)
+            result::memcpy_dtoh_async(&mut data, self.address(), self.device.0.stream)
         })?;
         self.device.synchronize()?;
         Ok(data)
@@ -318,10 +301,10 @@ impl<T: Element> Buffer<T> {
     /// By way of bytes: memory that nobody wrote need not hold valid `bool`s.
     fn download_bools(&self, mut data: Vec<T>) -> Result<Vec<T>> {
         let mut bytes = vec![0u8; self.bytes];
-        self.device.0.bind()?;
+        let _bound = self.device.0.bind()?;
         // SAFETY: as many bytes, waited for below.
         check("cuMemcpyDtoHAsync", unsafe {
-            result::memcpy_dtoh_async(&mut bytes, self.block, self.device.0.stream)
+            result::memcpy_dtoh_async(&mut bytes, self.address(), self.device.0.stream)
         })?;
         self.device.synchronize()?;
         for (out, byte) in data.iter_mut().zip(bytes) {
@@ -383,10 +366,11 @@ impl Buffer<u8> {
         if self.is_empty() {
             return Ok(());
         }
-        self.device.0.bind()?;
+        (self.device.0).not_in_capture("Buffer::download_into", READS)?;
+        let _bound = self.device.0.bind()?;
         // SAFETY: as many bytes, which live until the stream is waited for.
         check("cuMemcpyDtoHAsync", unsafe {
-            result::memcpy_dtoh_async(out, self.block, self.device.0.stream)
+            result::memcpy_dtoh_async(out, self.address(), self.device.0.stream)
         })?;
         self.device.synchronize()
     }

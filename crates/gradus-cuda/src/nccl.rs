@@ -17,6 +17,7 @@ use cudarc::driver::{result as driver, sys as cuda};
 use cudarc::nccl::sys;
 
 use crate::device::check;
+use crate::event::Mark;
 use crate::{Buffer, Device, Error, Result};
 
 /// Bytes of an [`unique_id`].
@@ -192,7 +193,7 @@ impl Comm {
         rank: usize,
     ) -> Result<Self> {
         let library = library()?;
-        device.0.bind()?;
+        let _bound = device.0.bind()?;
         let stream = check(
             "cuStreamCreate",
             driver::stream::create(driver::stream::StreamKind::NonBlocking),
@@ -293,7 +294,10 @@ impl Comm {
             let text = format!("{} bytes are no whole number of {number:?}", buffer.len());
             return Err(Error::shape(call, text));
         }
-        self.device.0.bind()?;
+        self.device
+            .0
+            .not_in_capture(call, "it is on a stream of its own")?;
+        let _bound = self.device.0.bind()?;
         let place = buffer.address() as *mut c_void;
         // From here on the buffer is given back only after the exchange: `Exchange` sees to it.
         let exchange = Exchange {
@@ -301,25 +305,17 @@ impl Comm {
             done: Mark::new()?,
             device: self.device.clone(),
         };
-        let before = Mark::new()?;
         let count = exchange.buffer.len() / number.bytes();
-        // SAFETY: events and streams are of this device, whose context is bound.
-        unsafe {
-            let written = driver::event::record(before.0, self.device.0.stream);
-            check("cuEventRecord", written)?;
-            wait(self.stream, &before)?;
-        }
+        Mark::after(self.device.0.stream)?.hold(self.stream)?;
         nccl(call, begin(place, count))?;
-        // SAFETY: as above.
-        let marked = unsafe { driver::event::record(exchange.done.0, self.stream) };
-        check("cuEventRecord", marked)?;
+        exchange.done.record(self.stream)?;
         Ok(exchange)
     }
 }
 
 impl Drop for Comm {
     fn drop(&mut self) {
-        if self.device.0.bind().is_err() {
+        if self.device.0.bind_now().is_err() {
             return;
         }
         // SAFETY: made by `new`, and destroyed here only. After a panic the others may never come to what is under way here.
@@ -332,37 +328,6 @@ impl Drop for Comm {
             }
             let _ = driver::stream::destroy(self.stream);
         }
-    }
-}
-
-/// Has `stream` wait for the event.
-///
-/// # Safety
-/// Both are of the device whose context is bound.
-unsafe fn wait(stream: cuda::CUstream, event: &Mark) -> Result<()> {
-    let flags = cuda::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
-    // SAFETY: the caller's.
-    let waits = unsafe { driver::stream::wait_event(stream, event.0, flags) };
-    check("cuStreamWaitEvent", waits)
-}
-
-/// An event without a time.
-struct Mark(cuda::CUevent);
-
-// SAFETY: the driver's events may be used from any thread.
-unsafe impl Send for Mark {}
-
-impl Mark {
-    fn new() -> Result<Self> {
-        let flags = cuda::CUevent_flags::CU_EVENT_DISABLE_TIMING;
-        Ok(Self(check("cuEventCreate", driver::event::create(flags))?))
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        // SAFETY: made by `new`; what waits for it already goes on waiting.
-        let _ = unsafe { driver::event::destroy(self.0) };
     }
 }
 
@@ -392,9 +357,8 @@ impl Exchange {
 
     /// Has the device's stream wait for the exchange.
     fn order(&self) -> Result<()> {
-        self.device.0.bind()?;
-        // SAFETY: event and stream are of this device, whose context is bound.
-        unsafe { wait(self.device.0.stream, &self.done) }
+        let _bound = self.device.0.bind()?;
+        self.done.hold(self.device.0.stream)
     }
 }
 

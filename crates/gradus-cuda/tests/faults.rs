@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gradus_cuda::ops::embedding;
 use gradus_cuda::ops::loss::{CrossEntropy, Reduction, cross_entropy};
+use gradus_cuda::ops::scatter;
 use gradus_cuda::{Error, standin};
 
 #[test]
@@ -58,4 +59,29 @@ fn an_index_out_of_range_is_nan_touches_nothing_and_is_reported() {
         (y[0] - 4f32.ln()).abs() < 1e-6 && y[1].is_nan() && y[2].is_nan(),
         "{y:?}"
     );
+
+    // Rows that are written in place: the one outside is not.
+    let rows = device.upload(&[0i64, 2]).unwrap();
+    let mut y = device.zeros::<f32>(4).unwrap();
+    scatter::write_rows(&x, &rows, [1, 2, 2], &mut y).unwrap();
+    assert_eq!(device.synchronize(), Err(Error::Index { op: "scatter" }));
+    assert_eq!(y.download().unwrap(), [1.0, 2.0, 0.0, 0.0]);
+
+    // A graph counts at each replay, and not when it is recorded.
+    let mut rows = device.upload(&[1i64, 7]).unwrap();
+    let record = || {
+        let mut y = device.uninit::<f32>(4)?;
+        embedding::gather_rows(&table, 2, 2, &rows, &mut y)?;
+        Ok::<_, Error>(y)
+    };
+    let (y, graph) = device.capture(record).unwrap();
+    device.synchronize().unwrap();
+    for _ in 0..2 {
+        graph.replay().unwrap();
+        let error = device.synchronize();
+        assert_eq!(error, Err(Error::Index { op: "embedding" }));
+    }
+    rows.write(&[1, 0]).unwrap();
+    graph.replay().unwrap();
+    assert_eq!(y.download().unwrap(), [3.0, 4.0, 1.0, 2.0]);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gradus_tensor::{Error, Result, Tensor};
-use gradus_train::{Dataset, Dice};
+use gradus_train::{Batch, Dataset, Dice};
 
 use crate::models::TextInput;
 use crate::tokenizers::{Encoding, Tokenizer};
@@ -254,6 +254,20 @@ pub struct TextBatch {
     pub input: TextInput,
     /// i64 (B)
     pub labels: Tensor,
+}
+
+impl Batch for TextBatch {
+    fn tensors(&mut self) -> Vec<&mut Tensor> {
+        let input = &mut self.input;
+        let mut all = vec![&mut input.input_ids, &mut self.labels];
+        let rest = [
+            &mut input.attention_mask,
+            &mut input.token_type_ids,
+            &mut input.position_ids,
+        ];
+        all.extend(rest.into_iter().flatten());
+        all
+    }
 }
 
 impl EncodedTexts {

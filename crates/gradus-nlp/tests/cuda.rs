@@ -102,6 +102,92 @@ fn it_writes_the_same() -> Result<()> {
     Ok(())
 }
 
+/// Token by token from a CUDA graph: the logits of a session without one, also beyond the capacity, and after several ids at once.
+#[test]
+fn a_graph_reads_the_same() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    random::manual_seed(4);
+    let gpt = GPT2Config {
+        vocab_size: 11,
+        n_positions: 24,
+        n_embd: 16,
+        n_layer: 2,
+        n_head: 2,
+        ..GPT2Config::default()
+    };
+    let llama = LlamaConfig {
+        vocab_size: 11,
+        hidden_size: 16,
+        intermediate_size: 24,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        max_position_embeddings: 24,
+        ..LlamaConfig::default()
+    };
+    let (mut gpt, mut llama) = (GPT2LMHeadModel::new(&gpt)?, LlamaForCausalLM::new(&llama)?);
+    gpt.eval();
+    llama.eval();
+    let gpu = Device::cuda(0)?;
+    let options = Generation {
+        max_new_tokens: 3,
+        cuda_graph: true,
+        ..Generation::default()
+    };
+    let on_cpu = tokens(&gpt, &[1, 2, 3], &options)?.collect::<Result<Vec<u32>>>();
+    assert!(on_cpu.unwrap_err().to_string().contains("no graphs"));
+    gpt.to_device(&gpu)?;
+    llama.to_device(&gpu)?;
+    let pieces: [&[i64]; 13] = [
+        &[1, 2, 3],
+        &[4],
+        &[5],
+        &[6],
+        &[7],
+        &[8],
+        &[9, 10],
+        &[1],
+        &[3],
+        &[5],
+        &[7],
+        &[9],
+        &[2],
+    ];
+    for model in [&gpt as &dyn CausalLm, &llama] {
+        let read = |graph: bool| -> Result<Vec<Vec<f32>>> {
+            let mut session = model.session(2, 13)?; // and 15 are read
+            if graph {
+                session.use_graph()?;
+            }
+            let one = |ids: &&[i64]| {
+                let ids = [*ids, *ids].concat();
+                let ids = Tensor::from_slice(&ids, [2, ids.len() / 2])?;
+                session.read(&ids)?.to_vec::<f32>()
+            };
+            pieces.iter().map(one).collect()
+        };
+        for (a, b) in read(false)?
+            .iter()
+            .flatten()
+            .zip(read(true)?.iter().flatten())
+        {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(0.1), "{a} and {b}");
+        }
+        let write = |cuda_graph| {
+            let options = Generation {
+                max_new_tokens: 9,
+                cuda_graph,
+                ..Generation::default()
+            };
+            tokens(model, &[1, 2, 3], &options)?.collect::<Result<Vec<u32>>>()
+        };
+        assert_eq!(write(true)?, write(false)?);
+    }
+    Ok(())
+}
+
 #[test]
 fn attention_in_16_bits_stays_in_16_bits() -> Result<()> {
     if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {

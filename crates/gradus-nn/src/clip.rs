@@ -79,9 +79,36 @@ fn larger(a: f64, b: f64) -> f64 {
 /// # Errors
 /// When `max_norm` is negative or NaN, or `p` is not positive.
 pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Result<f64> {
+    clip_grad_norm_(gradients, max_norm, p)?.to_f64()
+}
+
+/// [`clip_grad_norm`] for who need not know the norm now: f32 gradients on one GPU are scaled there, and their 2-norm is a number that stays
+/// there, so the host does not wait (PyTorch's `clip_grad_norm_`, which returns a tensor). Others have theirs as f64 on the CPU.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::clip_grad_norm_;
+/// use gradus_tensor::Tensor;
+/// # fn main() -> gradus_tensor::Result<()> {
+/// let x = Var::leaf(Tensor::from_slice(&[3.0_f32, 4.0], [2])?)?;
+/// let mut gradients = x.square()?.sum(.., false)?.backward()?; // (6, 8)
+/// let norm = clip_grad_norm_(&mut gradients, 5.0, 2.0)?;
+/// assert_eq!(norm.to_f64()?, 10.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`clip_grad_norm`].
+pub fn clip_grad_norm_(gradients: &mut Gradients, max_norm: f64, p: f64) -> Result<Tensor> {
     if max_norm.is_nan() || max_norm < 0.0 {
         let message = format!("max_norm is {max_norm}, and must be 0 or more");
         return Err(Error::value("clip_grad_norm", message));
+    }
+    let there = |x: &Tensor| x.device() != Device::Cpu && x.dtype() == DType::F32;
+    if p == 2.0 && gradients.iter().next().is_some() && gradients.iter().all(|(_, x)| there(x)) {
+        let mut all: Vec<&mut Tensor> = gradients.iter_mut().map(|(_, x)| x).collect();
+        return gradus_tensor::optim::clip_norm_of_all(&mut all, max_norm);
     }
     let norm = grad_norm(gradients, p)?;
     let scale = max_norm / (norm + 1e-6);
@@ -91,7 +118,7 @@ pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64, p: f64) -> Resul
             *grad = std::mem::replace(grad, nothing).mul_scalar_(scale)?; // in place: nobody else holds a gradient
         }
     }
-    Ok(norm)
+    Tensor::full((), norm, DType::F64)
 }
 
 /// Holds each value of each gradient within `-limit` and `limit`.

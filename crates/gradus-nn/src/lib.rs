@@ -48,7 +48,7 @@ pub mod optim;
 mod record;
 pub mod schedule;
 
-pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
+pub use clip::{clip_grad_norm, clip_grad_norm_, clip_grad_value, grad_norm};
 pub use ema::Ema;
 pub use grad_scaler::{GradScaler, GradScalerOptions};
 pub use gradus_autograd::{autocast, autocast_dtype};

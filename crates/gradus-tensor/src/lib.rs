@@ -20,6 +20,7 @@ mod display;
 mod dtype;
 mod error;
 mod file;
+mod graph;
 mod layout;
 #[cfg(feature = "nccl")]
 pub mod nccl;
@@ -49,6 +50,7 @@ pub use gradus_cpu::roi::{RoiMode, RoiParams};
 #[cfg(feature = "standin")]
 #[doc(hidden)]
 pub use gradus_cuda::standin;
+pub use graph::CudaGraph;
 pub use half::{bf16, f16};
 pub use layout::Layout;
 pub use ops::einsum::TensordotDims;

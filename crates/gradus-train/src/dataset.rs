@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Draw;
+use crate::batch::Batch;
 use crate::error::{Result, invalid};
 
 /// Where the generators of an epoch's samples come from: (seed, epoch).
@@ -47,7 +48,7 @@ impl Dice {
 /// ```
 pub trait Dataset: Send + Sync {
     /// What a batch is: usually inputs and targets.
-    type Batch: Send + 'static;
+    type Batch: Batch;
 
     /// How many samples there are.
     fn len(&self) -> usize;

@@ -34,6 +34,7 @@
 //! [`distributed`] is the same training on several ranks at once.
 #![forbid(unsafe_code)]
 
+mod batch;
 pub mod callback;
 pub mod chart;
 pub mod checkpoint;
@@ -42,6 +43,7 @@ pub mod distributed;
 mod draw;
 pub mod error;
 mod files;
+mod graphed;
 pub mod history;
 mod loader;
 pub mod metrics;
@@ -53,15 +55,17 @@ mod task;
 pub mod tensorboard;
 mod trainer;
 
+pub use batch::Batch;
 pub use callback::{Callback, Control};
 pub use checkpoint::{Checkpoint, load_weights};
 pub use dataset::{Dataset, Dice, Subset};
 pub use draw::Draw;
 pub use error::{Error, Result};
+pub use graphed::GraphedStep;
 pub use history::History;
 pub use loader::{Batches, DataLoader};
 pub use sampler::Sampler;
 pub use saving::Saving;
 pub use stop::StopFlag;
-pub use task::{Classification, Outcome, Score, Task, confusion, evaluate};
+pub use task::{Classification, Count, Outcome, Score, Task, confusion, evaluate};
 pub use trainer::{End, Report, Trainer};

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use gradus_tensor::Device;
+
+use crate::batch::{Batch, to_device};
 use crate::dataset::{Dataset, Dice};
 use crate::distributed::DistributedSampler;
 use crate::error::{Result, invalid};
@@ -156,11 +159,34 @@ impl<D: Dataset + 'static> DataLoader<D> {
 
     /// The batches of an epoch from number `first` on (0 for all of them; more where a run resumes within an epoch).
     pub fn epoch(&self, epoch: u64, first: usize) -> Batches<D> {
+        self.epoch_on(epoch, first, &Device::Cpu)
+    }
+
+    /// The same on a device: the thread that prepares a batch moves its tensors there, and on a GPU the copy goes on beside the kernels (PyTorch's
+    /// `pin_memory`, and `to` with `non_blocking`).
+    ///
+    /// ```
+    /// # use gradus_tensor::{Device, Tensor};
+    /// # use gradus_train::{Dataset, DataLoader, Dice, Result};
+    /// # struct Numbers;
+    /// # impl Dataset for Numbers {
+    /// #     type Batch = Tensor;
+    /// #     fn len(&self) -> usize { 10 }
+    /// #     fn batch(&self, indices: &[usize], _: Dice) -> Result<Tensor> { Tensor::zeros(indices.len(), gradus_tensor::DType::F32) }
+    /// # }
+    /// let device = Device::cuda(0).unwrap_or_default();
+    /// for batch in DataLoader::new(Numbers, 4)?.epoch_on(0, 0, &device) {
+    ///     assert_eq!(batch?.device(), device);
+    /// }
+    /// # Ok::<(), gradus_train::Error>(())
+    /// ```
+    pub fn epoch_on(&self, epoch: u64, first: usize, device: &Device) -> Batches<D> {
         let sampler = self.order();
         let plan = Arc::new(Plan {
             data: Arc::clone(&self.data),
             order: sampler.epoch(epoch),
             sampler,
+            device: *device,
             dice: Dice {
                 seed: self.seed,
                 epoch,
@@ -189,13 +215,14 @@ struct Plan<D> {
     data: Arc<D>,
     order: Vec<usize>,
     sampler: Sampler,
+    device: Device,
     dice: Dice,
 }
 
 impl<D: Dataset> Plan<D> {
     fn batch(&self, number: usize) -> Result<D::Batch> {
-        self.data
-            .batch(&self.order[self.sampler.range(number)], self.dice)
+        let indices = &self.order[self.sampler.range(number)];
+        to_device(self.data.batch(indices, self.dice)?, &self.device)
     }
 }
 
@@ -204,7 +231,7 @@ struct Worker<B> {
     thread: Option<JoinHandle<()>>,
 }
 
-impl<B: Send + 'static> Worker<B> {
+impl<B: Batch> Worker<B> {
     fn start<D>(plan: Arc<Plan<D>>, first: usize, stride: usize, ahead: usize) -> Option<Self>
     where
         D: Dataset<Batch = B> + 'static,

@@ -12,12 +12,37 @@ use crate::error::{Result, invalid};
 use crate::loader::DataLoader;
 use crate::metrics::{Accuracy, ConfusionMatrix, Mean};
 
+/// How many answers of a batch were right: known, or a single number that is still on its way from a GPU.
+#[derive(Clone, Debug)]
+pub enum Count {
+    /// So many.
+    Known(u64),
+    /// As many as this single number says; read when it is needed.
+    There(Tensor),
+}
+
+impl Count {
+    /// The number; waits for it.
+    pub fn read(&self) -> Result<u64> {
+        match self {
+            Self::Known(n) => Ok(*n),
+            Self::There(n) => Ok(n.to_f64()? as u64),
+        }
+    }
+}
+
+impl From<u64> for Count {
+    fn from(n: u64) -> Self {
+        Self::Known(n)
+    }
+}
+
 /// What a task found in a batch.
 pub struct Outcome {
     /// The mean loss over the batch, a single number.
     pub loss: Var,
     /// How many answers were right, where that means something.
-    pub correct: Option<u64>,
+    pub correct: Option<Count>,
     /// How many samples the batch has.
     pub samples: u64,
 }
@@ -51,7 +76,8 @@ impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
             true => labels.argmax(Some(-1), false)?,
             false => labels.clone(),
         };
-        let correct = count_equal(&logits.value().argmax(Some(-1), false)?, &truth)?; // of (B)
+        let answers = logits.value().argmax(Some(-1), false)?; // (B)
+        let correct = Count::There(answers.eq(&truth)?.count_nonzero(..)?);
         let options = CrossEntropy {
             label_smoothing: self.label_smoothing,
             ..CrossEntropy::default()
@@ -63,11 +89,6 @@ impl<M: Layer + ?Sized> Task<M, (Tensor, Tensor)> for Classification {
             samples: truth.numel() as u64,
         })
     }
-}
-
-/// In how many places two i64 tensors agree.
-fn count_equal(a: &Tensor, b: &Tensor) -> Result<u64> {
-    Ok(a.eq(b)?.count_nonzero(..)?.to_f64()? as u64)
 }
 
 /// A model's mean loss and accuracy on some data.
@@ -89,15 +110,29 @@ impl Score {
     }
 }
 
-/// The loss of a batch as an `f64`, whatever the model computes in.
-pub(crate) fn loss_value(loss: &Var) -> Result<f64> {
-    if loss.numel() != 1 {
-        return Err(invalid(format!(
-            "a task's loss is one number; this one has shape {:?}",
-            loss.dims()
-        )));
+/// What a batch came to, in plain numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) loss: f64,
+    pub(crate) correct: Option<u64>,
+    pub(crate) samples: u64,
+}
+
+impl Measured {
+    /// Reads them, whatever the model computes in.
+    pub(crate) fn of(loss: &Tensor, correct: Option<&Count>, samples: u64) -> Result<Self> {
+        if loss.numel() != 1 {
+            return Err(invalid(format!(
+                "a task's loss is one number; this one has shape {:?}",
+                loss.dims()
+            )));
+        }
+        Ok(Self {
+            loss: loss.to_f64()?,
+            correct: correct.map(Count::read).transpose()?,
+            samples,
+        })
     }
-    loss.value().to_f64()
 }
 
 /// Scores a model on all of a loader's data, in evaluation mode and without recording. The model is left in training mode.
@@ -110,9 +145,11 @@ where
     model.eval();
     let score = no_grad(|| {
         let mut score = Score::default();
-        for batch in data.epoch(0, 0) {
+        for batch in data.epoch_on(0, 0, &model.device()) {
             let outcome = task.run(model, &batch?)?;
-            score.add(loss_value(&outcome.loss)?, outcome.correct, outcome.samples);
+            let loss = outcome.loss.value();
+            let found = Measured::of(loss, outcome.correct.as_ref(), outcome.samples)?;
+            score.add(found.loss, found.correct, found.samples);
         }
         Ok(score)
     });

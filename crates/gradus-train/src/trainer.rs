@@ -4,6 +4,7 @@
 //! optimiser's memory, the default generator (dropout), the epoch's running sums, the history. So a run that was stopped
 //! anywhere and resumed ends with the same bits as one that was not. Read [`Trainer::fit`] top to bottom: it is the loop.
 
+mod graphs;
 mod state;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::history::{Best, History, Row};
 use crate::loader::DataLoader;
 use crate::saving::Saving;
 use crate::stop::StopFlag;
-use crate::task::{Score, Task, evaluate, loss_value};
+use crate::task::{Measured, Score, Task, evaluate};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub struct Trainer<'a> {
     precision: Option<DType>,
     scaler: Option<GradScaler>,
     ranks: Option<(Arc<dyn Communicator>, DataParallelOptions)>,
+    cuda_graph: bool,
     patience: Option<u64>,
     saving: Option<Saving>,
     resume: bool,
@@ -77,6 +79,7 @@ impl<'a> Trainer<'a> {
             precision: None,
             scaler: None,
             ranks: None,
+            cuda_graph: false,
             patience: None,
             saving: None,
             resume: false,
@@ -120,6 +123,14 @@ impl<'a> Trainer<'a> {
         options: DataParallelOptions,
     ) -> Self {
         self.ranks = Some((ranks, options));
+        self
+    }
+
+    /// Records a step into a CUDA graph once the first few are made, and makes those that follow by one launch each ([`GraphedStep`](crate::GraphedStep));
+    /// the bits are those of steps that are run. Batches of another shape, such as a last one that is not full, are run as ever. For a model on a
+    /// GPU, on one rank, without a scaler of losses.
+    pub fn cuda_graph(mut self, yes: bool) -> Self {
+        self.cuda_graph = yes;
         self
     }
 
@@ -178,6 +189,8 @@ impl<'a> Trainer<'a> {
                 "there is nothing to train on: an epoch has no batch",
             ));
         }
+        let device = model.device();
+        let mut graphs = self.graphs(&device)?;
         let ranks = match self.ranks.take() {
             Some((ranks, options)) => Some(Ranks::new(ranks, model, options)?),
             None => None,
@@ -224,50 +237,20 @@ impl<'a> Trainer<'a> {
             }
             let seconds_before = at.seconds;
             let (epoch_started, mut samples_now) = (Instant::now(), 0);
-            for batch in train.epoch(at.epoch, at.batch as usize) {
+            for batch in train.epoch_on(at.epoch, at.batch as usize, &device) {
                 // Forward, backward, step.
-                let batch = batch?;
-                if let Some(ranks) = ranks {
-                    ranks.reducer().sync_buffers(model)?;
-                }
-                let outcome = within(self.precision, || task.run(model, &batch))?;
-                let (mut loss, mut correct, mut samples) =
-                    (loss_value(&outcome.loss)?, outcome.correct, outcome.samples);
-                if let Some(ranks) = ranks {
-                    (loss, correct, samples) = ranks.measured(loss, correct, samples)?;
-                }
-                if !loss.is_finite() {
-                    let further = match self.precision {
-                        Some(DType::F16) => ", or bf16, which reaches further than f16",
-                        _ => "",
-                    };
-                    return Err(invalid(format!(
-                        "the loss became {loss} at epoch {}, batch {}: try a lower learning rate{further}",
-                        at.epoch + 1,
-                        at.batch + 1
-                    )));
-                }
-                let scaled = match &self.scaler {
-                    Some(scaler) => scaler.scale(&outcome.loss)?,
-                    None => outcome.loss,
+                let lr = optimizer.lr();
+                let Measured {
+                    loss,
+                    correct,
+                    samples,
+                } = match graphs.step(model, optimizer, task, batch?)? {
+                    graphs::Step::Made(measured) => self.checked(measured, &at)?,
+                    graphs::Step::Run(batch) => {
+                        self.step(model, optimizer, task, &batch, ranks, &at)?
+                    }
                 };
-                let mut gradients = match ranks {
-                    Some(ranks) => ranks.reducer().backward(model, scaled)?,
-                    None => scaled.backward_once()?,
-                };
-                if let Some(scaler) = &mut self.scaler {
-                    scaler.unscale_(&mut gradients)?;
-                }
-                if let Some(norm) = self.clip_norm {
-                    gradus_nn::clip_grad_norm(&mut gradients, norm, 2.0)?;
-                }
-                at.lr = optimizer.lr();
-                if let Some(scaler) = &mut self.scaler {
-                    scaler.step(optimizer, model, &mut gradients)?;
-                    scaler.update(None)?;
-                } else {
-                    optimizer.step(model, &gradients)?;
-                }
+                at.lr = lr;
                 if let Some(scheduler) = &mut scheduler {
                     scheduler.step(optimizer);
                 }
@@ -394,6 +377,69 @@ impl<'a> Trainer<'a> {
             best,
             seconds: started.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Forward, backward, step.
+    fn step<M: Module, B, T: Task<M, B> + ?Sized>(
+        &mut self,
+        model: &mut M,
+        optimizer: &mut dyn Optimizer,
+        task: &T,
+        batch: &B,
+        ranks: Option<&Ranks>,
+        at: &Progress,
+    ) -> Result<Measured> {
+        if let Some(ranks) = ranks {
+            ranks.reducer().sync_buffers(model)?;
+        }
+        let outcome = within(self.precision, || task.run(model, batch))?;
+        let mut measured = Measured::of(
+            outcome.loss.value(),
+            outcome.correct.as_ref(),
+            outcome.samples,
+        )?;
+        if let Some(ranks) = ranks {
+            measured = ranks.measured(measured)?;
+        }
+        let measured = self.checked(measured, at)?;
+        let scaled = match &self.scaler {
+            Some(scaler) => scaler.scale(&outcome.loss)?,
+            None => outcome.loss,
+        };
+        let mut gradients = match ranks {
+            Some(ranks) => ranks.reducer().backward(model, scaled)?,
+            None => scaled.backward_once()?,
+        };
+        if let Some(scaler) = &mut self.scaler {
+            scaler.unscale_(&mut gradients)?;
+        }
+        if let Some(norm) = self.clip_norm {
+            gradus_nn::clip_grad_norm_(&mut gradients, norm, 2.0)?;
+        }
+        if let Some(scaler) = &mut self.scaler {
+            scaler.step(optimizer, model, &mut gradients)?;
+            scaler.update(None)?;
+        } else {
+            optimizer.step(model, &gradients)?;
+        }
+        Ok(measured)
+    }
+
+    /// An error if the loss is no number.
+    fn checked(&self, measured: Measured, at: &Progress) -> Result<Measured> {
+        let loss = measured.loss;
+        if loss.is_finite() {
+            return Ok(measured);
+        }
+        let further = match self.precision {
+            Some(DType::F16) => ", or bf16, which reaches further than f16",
+            _ => "",
+        };
+        Err(invalid(format!(
+            "the loss became {loss} at epoch {}, batch {}: try a lower learning rate{further}",
+            at.epoch + 1,
+            at.batch + 1
+        )))
     }
 
     fn patience_is_over(&self, history: &History) -> bool {

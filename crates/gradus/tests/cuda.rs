@@ -47,6 +47,11 @@ fn without_a_gpu_it_says_so_in_one_line() {
             "{text}"
         );
     }
+    let text = refused(&["train", "mnist", "--cuda-graph"]);
+    assert!(
+        text.contains("--cuda-graph: the CPU has no graphs"),
+        "{text}"
+    );
     let text = refused(&["train", "mnist", "--device", "tpu"]);
     assert!(
         text.contains("tpu") && text.contains("cpu, cuda:N"),

@@ -111,6 +111,9 @@ super::kernels! {
     /// Its element of src, written there.
     scatter_write [F32, BF16, I64, U8] (src: In<T>, indices: In<i64>, owner: In<i64>, y: InOut<T>, outer: i64, n: i64, m: i64, inner: i64)
         block(256, 4) regs(48);
+    /// Rows of y (outer, n, inner) = src (outer, m, inner).
+    write_rows [F32, BF16, I64, U8] (src: In<T>, rows: In<i64>, y: InOut<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64)
+        block(256, 4) regs(48);
     /// y (outer, n, inner) = op(y, src) at every index.
     scatter_join [F32, F64, I64] (src: In<T>, indices: In<i64>, y: InOut<T>, fault: InOut<u32>, outer: i64, n: i64, m: i64, inner: i64,
         op: i32) block(256, 4) regs(56);
@@ -142,22 +145,24 @@ super::kernels! {
         block(256, 4) regs(24);
     /// Uniform numbers.
     uniform [] (y: Out<f32>, n: i64, seed: u64, offset: u64) block(256, 4) regs(24);
+    /// 1 below the threshold, else 0.
+    bernoulli [] (y: Out<Byte>, base: Opt<u64>, n: i64, seed: u64, offset: u64, threshold: u64) block(256, 4) regs(48);
     /// Rotary positions.
     rope [F32, BF16, F16] (x: In<T>, cosines: In<f32>, sines: In<f32>, y: Out<T>, rows: i64, per: i64, time: i64, hs: i32,
         direction: f32) block(256, 4) regs(40);
 
     "optim.cu":
     /// Adam and AdamW.
-    adam_chunks [] (chunks: In<Chunk>, step_size: f32, beta1: f32, beta2: f32, eps: f32, root_correction: f32, penalty: f32,
+    adam_chunks [] (chunks: In<Chunk>, numbers: Opt<f32>, step_size: f32, beta1: f32, beta2: f32, eps: f32, root_correction: f32, penalty: f32,
         shrink: f32, maximize: i32) block(512, 2) regs(40);
     /// SGD with momentum.
-    sgd_chunks [] (chunks: In<Chunk>, lr: f32, momentum: f32, dampening: f32, penalty: f32, nesterov: i32, maximize: i32,
+    sgd_chunks [] (chunks: In<Chunk>, numbers: Opt<f32>, lr: f32, momentum: f32, dampening: f32, penalty: f32, nesterov: i32, maximize: i32,
         first_step: i32) block(512, 2) regs(24);
     /// RMSprop.
-    rmsprop_chunks [] (chunks: In<Chunk>, lr: f32, alpha: f32, rest: f32, eps: f32, momentum: f32, penalty: f32, maximize: i32)
+    rmsprop_chunks [] (chunks: In<Chunk>, numbers: Opt<f32>, lr: f32, alpha: f32, rest: f32, eps: f32, momentum: f32, penalty: f32, maximize: i32)
         block(512, 2) regs(40);
     /// Adagrad.
-    adagrad_chunks [] (chunks: In<Chunk>, lr: f32, eps: f32, penalty: f32, maximize: i32) block(512, 2) regs(32);
+    adagrad_chunks [] (chunks: In<Chunk>, numbers: Opt<f32>, lr: f32, eps: f32, penalty: f32, maximize: i32) block(512, 2) regs(32);
     /// Sums of squares.
     norm_chunks [] (chunks: In<Chunk>, parts: Out<f32>) block(512, 2) regs(16);
     /// Their root.

@@ -1,7 +1,7 @@
 //! A step of an optimiser over all parameters in one launch, and clipping of all gradients by their norm. PyTorch's formulas.
 
 use crate::error::check_len;
-use crate::manifest;
+use crate::manifest::{self, Ptr};
 use crate::{Buffer, DType, Device, Error, Result};
 
 /// Elements of a chunk: a block's work.
@@ -48,7 +48,63 @@ impl<'a> Step<'a> {
 pub struct Kept {
     bytes: Vec<u8>,
     list: Option<Buffer<u8>>,
+    /// Of a step that was recorded into a graph: the numbers its replays read.
+    numbers: Option<Buffer<f32>>,
 }
+
+/// What of an optimiser's options changes from step to step: the rate, and Adam's corrections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Numbers([f32; 3]);
+
+impl Kept {
+    /// The numbers of the next replay of a step that was recorded with it ([`Device::capture`]): those in the recording are none.
+    ///
+    /// # Errors
+    /// If no step was recorded; [`Error::Driver`].
+    pub fn renumber(&mut self, numbers: impl Into<Numbers>) -> Result<()> {
+        match &mut self.numbers {
+            Some(there) => there.write(&numbers.into().0),
+            None => Err(Error::shape("optim", "no step was recorded with this list")),
+        }
+    }
+
+    /// In a capture, memory for the numbers of its replays; else none, and the launch's own count.
+    fn numbers(&mut self, device: &Device) -> Result<Ptr> {
+        if !device.is_capturing() {
+            return Ok(Ptr::NULL);
+        }
+        self.numbers = None;
+        Ok((&*self.numbers.insert(device.uninit_outside(3)?)).into())
+    }
+}
+
+impl From<Adam> for Numbers {
+    fn from(o: Adam) -> Self {
+        let (b1, b2) = o.betas;
+        let step = o.step.max(1) as f64;
+        Self([
+            (o.lr / (1.0 - b1.powf(step))) as f32,
+            (1.0 - b2.powf(step)).sqrt() as f32,
+            if o.decoupled {
+                (1.0 - o.lr * o.weight_decay) as f32
+            } else {
+                1.0
+            },
+        ])
+    }
+}
+
+/// Of those whose rate alone changes.
+macro_rules! rates {
+    ($($options:ident),*) => {$(
+        impl From<$options> for Numbers {
+            fn from(o: $options) -> Self {
+                Self([o.lr as f32, 0.0, 0.0])
+            }
+        }
+    )*};
+}
+rates!(Sgd, RmsProp, Adagrad);
 
 /// Adam, and AdamW with `decoupled`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,6 +181,8 @@ const CHUNK_BYTES: usize = 5 * 8 + 4 + 4;
 struct Chunks<'a> {
     list: &'a Buffer<u8>,
     count: u32,
+    /// [`Kept::numbers`].
+    numbers: Ptr,
 }
 
 impl<'a> Chunks<'a> {
@@ -151,13 +209,21 @@ impl<'a> Chunks<'a> {
             }
         }
         let count = (bytes.len() / CHUNK_BYTES) as u32;
+        if device.is_capturing() {
+            kept.list = None; // a list of the graph's own, uploaded by each replay
+        }
+        let numbers = kept.numbers(device)?;
         let here = kept.list.as_ref().is_some_and(|l| l.device() == device);
         if !here || bytes != kept.bytes {
             kept.list = Some(device.upload(&bytes)?);
             kept.bytes = bytes;
         }
         match &kept.list {
-            Some(list) => Ok(Self { list, count }),
+            Some(list) => Ok(Self {
+                list,
+                count,
+                numbers,
+            }),
             None => Err(Error::shape("optim", "the list is not there")),
         }
     }
@@ -222,21 +288,20 @@ pub fn adam(options: Adam, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()
         return Ok(());
     };
     let (b1, b2) = options.betas;
-    let step = options.step.max(1) as f64;
-    let decay = options.weight_decay;
+    let Numbers([step_size, root_correction, shrink]) = options.into();
     let kernel = manifest::adam_chunks {
         chunks: chunks.list.into(),
-        step_size: (options.lr / (1.0 - b1.powf(step))) as f32,
+        numbers: chunks.numbers,
+        step_size,
         beta1: b1 as f32,
         beta2: b2 as f32,
         eps: options.eps as f32,
-        root_correction: (1.0 - b2.powf(step)).sqrt() as f32,
-        penalty: if options.decoupled { 0.0 } else { decay as f32 },
-        shrink: if options.decoupled {
-            (1.0 - options.lr * decay) as f32
-        } else {
-            1.0
+        root_correction,
+        penalty: match options.decoupled {
+            true => 0.0,
+            false => options.weight_decay as f32,
         },
+        shrink,
         maximize: i32::from(options.maximize),
     };
     // SAFETY: each chunk is a piece of equally long buffers; those written are borrowed exclusively by `steps`.
@@ -255,8 +320,13 @@ pub fn sgd(options: Sgd, steps: &mut [Step<'_>], kept: &mut Kept) -> Result<()> 
     let Some((device, chunks)) = chunks_of("sgd", steps, states, kept)? else {
         return Ok(());
     };
+    if options.first && states > 0 {
+        let what = "the first step sets the velocity in place of following it";
+        device.not_in_capture("sgd", what)?;
+    }
     let kernel = manifest::sgd_chunks {
         chunks: chunks.list.into(),
+        numbers: chunks.numbers,
         lr: options.lr as f32,
         momentum: options.momentum as f32,
         dampening: options.dampening as f32,
@@ -281,6 +351,7 @@ pub fn rmsprop(options: RmsProp, steps: &mut [Step<'_>], kept: &mut Kept) -> Res
     };
     let kernel = manifest::rmsprop_chunks {
         chunks: chunks.list.into(),
+        numbers: chunks.numbers,
         lr: options.lr as f32,
         alpha: options.alpha as f32,
         rest: (1.0 - options.alpha) as f32,
@@ -303,6 +374,7 @@ pub fn adagrad(options: Adagrad, steps: &mut [Step<'_>], kept: &mut Kept) -> Res
     };
     let kernel = manifest::adagrad_chunks {
         chunks: chunks.list.into(),
+        numbers: chunks.numbers,
         lr: options.lr as f32,
         eps: options.eps as f32,
         penalty: options.weight_decay as f32,

@@ -88,6 +88,57 @@ pub fn uniform(stream: Stream, y: &mut Buffer<f32>) -> Result<()> {
     }
 }
 
+/// True with probability `p`: the bits the CPU draws from the same place of the stream. With `base`, two numbers on the device, the stream
+/// is that of seed `base[0]` from block `base[1] + stream.offset` on: a graph that is replayed reads them anew.
+///
+/// # Errors
+/// If `p` is not in 0..=1, or `base` is not two numbers of the same device.
+///
+/// ```
+/// # use gradus_cuda::{Device, ops::random::{Stream, bernoulli}};
+/// # fn main() -> Result<(), gradus_cuda::Error> {
+/// # let Ok(device) = Device::new(0) else { return Ok(()) };
+/// let mut y = device.uninit::<bool>(1000)?;
+/// bernoulli(0.25, Stream { seed: 7, offset: 0 }, None, &mut y)?;
+/// let drawn = y.download()?.into_iter().filter(|&y| y).count();
+/// assert!((200..300).contains(&drawn));
+/// # Ok(())
+/// # }
+/// ```
+pub fn bernoulli(
+    p: f64,
+    stream: Stream,
+    base: Option<&Buffer<i64>>,
+    y: &mut Buffer<bool>,
+) -> Result<()> {
+    let op = "bernoulli";
+    if !(0.0..=1.0).contains(&p) {
+        return Err(Error::shape(op, format!("p {p} is not in 0..=1")));
+    }
+    if let Some(base) = base {
+        check_len(op, "the base", base.len(), 2)?;
+        same_device(op, base, y)?;
+    }
+    let (n, device) = (y.len(), y.device().clone());
+    let kernel = manifest::bernoulli {
+        y: y.into(),
+        base: base.map_or(manifest::Ptr::NULL, Into::into),
+        n: n as i64,
+        seed: stream.seed,
+        offset: stream.offset,
+        threshold: (p * 4_294_967_296.0) as u64,
+    };
+    // SAFETY: y has n bytes and is borrowed exclusively; the base has two numbers.
+    unsafe {
+        device.launch(
+            &kernel,
+            crate::DType::Bool,
+            (device.blocks(n.div_ceil(4), 256), 1, 1),
+            0,
+        )
+    }
+}
+
 /// Rotary positions: pair (i, i + hs/2) of each row of `x` (…, hs) turns by the angle of the row's position t. `cosines` and `sines` are
 /// (time, hs/2). With `heads_inside` x is (…, time, heads, hs), otherwise (…, time, hs); `backward` turns back, which is the gradient.
 ///

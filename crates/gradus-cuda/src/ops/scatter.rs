@@ -27,6 +27,56 @@ fn sizes<T: Element>(
     Ok([outer as i64, n as i64, m as i64, inner as i64])
 }
 
+/// y (outer, n, inner): y[o, rows[i], k] = src[o, i, k] (`torch.index_copy_`), in place; the axis is the middle one of `shape`. Of equal rows any
+/// one wins.
+///
+/// # Errors
+/// If lengths or devices do not fit.
+///
+/// ```
+/// # use gradus_cuda::{Device, ops::scatter::write_rows};
+/// # fn main() -> Result<(), gradus_cuda::Error> {
+/// # let Ok(device) = Device::new(0) else { return Ok(()) };
+/// let (src, rows) = (device.upload(&[1.0f32, 2.0])?, device.upload(&[2i64])?);
+/// let mut y = device.zeros(6)?; // (1, 3, 2)
+/// write_rows(&src.view(&[1, 1, 2])?, &rows, [1, 3, 2], &mut y)?;
+/// assert_eq!(y.download()?, [0.0, 0.0, 0.0, 0.0, 1.0, 2.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn write_rows<T: Element>(
+    src: &View<'_, T>,
+    rows: &Buffer<i64>,
+    [outer, n, inner]: [usize; 3],
+    y: &mut Buffer<T>,
+) -> Result<()> {
+    let (op, m) = ("index_copy", rows.len());
+    check_len(op, "the source", src.len(), numel(op, &[outer, m, inner])?)?;
+    check_len(op, "the output", y.len(), numel(op, &[outer, n, inner])?)?;
+    same_device(op, src.buffer(), rows)?;
+    same_device(op, src.buffer(), y)?;
+    let (count, src, device) = (src.len(), Dense::new(src)?, rows.device());
+    let kernel = manifest::write_rows {
+        src: src.ptr(),
+        rows: rows.into(),
+        y: y.into(),
+        fault: device.fault(Fault::Write),
+        outer: outer as i64,
+        n: n as i64,
+        m: m as i64,
+        inner: inner as i64,
+    };
+    // SAFETY: src is (outer, m, inner), y (outer, n, inner) and borrowed exclusively; rows outside are not written.
+    unsafe {
+        device.launch(
+            &kernel,
+            super::by_size(T::DTYPE),
+            (device.blocks(count, 256), 1, 1),
+            0,
+        )
+    }
+}
+
 /// y (outer, n, inner): y[o, indices[o, i, k], k] = src[o, i, k] (`torch.scatter`); the axis is the middle one of `shape`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use gradus_cuda::{Device, Error};
 use crate::standin::{device, has_compiler, load};
 
 /// Runs one ignored test of this program with an environment.
-fn again(test: &str, environment: &[(&str, &str)]) {
+pub fn again(test: &str, environment: &[(&str, &str)]) {
     if !has_compiler() {
         return;
     }

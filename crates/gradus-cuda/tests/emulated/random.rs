@@ -1,6 +1,6 @@
 //! Random numbers, dropout, rotary positions.
 
-use gradus_cuda::ops::random::{Stream, dropout, rope, uniform};
+use gradus_cuda::ops::random::{Stream, bernoulli, dropout, rope, uniform};
 use gradus_cuda::{Device, Error};
 
 use crate::standin::{device, orders};
@@ -155,4 +155,29 @@ fn turned<T: Real>(device: &Device) {
 #[test]
 fn rotary_positions() {
     orders(|device| each_float!(turned(device)));
+}
+
+#[test]
+fn bernoulli_has_the_bits_of_the_cpu() {
+    orders(|device| {
+        let n = 1003;
+        for p in [0.0, 0.3, 1.0] {
+            let threshold = (p * 4_294_967_296.0) as u64;
+            let want: Vec<bool> = (0..n)
+                .map(|i| u64::from(word(STREAM, i)) < threshold)
+                .collect();
+            let mut y = device.upload(&vec![true; n]).unwrap();
+            bernoulli(p, STREAM, None, &mut y).unwrap();
+            assert_eq!(y.download().unwrap(), want);
+            // From a base on the device.
+            let base = [STREAM.seed as i64, STREAM.offset as i64 - 5];
+            let (base, rest) = (device.upload(&base).unwrap(), Stream { seed: 1, offset: 5 });
+            bernoulli(p, rest, Some(&base), &mut y).unwrap();
+            assert_eq!(y.download().unwrap(), want);
+        }
+        let mut y = device.uninit::<bool>(3).unwrap();
+        assert!(bernoulli(1.5, STREAM, None, &mut y).is_err());
+        let short = device.zeros::<i64>(1).unwrap();
+        assert!(bernoulli(0.5, STREAM, Some(&short), &mut y).is_err());
+    });
 }

@@ -112,3 +112,26 @@ fn what_cannot_be_written() {
     assert!(matches!(error, Error::Shape { .. }));
     assert!(scatter::scatter_join(ReduceOp::Mean, &view, &at, [1, 3, 1], &mut y).is_err());
 }
+
+#[test]
+fn rows_are_written_in_place() {
+    orders(|device| {
+        let [outer, n, m, inner] = [3, 7, 2, 5];
+        let mut numbers = Numbers::new(31);
+        let src: Vec<f32> = numbers.floats(outer * m * inner, 2.0);
+        let mut want: Vec<f32> = numbers.floats(outer * n * inner, 2.0);
+        let (src_d, mut y) = (device.upload(&src).unwrap(), device.upload(&want).unwrap());
+        let view = src_d.view(&[outer, m, inner]).unwrap();
+        let rows = device.upload(&[6i64, 2]).unwrap();
+        scatter::write_rows(&view, &rows, [outer, n, inner], &mut y).unwrap();
+        for o in 0..outer {
+            for (i, row) in [6, 2].into_iter().enumerate() {
+                for k in 0..inner {
+                    want[(o * n + row) * inner + k] = src[(o * m + i) * inner + k];
+                }
+            }
+        }
+        assert_eq!(y.download().unwrap(), want);
+        assert!(scatter::write_rows(&view, &rows, [outer, n, inner + 1], &mut y).is_err());
+    });
+}

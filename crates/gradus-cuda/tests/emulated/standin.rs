@@ -90,14 +90,32 @@ pub fn for_orders(orders: &[&str], f: impl Fn(&Device)) {
 }
 
 fn set_order(order: &str) {
+    set(b"gr_cpu_order", order);
+}
+
+/// Runs `f` once for each order of streams (`emulation/streams.cpp`).
+pub fn for_streams(f: impl Fn(&Device)) {
+    let Some(device) = device() else { return };
+    if is_real() {
+        return f(&device);
+    }
+    for order in ["late", "first", "now"] {
+        set(b"gr_cpu_streams", order);
+        f(&device);
+    }
+    set(b"gr_cpu_streams", "late");
+}
+
+/// Calls a function of the stand-in that takes a text.
+fn set(function: &[u8], text: &str) {
     let (driver, _) = paths();
-    let order = CString::new(order).unwrap();
+    let text = CString::new(text).unwrap();
     // SAFETY: the library is loaded and stays so; the function copies the text.
     unsafe {
         let library = libloading::Library::new(driver).unwrap();
         let set = library
-            .get::<unsafe extern "C" fn(*const std::ffi::c_char)>(b"gr_cpu_order")
+            .get::<unsafe extern "C" fn(*const std::ffi::c_char)>(function)
             .unwrap();
-        set(order.as_ptr());
+        set(text.as_ptr());
     }
 }

@@ -1,10 +1,13 @@
 //! What attention remembers: keys and values of all that was read, so that a new token costs one step and not all of them.
 //!
 //! The memory for a whole text is taken at once, and new rows are written in place; nothing is copied as it grows. It knows no
-//! positions and no masks (`models/causal.rs` does).
+//! positions and no masks (`models/causal.rs` does). While a token is read from a CUDA graph, all of the memory is given, with the place of the
+//! token in memory of the GPU ([`Place`]), since a graph has the same shapes each time (Hugging Face's static cache does so too).
+
+use std::sync::{Arc, OnceLock};
 
 use gradus_autograd::Var;
-use gradus_tensor::{DType, Error, Result, Tensor};
+use gradus_tensor::{DType, Device, Error, Result, Tensor};
 
 /// Keys and values of one layer, for all sequences of a batch.
 ///
@@ -24,6 +27,30 @@ pub struct KvCache {
     rows: Option<[Tensor; 2]>, // (B, nh, capacity, hs): keys and values
     len: usize,
     capacity: usize,
+    place: Option<Place>,
+}
+
+/// Where the token stands that is read now, known to the GPU alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// i64 (1)
+    pub at: Tensor,
+    /// 0, 1, …: i64 (capacity)
+    pub columns: Tensor,
+    /// What a model keeps there for all places.
+    pub kept: Arc<OnceLock<(Tensor, Tensor)>>,
+}
+
+impl Place {
+    /// Which columns the token sees, at most `window` of them: bool (1, capacity).
+    pub fn seen(&self, window: Option<usize>) -> Result<Tensor> {
+        let mut seen = self.columns.le(&self.at)?;
+        if let Some(window) = window {
+            let first = self.at.sub_scalar(window as i64)?;
+            seen = seen.logical_and(&self.columns.gt(&first)?)?;
+        }
+        seen.unsqueeze(0)
+    }
 }
 
 impl KvCache {
@@ -33,6 +60,7 @@ impl KvCache {
             rows: None,
             len: 0,
             capacity,
+            place: None,
         }
     }
 
@@ -69,6 +97,18 @@ impl KvCache {
         if t != t2 {
             let message = format!("{t} keys and {t2} values");
             return Err(Error::shape(OP, message));
+        }
+        if let Some(place) = &self.place
+            && let Some([keys, values]) = self.rows.take()
+        {
+            let write = |rows: Tensor, x: &Var| {
+                let rows = rows.index_copy_(2, &place.at, x.value());
+                rows.map_err(|e| e.in_op(OP))
+            };
+            let rows = [write(keys, k)?, write(values, v)?];
+            let all = (Var::from(rows[0].clone()), Var::from(rows[1].clone()));
+            self.rows = Some(rows);
+            return Ok(all); // (B, nh, capacity, hs)
         }
         let (start, end) = (self.len, self.len + t);
         let rows = match self.rows.take() {
@@ -107,6 +147,35 @@ impl KvCache {
         self.rows = Some(rows);
         self.len = end;
         Ok(views)
+    }
+
+    /// Where the token stands that is read now, if only the GPU knows it.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Reads at a place of the GPU's from here on, or (`None`) at its end again.
+    pub(crate) fn set_place(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// How many tokens there is room for, and where, once it holds something.
+    pub(crate) fn room(&self) -> Option<(usize, Device)> {
+        self.rows
+            .as_ref()
+            .map(|rows| (self.capacity, rows[0].device()))
+    }
+
+    /// Where its memory lies.
+    pub(crate) fn places(&self) -> Option<[usize; 2]> {
+        self.rows
+            .as_ref()
+            .map(|rows| rows.each_ref().map(Tensor::data_ptr))
+    }
+
+    /// Counts a token that was written at the place after its last.
+    pub(crate) fn grow(&mut self) {
+        self.len += 1;
     }
 
     /// Sequence i goes on from what sequence `order[i]` has read; there may be fewer or more of them than before.

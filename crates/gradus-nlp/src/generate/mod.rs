@@ -12,6 +12,7 @@
 
 mod beam;
 mod cache;
+mod graphed;
 mod options;
 mod scores;
 mod session;
@@ -20,6 +21,7 @@ mod tokens;
 
 pub use beam::{Beam, beam_search};
 pub use cache::KvCache;
+pub(crate) use cache::Place;
 pub use options::{EarlyStopping, Generation};
 pub use session::{CausalLm, KvSession, Session};
 pub use text::{Text, text};

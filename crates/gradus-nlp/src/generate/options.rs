@@ -28,6 +28,8 @@ pub struct Generation {
     pub early_stopping: EarlyStopping,
     /// When the text outgrows what the model can read, forget its older half and go on (no: stop). Not with beams; not in Hugging Face's.
     pub context_shift: bool,
+    /// Read each new token by replaying a CUDA graph: the same ids, sooner. For a model on a GPU, without beams (no).
+    pub cuda_graph: bool,
     /// Ids that end a text. The id is part of what is given.
     pub eos_token_id: Vec<u32>,
     /// What draws.
@@ -48,6 +50,7 @@ impl Default for Generation {
             length_penalty: 1.0,
             early_stopping: EarlyStopping::Heuristic,
             context_shift: false,
+            cuda_graph: false,
             eos_token_id: Vec::new(),
             seed: 0,
         }
@@ -84,6 +87,10 @@ impl Generation {
             (
                 !self.length_penalty.is_finite(),
                 "length_penalty must be a number",
+            ),
+            (
+                self.num_beams > 1 && self.cuda_graph,
+                "beams are not read by a graph: cuda_graph goes with num_beams = 1",
             ),
             (
                 self.num_beams > 1 && self.do_sample,

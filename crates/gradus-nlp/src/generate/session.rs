@@ -4,6 +4,7 @@ use gradus_autograd::{Var, no_grad};
 use gradus_tensor::{Error, Result, Tensor};
 
 use super::KvCache;
+use super::graphed::{Graphed, can_read};
 
 /// A model that guesses the next token from all before it.
 ///
@@ -40,6 +41,17 @@ pub trait Session {
     /// # Errors
     /// When there is no such text.
     fn select(&mut self, order: &[usize]) -> Result<()>;
+
+    /// Reads single ids by replaying a CUDA graph from here on: one launch a token. The texts then stay within the capacity they were begun
+    /// with, or go on without it.
+    ///
+    /// # Errors
+    /// When the model's session has none.
+    fn use_graph(&mut self) -> Result<()> {
+        let why =
+            "this model's session cannot be recorded into a CUDA graph; GPT-2's and Llama's can";
+        Err(Error::value("Session::use_graph", why))
+    }
 }
 
 /// The session of a transformer: a cache for each layer. The function reads ids (B, T) that follow what the caches hold and gives
@@ -48,6 +60,7 @@ pub struct KvSession<F> {
     forward: F,
     batch: usize,
     caches: Vec<KvCache>,
+    graphed: Option<Graphed>,
 }
 
 impl<F: Fn(&Tensor, &mut [KvCache]) -> Result<Var>> KvSession<F> {
@@ -58,6 +71,7 @@ impl<F: Fn(&Tensor, &mut [KvCache]) -> Result<Var>> KvSession<F> {
             forward,
             batch,
             caches,
+            graphed: None,
         }
     }
 }
@@ -72,8 +86,22 @@ impl<F: Fn(&Tensor, &mut [KvCache]) -> Result<Var>> Session for KvSession<F> {
             );
             return Err(Error::shape("Session::read", message));
         }
-        let logits = no_grad(|| (self.forward)(ids, &mut self.caches))?; // (B, T, V)
-        logits.into_value().select(1, -1) // (B, V)
+        // (B, T, V), and of that (B, V).
+        let read = |ids: &Tensor, caches: &mut [KvCache]| {
+            let logits = no_grad(|| (self.forward)(ids, caches))?;
+            logits.into_value().select(1, -1)
+        };
+        match &mut self.graphed {
+            Some(graphed) if can_read(ids, &self.caches)? => {
+                graphed.read(ids, &mut self.caches, read)
+            }
+            _ => read(ids, &mut self.caches),
+        }
+    }
+
+    fn use_graph(&mut self) -> Result<()> {
+        self.graphed = Some(Graphed::default());
+        Ok(())
     }
 
     fn select(&mut self, order: &[usize]) -> Result<()> {

@@ -77,6 +77,19 @@ pub(super) fn ids(ids: &[u32], batch: usize) -> Result<Tensor> {
     Tensor::from_vec(ids.iter().map(|&id| i64::from(id)).collect(), [batch, t])
 }
 
+/// A session of one text.
+fn open<'m>(
+    model: &'m dyn CausalLm,
+    capacity: usize,
+    options: &Generation,
+) -> Result<Box<dyn Session + 'm>> {
+    let mut session = model.session(1, capacity)?;
+    if options.cuda_graph {
+        session.use_graph()?;
+    }
+    Ok(session)
+}
+
 /// Ids that follow `prompt`, one by one: the likeliest, or drawn. They end after `max_new_tokens`, after one of `eos_token_id`, or
 /// (without `context_shift`) when the text is as long as the model can read.
 ///
@@ -111,7 +124,7 @@ pub fn tokens<'m>(
         .min(model.context().unwrap_or(usize::MAX));
     Ok(Tokens {
         model,
-        session: model.session(1, capacity)?,
+        session: open(model, capacity, options)?,
         options: options.clone(),
         rng: Rng::new(options.seed),
         seen: prompt.to_vec(),
@@ -136,7 +149,7 @@ impl Tokens<'_> {
         {
             self.base = self.seen.len() - most.div_ceil(2);
             self.read = self.base;
-            self.session = self.model.session(1, most)?;
+            self.session = open(self.model, most, &self.options)?;
         }
         let logits = self.session.read(&ids(&self.seen[self.read..], 1)?)?; // (1, V)
         self.read = self.seen.len();

@@ -23,6 +23,7 @@ pub(super) struct Causal {
 impl Causal {
     /// The values of queries (B, nh, T, hs) over keys and values (B, nkv, T, hs), and those in the cache: (B, T, nh · hs).
     pub fn attend(self, q: &Var, k: &Var, v: &Var, cache: Option<&mut KvCache>) -> Result<Var> {
+        let place = cache.as_ref().and_then(|c| c.place()).cloned();
         let (k, v) = match cache {
             Some(cache) => cache.append(k, v)?, // (B, nkv, S, hs)
             None => (k.clone(), v.clone()),
@@ -30,9 +31,10 @@ impl Causal {
         let (t, s) = (q.dim(-2)?, k.dim(-2)?);
         let window = self.window.filter(|&window| window < s);
         // A single new token sees all there is.
-        let mask = match window {
-            None if t == s || t == 1 => None,
-            window => Some(mask(t, s, window)?.to_device(&q.device())?),
+        let mask = match (&place, window) {
+            (Some(place), window) => Some(place.seen(window)?),
+            (None, None) if t == s || t == 1 => None,
+            (None, window) => Some(mask(t, s, window)?.to_device(&q.device())?),
         };
         // A single token's heads ask side by side for the keys they share, as if they were steps: nothing is repeated.
         let (heads, groups) = (q.dim(1)? as isize, k.dim(1)? as isize);

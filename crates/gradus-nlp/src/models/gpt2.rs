@@ -366,7 +366,11 @@ impl GPT2Model {
             return Err(Error::value("GPT2", message));
         }
         let tokens = self.wte.forward(input_ids).in_layer("wte")?; // (B, T, C)
-        let positions = self.wpe.weight.var().narrow(0, past as i64, t)?; // (T, C)
+        let places = self.wpe.weight.var();
+        let positions = match caches.first().and_then(KvCache::place) {
+            Some(place) => places.index_select(0, &place.at)?, // (1, C)
+            None => places.narrow(0, past as i64, t)?,         // (T, C)
+        };
         let mut x = self.drop.forward(&tokens.add(&positions)?)?;
         for (i, block) in self.h.iter().enumerate() {
             let layer = || format!("h.{i}");

@@ -209,9 +209,14 @@ impl LlamaModel {
             .embed_tokens
             .forward(input_ids)
             .in_layer("embed_tokens")?; // (B, T, C)
-        let (cos, sin) = self.rope.tables(past, t, x.dtype())?; // (T, hs / 2)
-        let there = |table: Tensor| table.to_device(&x.device()).map(Var::from);
-        let positions = (there(cos)?, there(sin)?);
+        let positions = match caches.first().and_then(KvCache::place) {
+            Some(place) => self.rope.tables_at(place, x.value())?, // (1, hs / 2)
+            None => {
+                let (cos, sin) = self.rope.tables(past, t, x.dtype())?; // (T, hs / 2)
+                let there = |table: Tensor| table.to_device(&x.device()).map(Var::from);
+                (there(cos)?, there(sin)?)
+            }
+        };
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer
                 .forward(&x, &positions, caches.get_mut(i))

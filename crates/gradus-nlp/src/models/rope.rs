@@ -9,6 +9,7 @@ use gradus_tensor::{DType, Error, Result, Tensor};
 
 use super::config::Config;
 use super::single;
+use crate::generate::Place;
 
 /// How far positions beyond the training context are squeezed: `rope_parameters`, or `rope_scaling` in older files.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,6 +207,29 @@ impl Rope {
         }
         let table = |x| Tensor::from_vec(x, [t, inv_freq.len()])?.to_dtype(dtype);
         Ok((table(cos)?, table(sin)?))
+    }
+}
+
+impl Rope {
+    /// Those of one position that only the GPU knows, from tables that are kept there: (1, rotated / 2) each, like `x`.
+    pub(super) fn tables_at(&self, place: &Place, x: &Tensor) -> Result<(Var, Var)> {
+        if self.dynamic.is_some() {
+            let why =
+                "dynamic rotary positions change with the length, which a graph does not know";
+            return Err(Error::value("rope", why));
+        }
+        if place.kept.get().is_none() {
+            let (cos, sin) = self.tables(0, place.columns.numel(), x.dtype())?;
+            let device = x.device();
+            let _ = place
+                .kept
+                .set((cos.to_device(&device)?, sin.to_device(&device)?));
+        }
+        let Some((cos, sin)) = place.kept.get() else {
+            return Err(Error::value("rope", "its tables are not there"));
+        };
+        let row = |table: &Tensor| table.index_select(0, &place.at).map(Var::from);
+        Ok((row(cos)?, row(sin)?))
     }
 }
 

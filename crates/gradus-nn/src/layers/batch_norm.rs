@@ -153,6 +153,8 @@ fn count(batches: Option<&Buffer>) -> Result<Option<Tensor>> {
 pub(super) fn follow(running: &Buffer, batch: &Tensor, share: f64) -> Result<()> {
     let now = running.get();
     let batch = batch.to_dtype(now.dtype())?.mul_scalar_(share)?;
-    running.set(now.mul_scalar(1.0 - share)?.add_(&batch)?);
+    let next = now.mul_scalar(1.0 - share)?.add_(&batch)?;
+    drop(now); // the buffer is its memory's only holder again
+    running.set(next);
     Ok(())
 }

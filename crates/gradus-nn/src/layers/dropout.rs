@@ -128,10 +128,8 @@ pub(crate) fn drop(x: &Var, shape: &[usize], p: f64, mode: Mode) -> Result<Var> 
         return Ok(x.clone());
     }
     let keep = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
-    let mut mask = Tensor::zeros(shape, gradus_tensor::DType::Bool)?;
-    mask.with_mut_slice::<bool, _>(|mask| with_default(|rng| rng.fill_bernoulli(mask, 1.0 - p)))?;
-    let mask = mask.to_device(&x.device())?; // drawn by the CPU, so that a seed means the same everywhere
-    x.mul(&Var::from(mask.to_dtype(x.dtype())?.mul_scalar_(keep)?))
+    let mask = with_default(|rng| Tensor::bernoulli(1.0 - p, shape, x, rng))?;
+    x.mul(&Var::from(mask.mul_scalar_(keep)?))
 }
 
 /// Refuses what is not a probability.

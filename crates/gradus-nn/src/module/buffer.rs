@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use gradus_tensor::Tensor;
+use gradus_tensor::{Device, Tensor};
 
 /// A tensor that is saved with the model and never trained.
 #[derive(Debug)]
@@ -38,9 +38,22 @@ impl Buffer {
             .clone()
     }
 
-    /// Replaces its value.
+    /// Does somebody else hold its value's memory?
+    pub fn is_shared(&self) -> bool {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        value.is_shared()
+    }
+
+    /// Replaces its value. On a GPU it stays in the memory it has, unless somebody else holds that: a graph that is replayed finds it there.
     pub fn set(&self, value: Tensor) {
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        let mut now = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = now.device() == value.device()
+            && now.dtype() == value.dtype()
+            && now.dims() == value.dims();
+        let stays = alike && value.device() != Device::Cpu && !now.is_shared();
+        if !(stays && now.copy_(&value).is_ok()) {
+            *now = value;
+        }
     }
 
     /// Does it stand in the state dict?

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use gradus_autograd::Gradients;
-use gradus_tensor::{DType, Device, Error, Result, Tensor, optim};
+use gradus_tensor::{CudaGraph, DType, Device, Error, Result, Tensor, optim};
 
 use super::Optimizer;
+use super::replay::Recorded;
 use crate::module::{Module, Param, StateDict, is_under};
 
 /// One algorithm: its options, the state it keeps per parameter, and the update.
@@ -92,9 +93,11 @@ type Predicate = Box<dyn Fn(&str, &Param) -> bool + Send + Sync>;
 pub struct Optim<R> {
     options: R,
     groups: Vec<(Predicate, R)>,
-    state: BTreeMap<String, ParamState>,
+    pub(super) state: BTreeMap<String, ParamState>,
     /// What a GPU keeps of each launch of a step, in their order.
     kept: Vec<optim::Kept>,
+    /// The launches that a graph was recorded with.
+    pub(super) recorded: Vec<Recorded>,
 }
 
 /// A parameter taken out of its model, to be stepped together with others.
@@ -106,6 +109,8 @@ struct Taken<'a> {
     state: ParamState,
     rule: optim::Rule,
     order: &'static [usize],
+    /// The group whose options it has; `None` for those that are in none.
+    group: Option<usize>,
 }
 
 impl<R: Rule> Optim<R> {
@@ -123,6 +128,7 @@ impl<R: Rule> Optim<R> {
             groups: Vec::new(),
             state: BTreeMap::new(),
             kept: Vec::new(),
+            recorded: Vec::new(),
         }
     }
 
@@ -159,6 +165,11 @@ impl<R: Rule> Optim<R> {
         self.state.get(name)
     }
 
+    /// The options of a group, or of those in none.
+    pub(super) fn options_of(&self, group: Option<usize>) -> &R {
+        group.map_or(&self.options, |i| &self.groups[i].1)
+    }
+
     fn all_options(&mut self) -> impl Iterator<Item = &mut R> {
         std::iter::once(&mut self.options).chain(self.groups.iter_mut().map(|(_, options)| options))
     }
@@ -170,12 +181,9 @@ impl<R: Rule> Optim<R> {
         param: &'a mut Param,
         grad: &Tensor,
     ) -> Result<Option<Taken<'a>>> {
-        let rule = self
-            .groups
-            .iter()
-            .rev()
-            .find(|(fits, _)| fits(name, param))
-            .map_or(&self.options, |(_, options)| options);
+        let group = self.groups.iter().rposition(|(fits, _)| fits(name, param));
+        // Of two fields, since the third changes below.
+        let rule = group.map_or(&self.options, |i| &self.groups[i].1);
         if grad.dims() != param.data().dims() {
             return Err(Error::shape(
                 R::NAME,
@@ -202,6 +210,11 @@ impl<R: Rule> Optim<R> {
                 })
         };
         if !self.state.get(name).is_some_and(fits) {
+            if CudaGraph::is_capturing() {
+                let why =
+                    "its first step makes what it remembers: make some before one is recorded";
+                return Err(Error::value(R::NAME, why));
+            }
             let state = prepare(rule, self.state.get(name), &grad)?;
             self.state.insert(name.to_string(), state);
         }
@@ -225,7 +238,14 @@ impl<R: Rule> Optim<R> {
                 state,
                 rule,
                 order,
+                group,
             }));
+        }
+        if CudaGraph::is_capturing() {
+            state.step -= 1;
+            self.state.insert(name.to_string(), state);
+            let why = "this step cannot be recorded into a graph: on a GPU those of Adam, AdamW, SGD, RMSprop and Adagrad on f32 parameters can";
+            return Err(Error::value(R::NAME, why));
         }
         let updated = param.update(|data| {
             if data.dtype() == dtype {
@@ -243,7 +263,9 @@ impl<R: Rule> Optim<R> {
 
     /// Steps what was taken, those of one rule in one launch, unless `so_far` is an error; and puts it back in any case.
     fn step_taken(&mut self, mut taken: Vec<Taken<'_>>, so_far: Result<()>) -> Result<()> {
-        let key = |t: &Taken<'_>| (t.rule, t.state.slots.len());
+        let capturing = CudaGraph::is_capturing();
+        // Groups of one rule may differ by the time a recorded step is replayed.
+        let key = |t: &Taken<'_>| (t.rule, t.state.slots.len(), t.group.filter(|_| capturing));
         let mut keys = Vec::new();
         for t in &taken {
             if !keys.contains(&key(t)) {
@@ -253,12 +275,18 @@ impl<R: Rule> Optim<R> {
         if self.kept.len() < keys.len() {
             self.kept.resize_with(keys.len(), Default::default);
         }
+        if capturing {
+            self.recorded = keys.iter().map(|key| Recorded::of(key.2)).collect();
+        }
         let mut result = so_far;
-        for (&(rule, slots), kept) in keys.iter().zip(&mut self.kept) {
+        for (i, launch) in keys.iter().enumerate() {
             let mut steps = Vec::new();
             for t in &mut taken {
-                if key(t) != (rule, slots) {
+                if key(t) != *launch {
                     continue;
+                }
+                if capturing {
+                    self.recorded[i].add(&t.name, &t.state);
                 }
                 let mut state = [None, None, None];
                 for (slot, &at) in t.state.slots.iter_mut().zip(t.order) {
@@ -270,16 +298,21 @@ impl<R: Rule> Optim<R> {
                     state,
                 });
             }
-            result = result.and_then(|()| optim::step_all(&rule, &mut steps, kept));
+            let kept = match capturing {
+                true => &mut self.recorded[i].kept,
+                false => &mut self.kept[i],
+            };
+            result = result.and_then(|()| optim::step_all(&launch.0, &mut steps, kept));
         }
         for Taken {
             name,
             param,
             data,
-            state,
+            mut state,
             ..
         } in taken
         {
+            state.step -= u64::from(capturing); // it is made when it is replayed
             let put = param.update(|d| {
                 *d = data;
                 Ok(())
@@ -348,6 +381,10 @@ impl<R: Rule> Optimizer for Optim<R> {
             return Err(Error::value(R::NAME, message));
         }
         Ok(())
+    }
+
+    fn replay(&mut self) -> Result<()> {
+        self.replay_recorded()
     }
 
     fn lrs(&self) -> Vec<f64> {

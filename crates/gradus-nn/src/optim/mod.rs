@@ -36,6 +36,7 @@ mod lbfgs;
 mod line_search;
 mod nadam;
 mod radam;
+mod replay;
 mod rmsprop;
 mod rprop;
 mod sgd;
@@ -66,6 +67,18 @@ pub trait Optimizer {
     /// When an option makes no sense (a negative rate), or a gradient has another shape than its parameter; the message
     /// names the parameter.
     fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) -> Result<()>;
+
+    /// Counts one step more of those that a [`CudaGraph`](gradus_tensor::CudaGraph) was recorded with, and gives the graph this step's numbers:
+    /// rates, bias corrections. Call it before each replay. A step that was recorded has not been made.
+    ///
+    /// # Errors
+    /// When no step was recorded, what it remembers has moved since, or the algorithm has no step that can be recorded.
+    fn replay(&mut self) -> Result<()> {
+        Err(gradus_tensor::Error::value(
+            "Optimizer::replay",
+            "this optimiser has no step that a graph can replay; on a GPU Adam, AdamW, SGD, RMSprop and Adagrad have",
+        ))
+    }
 
     /// The learning rate of each group: the rest of the model first, then the groups in the order they were added.
     fn lrs(&self) -> Vec<f64>;

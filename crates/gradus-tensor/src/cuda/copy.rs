@@ -49,6 +49,19 @@ pub(crate) fn write_view(
     })
 }
 
+/// Overwrites all of a tensor that is its memory's only holder with one of the CPU of the same shape and dtype; false for any other two.
+pub(crate) fn write_host(out: &mut Tensor, src: &Tensor) -> Result<bool> {
+    let whole = out.is_contiguous() && out.storage_bytes() == out.numel() * out.dtype().size();
+    if src.is_cuda() || src.dtype() != out.dtype() || !whole {
+        return Ok(false);
+    }
+    let Some(Storage::Cuda(buffer)) = Arc::get_mut(&mut out.storage) else {
+        return Ok(false);
+    };
+    buffer.write(super::host_bytes(&src.contiguous()?)?)?;
+    Ok(true)
+}
+
 /// The elements in another dtype.
 pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let op = "to_dtype";

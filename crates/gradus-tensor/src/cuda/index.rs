@@ -204,6 +204,23 @@ pub(crate) fn scatter(x: &Tensor, d: usize, index: &Tensor, src: &Tensor) -> Res
     })
 }
 
+/// The slices of `x` that the vector `index` names along `d` become those of `src`, in its memory if nobody else holds it.
+pub(crate) fn index_copy(x: Tensor, d: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let op = "index_copy";
+    together(op, &[&x, index, src])?;
+    let alone = x.is_cuda_alone() && x.storage_bytes() == x.numel() * x.dtype().size();
+    let mut out = if alone { x } else { super::copy::copy(&x)? };
+    let (rows, sizes) = (whole(op, index)?, around(&out, d));
+    let Some(crate::storage::Storage::Cuda(buffer)) = std::sync::Arc::get_mut(&mut out.storage)
+    else {
+        return Err(Error::memory(op, "the result's storage is shared"));
+    };
+    dispatch_cuda!(op, src.dtype(), T => {
+        Ok(kernel::write_rows(&src.cuda_view::<T>()?, rows.cuda_solid::<i64>()?, sizes, buffer.typed_mut::<T>()?)?)
+    })?;
+    Ok(out)
+}
+
 /// A copy of `x` joined with the elements of `src` where `index` says.
 pub(crate) fn scatter_reduce(
     x: &Tensor,

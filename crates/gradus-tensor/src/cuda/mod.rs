@@ -77,12 +77,14 @@ mod composed;
 pub(crate) mod conv;
 pub(crate) mod copy;
 pub(crate) mod elementwise;
+pub(crate) mod graph;
 pub(crate) mod index;
 pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod optim;
 pub(crate) mod pool;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod resample;
 pub(crate) mod scan;
@@ -128,6 +130,9 @@ impl From<gradus_cuda::Error> for Error {
         match e {
             E::Shape { op, message } => Error::shape(op, message),
             E::Unsupported { op, what } => Error::device(op, format!("on a GPU: {what}")),
+            E::Capture { op, .. } => {
+                Error::device(op, e.to_string().replacen(&format!("{op}: "), "", 1))
+            }
             E::Index { op } => Error::index(
                 op,
                 "an index or a class number is out of range; the GPU found it in an earlier call",
@@ -278,19 +283,34 @@ pub(crate) fn build<T: gradus_cuda::Element>(
 
 /// A copy of a tensor of the CPU on a GPU.
 pub(crate) fn upload(x: &Tensor, index: usize) -> Result<Tensor> {
-    let op = "to_device";
-    let device = device(op, index)?;
+    upload_by(x, index, gradus_cuda::Device::upload)
+}
+
+/// The same beside the work that is under way.
+pub(crate) fn upload_ahead(x: &Tensor, index: usize) -> Result<Tensor> {
+    upload_by(x, index, gradus_cuda::Device::upload_ahead)
+}
+
+fn upload_by(
+    x: &Tensor,
+    index: usize,
+    upload: impl Fn(&gradus_cuda::Device, &[u8]) -> gradus_cuda::Result<Buffer<u8>>,
+) -> Result<Tensor> {
+    let device = device("to_device", index)?;
     let x = x.contiguous()?;
-    let (start, len) = (
-        x.layout.offset * x.dtype().size(),
-        x.numel() * x.dtype().size(),
-    );
-    let bytes = &x.buffer(op)?.bytes()[start..start + len];
+    let buffer = upload(&device, host_bytes(&x)?)?;
     Ok(Tensor {
-        storage: std::sync::Arc::new(Storage::Cuda(device.upload(bytes)?)),
+        storage: std::sync::Arc::new(Storage::Cuda(buffer)),
         layout: Layout::contiguous(x.shape().clone()),
         dtype: x.dtype(),
     })
+}
+
+/// The bytes of a contiguous tensor of the CPU.
+fn host_bytes(x: &Tensor) -> Result<&[u8]> {
+    let size = x.dtype().size();
+    let (start, len) = (x.layout.offset * size, x.numel() * size);
+    Ok(&x.buffer("to_device")?.bytes()[start..start + len])
 }
 
 /// A copy of a tensor of a GPU on the CPU; waits for everything before.

@@ -72,6 +72,17 @@ pub(crate) fn all(rule: &Rule, steps: &mut [Step<'_>], kept: &mut Kept) -> Resul
     Ok(())
 }
 
+/// The numbers of a recorded step's next replay.
+pub(crate) fn renumber(rule: &Rule, kept: &mut Kept) -> Result<()> {
+    match *rule {
+        Rule::Sgd(o) => kept.renumber(sgd(o))?,
+        Rule::Adam(o) => kept.renumber(adam(o))?,
+        Rule::RmsProp(o) => kept.renumber(rmsprop(o))?,
+        Rule::Adagrad(o) => kept.renumber(adagrad(o))?,
+    }
+    Ok(())
+}
+
 fn sgd(o: cpu::Sgd) -> kernel::Sgd {
     kernel::Sgd {
         lr: o.lr,
@@ -116,11 +127,24 @@ fn adagrad(o: cpu::Adagrad) -> kernel::Adagrad {
     }
 }
 
-/// √Σ x² over all elements of all of them, which lie on one GPU and are f32.
-pub(crate) fn norm(op: &'static str, gradients: &[&Tensor]) -> Result<f64> {
+/// √Σ x² over all elements of all of them, which lie on one GPU and are f32: one number there.
+pub(crate) fn norm(op: &'static str, gradients: &[&Tensor]) -> Result<Tensor> {
     together(op, gradients)?;
     let solid: Vec<Tensor> = gradients.iter().map(|g| solid(g)).collect::<Result<_>>()?;
     let all = solid.iter().map(Tensor::cuda_solid::<f32>);
     let norm = kernel::gradient_norm(&all.collect::<Result<Vec<_>>>()?)?;
-    Ok(f64::from(norm.download()?[0]))
+    Ok(super::tensor(norm, &().into(), DType::F32))
+}
+
+/// Scales them all down to a norm over all of them, which is returned as it was.
+pub(crate) fn clip(op: &'static str, gradients: &mut [&mut Tensor], most: f64) -> Result<Tensor> {
+    let all: Vec<&Tensor> = gradients.iter().map(|g| &**g).collect();
+    together(op, &all)?;
+    for gradient in gradients.iter_mut() {
+        make_own(op, gradient)?;
+    }
+    let all = gradients.iter_mut().map(|g| own(op, g));
+    let mut all = all.collect::<Result<Vec<_>>>()?;
+    let norm = kernel::clip_gradients(&mut all, most as f32)?;
+    Ok(super::tensor(norm, &().into(), DType::F32))
 }

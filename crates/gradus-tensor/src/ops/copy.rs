@@ -72,3 +72,37 @@ pub(crate) fn replaced(
     write_view(op, &mut out, &layout, src)?;
     Ok(out)
 }
+
+impl Tensor {
+    /// Overwrites the elements with those of `src`, which broadcasts and is converted and moved as needed. The memory stays the same unless
+    /// somebody else holds it: so a graph's input is given its next value.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let mut x = Tensor::zeros([2, 2], DType::F32)?;
+    /// x.copy_(&Tensor::from_slice(&[1.0, 2.0], 2)?)?;
+    /// assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0, 1.0, 2.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `src` does not broadcast to the shape.
+    pub fn copy_(&mut self, src: &Tensor) -> Result<()> {
+        let op = "copy_";
+        let src = src.broadcast_to(self.shape()).map_err(|e| e.in_op(op))?;
+        #[cfg(feature = "cuda")]
+        if crate::cuda::copy::write_host(self, &src)? {
+            return Ok(());
+        }
+        let src = src.to_device(&self.device())?;
+        if self.is_exclusive() || self.is_cuda_alone() {
+            let whole = self.layout.clone();
+            return write_view(op, self, &whole, &src);
+        }
+        let mut own = copy(self)?;
+        let whole = own.layout.clone();
+        write_view(op, &mut own, &whole, &src)?;
+        *self = own;
+        Ok(())
+    }
+}

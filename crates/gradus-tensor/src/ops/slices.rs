@@ -56,6 +56,32 @@ impl Tensor {
         out.reshape_to(self.shape())
     }
 
+    /// [`Tensor::index_copy`] of a tensor that is given away: on a GPU in its memory, if nobody else holds it; there of slices that are named
+    /// twice any one stays.
+    ///
+    /// ```
+    /// # use gradus_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[0.0, 0.0, 0.0], 3)?;
+    /// let x = x.index_copy_(0, &Tensor::from_slice(&[2i64], 1)?, &Tensor::from_slice(&[5.0], 1)?)?;
+    /// assert_eq!(x.to_vec::<f64>()?, [0.0, 0.0, 5.0]);
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tensor::index_add`].
+    pub fn index_copy_(self, dim: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        on_cuda!([self, index, source] => {
+            let op = "index_copy";
+            if self.rank() == 0 || self.dtype() != source.dtype() {
+                return self.index_copy(dim, index, source);
+            }
+            self.rows(op, dim, index, source)?; // checks
+            let d = resolve_dim(op, dim, self.shape())?;
+            cuda::index::index_copy(self, d, index, source)
+        });
+        self.index_copy(dim, index, source)
+    }
+
     /// A copy with the slices that `index` names along `dim` filled with a number.
     ///
     /// ```

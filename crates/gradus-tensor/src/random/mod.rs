@@ -23,6 +23,8 @@ use std::cell::Cell;
 
 thread_local! {
     static DEFAULT: Cell<RngState> = const { Cell::new(RngState { seed: 0, offset: 0 }) };
+    /// Whether the generator in hand is the default one.
+    static IS_DEFAULT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Seeds this thread's default generator (which otherwise starts from seed 0: runs are reproducible unless one asks
@@ -35,7 +37,9 @@ pub fn manual_seed(seed: u64) {
 pub fn with_default<R>(f: impl FnOnce(&mut Rng) -> R) -> R {
     let mut rng = Rng::new(0);
     rng.set_state(DEFAULT.get());
+    IS_DEFAULT.set(true);
     let result = f(&mut rng);
+    IS_DEFAULT.set(false);
     DEFAULT.set(rng.state());
     result
 }
@@ -48,4 +52,10 @@ pub fn default_state() -> RngState {
 /// Restores what [`default_state`] returned.
 pub fn set_default_state(state: RngState) {
     DEFAULT.set(state);
+}
+
+/// Whether the generator in hand is this thread's default one: what a graph can draw from anew.
+#[cfg(feature = "cuda")]
+pub(crate) fn is_default() -> bool {
+    IS_DEFAULT.get()
 }

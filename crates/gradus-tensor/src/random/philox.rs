@@ -74,7 +74,7 @@ impl Rng {
     }
 
     /// Reserves `blocks` blocks and returns the first.
-    fn advance(&mut self, blocks: usize) -> u64 {
+    pub(crate) fn advance(&mut self, blocks: usize) -> u64 {
         let first = self.state.offset;
         self.state.offset = first.wrapping_add(blocks as u64);
         first

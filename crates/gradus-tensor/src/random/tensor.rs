@@ -2,11 +2,20 @@
 
 use super::Rng;
 use super::fill::Fill;
-use crate::device::Options;
+use crate::device::{Device, Options};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::graph::CudaGraph;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+/// On its device, what was drawn on the host.
+fn placed(op: &'static str, x: Tensor, device: &Device) -> Result<Tensor> {
+    if *device != Device::Cpu {
+        CudaGraph::refuse(op, "its numbers are drawn on the host")?;
+    }
+    x.to_device(device)
+}
 
 pub(super) fn not_float(op: &'static str, dtype: DType) -> Error {
     Error::dtype(op, format!("needs a float dtype, not {dtype}"))
@@ -34,7 +43,7 @@ impl Tensor {
         options.device.check("rand")?;
         let x = dispatch!(float options.dtype, T => Tensor::build::<T>("rand", shape, |y| T::fill_uniform(rng, y)),
             else Err(not_float("rand", options.dtype)));
-        x?.to_device(&options.device)
+        placed("rand", x?, &options.device)
     }
 
     /// Uniform in [`low`, `high`).
@@ -63,7 +72,7 @@ impl Tensor {
                 *y = if x == T::affine(T::default(), 0.0, high) { T::affine(T::default(), 0.0, low) } else { x };
             }
         })?, else ());
-        x.to_device(&options.device)
+        placed("uniform", x, &options.device)
     }
 
     /// Standard normal. Any `shape`; a float dtype.
@@ -105,7 +114,7 @@ impl Tensor {
                 }
             }
         }), else Err(not_float("normal", options.dtype)));
-        x?.to_device(&options.device)
+        placed("normal", x?, &options.device)
     }
 
     /// Whole numbers in [`low`, `high`), of any dtype but bool.
@@ -123,7 +132,7 @@ impl Tensor {
         options.device.check("randint")?;
         check_interval(low, high)?;
         let x = Tensor::build::<i64>("randint", shape, |y| rng.fill_int(y, low, high))?;
-        x.to_dtype(options.dtype)?.to_device(&options.device)
+        placed("randint", x.to_dtype(options.dtype)?, &options.device)
     }
 
     /// 1 (true) with probability `p`, else 0 (false), of any dtype.
@@ -143,6 +152,11 @@ impl Tensor {
                 "bernoulli",
                 format!("the probability is {p}; it must lie in 0..=1"),
             ));
+        }
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(index) = options.device {
+            return crate::cuda::random::bernoulli(p, &shape.into(), index, rng)?
+                .to_dtype(options.dtype);
         }
         let x = Tensor::build::<bool>("bernoulli", shape, |y| rng.fill_bernoulli(y, p))?;
         x.to_dtype(options.dtype)?.to_device(&options.device)

@@ -101,6 +101,7 @@ pub fn ops() -> Vec<Op> {
         scatter_add(x, dim, index, g) index x.scatter_add(dim, &index, &source(g, &x, &index));
         index_add(x, dim, index, g) list x.index_add(dim, &index, &rows(g, &x, dim, &index), g.scalar());
         index_copy(x, dim, index, g) list x.index_copy(dim, &index, &rows(g, &x, dim, &index));
+        index_copy_(x, dim, index, g) list { let source = rows(g, &x, dim, &index); x.index_copy_(dim, &index, &source) };
         index_fill(x, dim, index, g) list x.index_fill(dim, &index, g.scalar());
         take_along_dim(x, dim, index, g) index x.take_along_dim(&index, g.odds(80).then_some(dim));
         repeat_interleave_tensor(x, dim, index, g) list x.repeat_interleave_tensor(&index, g.odds(80).then_some(dim));

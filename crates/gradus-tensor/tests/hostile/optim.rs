@@ -35,6 +35,14 @@ pub fn ops() -> Vec<Op> {
             call: |g| look(optim::norm_of_all(&[&g.x(), &g.float()])),
         },
         Op {
+            name: "clip_norm_of_all",
+            call: |g| {
+                let (mut a, mut b) = (g.x(), g.float());
+                let norm = optim::clip_norm_of_all(&mut [&mut a, &mut b], g.real());
+                look(norm.map(|norm| (norm, a, b)))
+            },
+        },
+        Op {
             name: "step_all",
             call: |g| {
                 let [mut p, dp, mut a, mut b, mut c] = optimised(g);

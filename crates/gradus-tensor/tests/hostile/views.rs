@@ -72,6 +72,14 @@ pub fn ops() -> Vec<Op> {
         op!(g, x: g.x() => diag_embed(g.int(), g.dim(), g.dim())),
         op!(g, x: g.x() => slice_scatter(&g.like(&x), g.dim(), g.maybe(|| g.int()), g.maybe(|| g.int()), g.int())),
         Op {
+            name: "copy_",
+            call: |g| {
+                let (mut x, src) = (g.x(), g.x());
+                let kept = g.flag().then(|| x.clone());
+                look(x.copy_(&src).map(|()| (x, kept)))
+            },
+        },
+        Op {
             name: "slice_scatter_",
             call: |g| {
                 let x = g.x();

@@ -9,6 +9,7 @@ use gradus_tensor::random::RngState;
 
 use super::{Communicator, DataParallelOptions, ReduceOp, Reducer};
 use crate::error::Result;
+use crate::task::Measured;
 
 /// The ranks of a run.
 pub(crate) struct Ranks {
@@ -56,16 +57,15 @@ impl Ranks {
     }
 
     /// The mean loss, right answers and samples of the batches of all ranks.
-    pub(crate) fn measured(
-        &self,
-        loss: f64,
-        correct: Option<u64>,
-        samples: u64,
-    ) -> Result<(f64, Option<u64>, u64)> {
-        let n = samples as f64;
-        let right = correct.map_or(0.0, |n| n as f64);
-        let [loss, right, n] = self.sum([loss * n, right, n])?;
-        Ok((loss / n, correct.map(|_| right as u64), n as u64))
+    pub(crate) fn measured(&self, own: Measured) -> Result<Measured> {
+        let n = own.samples as f64;
+        let right = own.correct.map_or(0.0, |n| n as f64);
+        let [loss, right, n] = self.sum([own.loss * n, right, n])?;
+        Ok(Measured {
+            loss: loss / n,
+            correct: own.correct.map(|_| right as u64),
+            samples: n as u64,
+        })
     }
 
     /// Does any rank say yes to the first? Does rank 0 to the second?

@@ -19,7 +19,7 @@ use gradus_tensor::{Error, Result, safetensors};
 use gradus_train::dataset::hold_out;
 use gradus_train::metrics::ConfusionMatrix;
 use gradus_train::progress::{say, thousands};
-use gradus_train::{DataLoader, Outcome};
+use gradus_train::{Count, DataLoader, Outcome};
 
 use super::run::{Run, RunArgs, Show};
 use super::settings::Settings;
@@ -304,17 +304,13 @@ fn export(
 fn classify(model: &TextClassifier, batch: &TextBatch) -> Result<Outcome> {
     let device = model.device();
     let logits = model.forward(&batch.input.to_device(&device)?)?; // (B, classes)
-    let answers = logits.value().argmax(Some(-1), false)?.to_vec::<i64>()?;
-    let truths = batch.labels.to_vec::<i64>()?;
-    let right = answers.iter().zip(&truths).filter(|(a, t)| a == t).count();
+    let labels = batch.labels.to_device(&device)?;
+    let answers = logits.value().argmax(Some(-1), false)?;
+    let right = answers.eq(&labels)?.count_nonzero(..)?;
     Ok(Outcome {
-        loss: cross_entropy(
-            &logits,
-            &batch.labels.to_device(&device)?,
-            &CrossEntropy::default(),
-        )?,
-        correct: Some(right as u64),
-        samples: truths.len() as u64,
+        loss: cross_entropy(&logits, &labels, &CrossEntropy::default())?,
+        correct: Some(Count::There(right)),
+        samples: labels.numel() as u64,
     })
 }
 

@@ -193,6 +193,15 @@ impl DeviceArgs {
     }
 }
 
+/// Refuses `--cuda-graph` where there are none.
+fn check_graph(wanted: bool, device: &Device) -> Result<()> {
+    if wanted && *device == Device::Cpu {
+        let text = "--cuda-graph: the CPU has no graphs; add --device cuda, or leave it out";
+        return Err(Error::value("", text));
+    }
+    Ok(())
+}
+
 /// Sets the number of threads; must come before the first computation.
 fn set_threads(threads: Option<usize>) -> Result<()> {
     let Some(threads) = threads else {

@@ -2,6 +2,7 @@
 //! `gradus-autograd` records them, `gradus-nn` owns the weights.
 
 mod attention;
+mod clip;
 mod conv;
 mod embedding;
 mod fold;

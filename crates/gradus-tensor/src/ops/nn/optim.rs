@@ -7,6 +7,8 @@
 use gradus_cpu::optim;
 pub use gradus_cpu::optim::{Adagrad, Adam, RmsProp, Sgd};
 
+pub use super::clip::{clip_norm_of_all, norm_of_all, sum_of_squares};
+
 use super::{dispatch_native, is_half, same_float, wide};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -107,6 +109,21 @@ pub struct Kept {
     list: gradus_cuda::ops::optim::Kept,
 }
 
+impl Kept {
+    /// Gives a step that was recorded with this the numbers of its next replay: the rate, Adam's corrections. The rest of the rule is as
+    /// it was recorded.
+    ///
+    /// # Errors
+    /// When no step was recorded with it into a [`CudaGraph`](crate::CudaGraph).
+    #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
+    pub fn renumber(&mut self, rule: &Rule) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        return crate::cuda::optim::renumber(rule, &mut self.list);
+        #[cfg(not(feature = "cuda"))]
+        Err(Error::device("Kept::renumber", "no step was recorded"))
+    }
+}
+
 /// One step of a rule for several parameters of one shape of state: in one launch where they are f32 and on one GPU, else one after the other.
 ///
 /// ```
@@ -190,55 +207,6 @@ macro_rules! slices {
             .iter_mut()
             .map(|s| s.as_mut().and_then(|s| s.as_mut_slice::<$T>()))
     }};
-}
-
-/// √Σ x² over all elements of several tensors: on a GPU in one launch for all f32 of them, in f32; else added up in f64.
-///
-/// ```
-/// use gradus_tensor::{Tensor, optim::norm_of_all};
-/// let (a, b) = (Tensor::from_slice(&[3f32], 1)?, Tensor::from_slice(&[0f32, 4.0], 2)?);
-/// assert_eq!(norm_of_all(&[&a, &b])?, 5.0);
-/// # Ok::<(), gradus_tensor::Error>(())
-/// ```
-///
-/// # Errors
-/// The elements are not floats.
-pub fn norm_of_all(tensors: &[&Tensor]) -> Result<f64> {
-    #[cfg(feature = "cuda")]
-    if tensors
-        .iter()
-        .all(|x| x.is_cuda() && x.dtype() == DType::F32)
-        && !tensors.is_empty()
-    {
-        return crate::cuda::optim::norm("norm_of_all", tensors);
-    }
-    let mut sum = 0.0;
-    for x in tensors {
-        sum += sum_of_squares(x)?;
-    }
-    Ok(sum.sqrt())
-}
-
-/// The sum of the squares of all elements, added up in f64 whatever the dtype.
-///
-/// ```
-/// use gradus_tensor::{Tensor, optim::sum_of_squares};
-/// assert_eq!(sum_of_squares(&Tensor::from_slice(&[3f32, 4.0], 2)?)?, 25.0);
-/// # Ok::<(), gradus_tensor::Error>(())
-/// ```
-///
-/// # Errors
-/// The elements are not floats.
-pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    let op = "sum_of_squares";
-    on_cuda!([x] => {
-        let norm = x.norm(2.0, .., false).map_err(|e| e.in_op(op))?.to_f64()?;
-        Ok(norm * norm)
-    });
-    let x = x.contiguous()?;
-    dispatch!(float x.dtype(), T => Ok(optim::sum_of_squares(x.data::<T>(op)?)), else {
-        Err(Error::dtype(op, format!("{} is not a float", x.dtype())))
-    })
 }
 
 /// A step of SGD, with the velocity where there is momentum.
