@@ -48,6 +48,7 @@ pub mod ops;
 pub mod probe;
 #[cfg(feature = "standin")]
 pub mod standin;
+mod tf32;
 mod view;
 
 pub use device::Device;
@@ -56,7 +57,8 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use half::{bf16, f16};
 pub use memory::{Buffer, MemoryStats};
-pub use view::{View, numel};
+pub use tf32::{Tf32, allow_tf32, set_allow_tf32};
+pub use view::{MemoryFormat, View, numel};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use super::{Dense, int};
 use crate::error::check_len;
 use crate::manifest::{self, Gemm, Ptr, TensorMap};
 use crate::view::{layout, numel, same_device};
-use crate::{Buffer, DType, Error, FloatElement, Result, View};
+use crate::{Buffer, DType, Error, FloatElement, Result, Tf32, View, allow_tf32};
 
 /// What is applied to an element of C last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,14 +69,15 @@ pub enum Rung {
     Tiled,
     /// 128×128 tiles, 8×8 in registers. f32.
     Simt,
-    /// Tensor cores of a warp. bf16, f16.
+    /// Tensor cores of a warp. bf16, f16; f32 as TF32.
     Mma,
     /// Tensor cores of a warpgroup, TMA. bf16 on Hopper, A and B with k along memory, one matrix of each.
     Wgmma,
 }
 
 /// `C[b] = act(alpha·A[b]·B[b] + bias + residual[b])`: `a` (…, M, K), `b` (…, K, N) with the same leading dimensions (broadcast by stride 0),
-/// `c` (…, M, N). Sums are in f32; of f32, plain f32 (no TF32).
+/// `c` (…, M, N). Sums are in f32, as are products of f32 unless TF32 is allowed
+/// ([`crate::set_allow_tf32`]).
 ///
 /// # Errors
 /// If shapes or devices do not fit.
@@ -252,6 +253,7 @@ impl Job {
         match T::DTYPE {
             DType::BF16 if hopper && large && self.fits_tma(batch) => Rung::Wgmma,
             DType::BF16 | DType::F16 => Rung::Mma,
+            DType::F32 if allow_tf32(Tf32::Matmul) => Rung::Mma,
             DType::F64 => Rung::Naive,
             _ => Rung::Simt,
         }
@@ -324,7 +326,7 @@ impl Job {
                 };
                 unsafe { device.launch(&kernel, T::DTYPE, grid(128, 128)?, 0) }
             }
-            Rung::Mma if is_f32 => unsupported("bf16 and f16 only"),
+            Rung::Mma if T::DTYPE == DType::F64 => unsupported("f32, bf16 and f16 only"),
             Rung::Mma => {
                 let kernel = manifest::gemm_mma {
                     a,

@@ -5,7 +5,7 @@ use gradus_cuda::ops::gemm::{Activation, Bias, Epilogue, Rung, matmul, matmul_on
 use gradus_cuda::{Device, Error, View, bf16};
 
 use crate::standin::{device, for_orders, orders};
-use crate::support::{Numbers, Real, close, each_float, garbage};
+use crate::support::{Numbers, Real, close, each_float, garbage, tf32};
 
 /// A batch of matrices (count, rows, columns), with each way a matrix may lie.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,13 @@ fn check<T: Real>(
         numbers.floats::<T>(n, 1.0),
         numbers.floats::<T>(count * m * n, 1.0),
     );
-    let (wide_a, wide_b) = (a.dense(), b.dense());
+    let (mut wide_a, mut wide_b) = (a.dense(), b.dense());
+    if T::EPSILON < 1e-5 && rung == Some(Rung::Mma) {
+        wide_a
+            .iter_mut()
+            .chain(&mut wide_b)
+            .for_each(|x| *x = tf32(*x));
+    }
     let (wide_bias, wide_residual) = (
         bias.iter().map(|x| x.real()).collect::<Vec<_>>(),
         residual.iter().map(|x| x.real()).collect::<Vec<_>>(),
@@ -168,6 +174,17 @@ fn rung_4_tensor_cores_of_a_warp() {
         }
         check::<gradus_cuda::f16>(device, Some(Rung::Mma), [1, 128, 136, 128], LIES[1], false);
         check::<gradus_cuda::f16>(device, Some(Rung::Mma), [1, 40, 8, 96], LIES[2], false);
+    });
+}
+
+#[test]
+fn rung_4_with_tf32() {
+    orders(|device| {
+        for lies in LIES {
+            check::<f32>(device, Some(Rung::Mma), [2, 131, 72, 37], lies, true);
+        }
+        check::<f32>(device, Some(Rung::Mma), [1, 128, 136, 64], LIES[1], false);
+        check::<f32>(device, Some(Rung::Mma), [1, 40, 8, 48], LIES[2], false);
     });
 }
 
