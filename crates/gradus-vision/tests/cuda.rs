@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use gradus_autograd::Var;
 use gradus_autograd::functional::{CrossEntropy, cross_entropy};
+use gradus_autograd::{Var, autocast};
 use gradus_nn::optim::{
     Adagrad, Adam, AdamOptions, AdamW, AdamWOptions, Optimizer, RMSprop, RMSpropOptions, SGD,
     SgdOptions,
@@ -28,6 +28,18 @@ fn losses<M: Layer>(
     shape: [usize; 4],
     steps: usize,
 ) -> Result<Vec<f64>> {
+    losses_of(model, optimizer, device, shape, steps, Ok)
+}
+
+/// [`losses`], where `lay` says how the pictures lie in memory.
+fn losses_of<M: Layer>(
+    model: &mut M,
+    optimizer: &mut dyn Optimizer,
+    device: Device,
+    shape: [usize; 4],
+    steps: usize,
+    lay: fn(Tensor) -> Result<Tensor>,
+) -> Result<Vec<f64>> {
     model.to_device(&device)?;
     assert_eq!(model.device(), device);
     random::manual_seed(1);
@@ -35,7 +47,7 @@ fn losses<M: Layer>(
     for step in 0..steps {
         let x = Tensor::randn(shape, (DType::F32, device), &mut Rng::new(step as u64))?;
         let labels = Tensor::arange(0, shape[0] as i64, 1, (DType::I64, device))?;
-        let logits = model.forward(&Var::from(x))?;
+        let logits = model.forward(&Var::from(lay(x)?))?;
         let loss = cross_entropy(&logits, &labels, &CrossEntropy::default())?;
         all.push(loss.value().to_f64()?);
         let mut gradients = loss.backward_once()?;
@@ -46,7 +58,7 @@ fn losses<M: Layer>(
     let x = Tensor::randn(shape, (DType::F32, device), &mut Rng::new(99))?;
     all.push(
         model
-            .forward(&Var::from(x))?
+            .forward(&Var::from(lay(x)?))?
             .value()
             .square()?
             .mean(.., false)?
@@ -83,34 +95,43 @@ fn the_network_of_the_digits() -> Result<()> {
     Ok(())
 }
 
+/// A step of a ResNet-18 on two small pictures.
+fn resnet_18(device: Device, lay: fn(Tensor) -> Result<Tensor>) -> Result<Vec<f64>> {
+    random::manual_seed(7);
+    // Without the first pooling, so that the last norms have more than two numbers to take a variance of.
+    let options = Options {
+        num_classes: Some(5),
+        ..Options::default()
+    };
+    let options = options.with("stem_pool", false);
+    let mut model = build("resnet18", &options)?;
+    let options = SgdOptions {
+        lr: 0.01,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 5e-4,
+        ..SgdOptions::default()
+    };
+    let mut optimizer = SGD::with(options);
+    losses_of(&mut model, &mut optimizer, device, [2, 3, 32, 32], 1, lay)
+}
+
 #[test]
 fn a_resnet_18() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let run = |device| {
-        random::manual_seed(7);
-        // Without the first pooling, so that the last norms have more than two numbers to take a variance of.
-        let options = Options {
-            num_classes: Some(5),
-            ..Options::default()
-        };
-        let options = options.with("stem_pool", false);
-        let mut model = build("resnet18", &options)?;
-        let options = SgdOptions {
-            lr: 0.01,
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 5e-4,
-            ..SgdOptions::default()
-        };
-        losses(
-            &mut model,
-            &mut SGD::with(options),
-            device,
-            [2, 3, 32, 32],
-            1,
-        )
-    };
-    alike(&run(Device::Cpu)?, &run(gpu)?, 1e-4);
+    let here = resnet_18(Device::Cpu, Ok)?;
+    alike(&here, &resnet_18(gpu, Ok)?, 1e-4);
+    alike(&here, &resnet_18(gpu, |x| x.channels_last())?, 1e-4);
+    Ok(())
+}
+
+/// In bf16 all convolutions but the first are the tensor cores'.
+#[test]
+fn a_resnet_18_in_bf16_with_channels_last() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let low = |device, lay| autocast(DType::BF16, || resnet_18(device, lay));
+    let here = low(Device::Cpu, Ok as fn(Tensor) -> Result<Tensor>)?;
+    alike(&here, &low(gpu, |x| x.channels_last())?, 0.05);
     Ok(())
 }
 

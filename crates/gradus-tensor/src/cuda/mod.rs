@@ -82,6 +82,7 @@ pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod optim;
+mod order;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod resample;

@@ -3,6 +3,7 @@
 #![cfg(feature = "standin")]
 
 mod elementwise;
+mod memory;
 mod moving;
 mod nn;
 mod order;
