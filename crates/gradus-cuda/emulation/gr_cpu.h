@@ -61,7 +61,7 @@ void mbarrier_arrive(u64* b, u32 bytes);
 void mbarrier_wait(u64* b, u32 parity);
 void tensor_load(void* tile, const void* map, int x, int y, u64* barrier);
 u64 tile_address(const void* tile);
-void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate);
+void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate, bool tf32);
 void wgmma_commit();
 void wgmma_wait(u32 groups);
 void wgmma_fence();
@@ -191,7 +191,8 @@ inline void gr_wgmma_commit() { gr::wgmma_commit(); }
 template <int N> void gr_wgmma_wait() { gr::wgmma_wait(N); }
 template <int N> void gr_registers_release() {}
 template <int N> void gr_registers_acquire() {}
-inline void gr_wgmma_64x256(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate); }
+inline void gr_wgmma_64x256(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate, false); }
+inline void gr_wgmma_64x256_tf32(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate, true); }
 
 // ---- the table of kernels ---------------------------------------------------------------------------------------------------
 namespace gr {

@@ -75,6 +75,7 @@ pub fn run(device: &Device) -> Result<Vec<Probe>> {
     probes.push(tf32(device)?);
     if device.is_hopper() {
         probes.push(wgmma(device)?);
+        probes.push(wgmma_tf32(device)?);
     }
     Ok(probes)
 }
@@ -324,6 +325,35 @@ fn wgmma(device: &Device) -> Result<Probe> {
     let error = difference(c.download()?.into_iter().map(f64::from), want);
     Ok(Probe {
         name: "TMA, mbarrier, wgmma",
+        error,
+        allowed: 0.0,
+    })
+}
+
+fn wgmma_tf32(device: &Device) -> Result<Probe> {
+    let (a, b) = (pattern(64 * 32, 3), pattern(256 * 32, 5)); // a (m, k), b (n, k)
+    let (a_d, b_d, mut c) = (
+        device.upload(&a)?,
+        device.upload(&b)?,
+        device.zeros::<f32>(64 * 256)?,
+    );
+    let a_map = tensor_map((&a_d).into(), 64, 64, 64, 64)?;
+    let b_map = tensor_map((&b_d).into(), 256, 64, 64, 256)?;
+    let kernel = manifest::probe_wgmma_tf32 {
+        a_map,
+        b_map,
+        c: (&mut c).into(),
+    };
+    // SAFETY: the maps are of the two matrices, whose f32 count as two elements each; c has 64×256.
+    unsafe { device.launch(&kernel, DType::F32, (1, 1, 1), 8192 + 32768 + 64) }?;
+    let want = (0..64 * 256).map(|i| {
+        (0..32)
+            .map(|k| f64::from(a[i / 256 * 32 + k] * b[i % 256 * 32 + k]))
+            .sum::<f64>()
+    });
+    let error = difference(c.download()?.into_iter().map(f64::from), want);
+    Ok(Probe {
+        name: "TMA, mbarrier, wgmma tf32",
         error,
         allowed: 0.0,
     })

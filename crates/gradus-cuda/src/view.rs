@@ -161,6 +161,17 @@ impl<'a, T: Element> View<'a, T> {
             .wrapping_add((self.offset * size_of::<T>()) as u64))
     }
 
+    /// The first matrix of a batch: the last two dimensions.
+    pub(crate) fn matrix(&self) -> Self {
+        let first = self.rank() - 2;
+        Self {
+            buffer: self.buffer,
+            offset: self.offset,
+            shape: self.shape[first..].to_vec(),
+            strides: self.strides[first..].to_vec(),
+        }
+    }
+
     /// The same elements, which lie in row-major order, in another shape.
     pub(crate) fn flattened(&self, shape: &[usize]) -> Result<Self> {
         debug_assert!(self.is_contiguous());

@@ -191,6 +191,11 @@ super::kernels! {
     /// Rung 5: tensor cores of a warpgroup and TMA; A (M, K) and B (N, K) with k along memory.
     gemm_wgmma [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<Bf16>, residual: Opt<Bf16>, c: Out<Bf16>, g: Gemm)
         block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "cp.async.bulk.tensor", "mbarrier.try_wait");
+    /// The same in TF32, of f32 that is rounded already.
+    gemm_wgmma_tf32 [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm)
+        block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "tf32.tf32", "cp.async.bulk.tensor");
+    /// y = x rounded to TF32.
+    round_tf32 [] (x: In<f32>, y: Out<f32>, n: i64) block(256, 4) regs(32) hopper(true);
 
     "attention_simt.cu":
     /// y and lse: a warp a query; any type, a mask.
@@ -278,4 +283,7 @@ super::kernels! {
     /// TMA, mbarriers, wgmma.
     probe_wgmma [] (a_map: TensorMap, b_map: TensorMap, c: Out<f32>) block(128, 1) regs(160) shared(41024) hopper(true)
         uses("wgmma.mma_async", "cp.async.bulk.tensor");
+    /// The same in TF32.
+    probe_wgmma_tf32 [] (a_map: TensorMap, b_map: TensorMap, c: Out<f32>) block(128, 1) regs(160) shared(41024) hopper(true)
+        uses("wgmma.mma_async", "tf32.tf32");
 }

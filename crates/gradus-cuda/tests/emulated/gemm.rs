@@ -69,7 +69,7 @@ fn check<T: Real>(
         numbers.floats::<T>(count * m * n, 1.0),
     );
     let (mut wide_a, mut wide_b) = (a.dense(), b.dense());
-    if T::EPSILON < 1e-5 && rung == Some(Rung::Mma) {
+    if T::EPSILON < 1e-5 && matches!(rung, Some(Rung::Mma | Rung::Wgmma)) {
         wide_a
             .iter_mut()
             .chain(&mut wide_b)
@@ -210,6 +210,21 @@ fn rung_5_tensor_cores_of_a_warpgroup() {
 }
 
 #[test]
+fn rung_5_with_tf32() {
+    for_orders(&["f", "we", "l", "l"], |device| {
+        // Six steps of k, and edges; then B as it comes, which is turned on the way to being rounded.
+        check::<f32>(
+            device,
+            Some(Rung::Wgmma),
+            [1, 130, 264, 180],
+            (Lie::Part, Lie::Columns),
+            true,
+        );
+        check::<f32>(device, Some(Rung::Wgmma), [1, 40, 256, 64], LIES[2], false);
+    });
+}
+
+#[test]
 fn the_best_rung_is_found() {
     for_orders(&["f"], |device| {
         for lies in [LIES[1], LIES[4]] {
@@ -266,7 +281,8 @@ fn products_that_do_not_fit_are_errors() {
         .is_err()
     );
     let (a, b) = (x.view(&[3, 4]).unwrap(), x.view(&[4, 3]).unwrap());
-    let error = matmul_on(Rung::Wgmma, &a, &b, &none, &mut c).unwrap_err();
+    let odd = View::new(&x, 0, &[3, 3], &[3, 1]).unwrap();
+    let error = matmul_on(Rung::Wgmma, &odd, &odd, &none, &mut c).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     let short = device.zeros::<f32>(2).unwrap();
     let bias = Epilogue {

@@ -95,7 +95,7 @@ pub const BUGS: &[Bug] = &[
         "+ phase_w + rest % wide * g.stride[1];",
         "+ rest % wide * g.stride[1];",
         "conv::on_tensor_cores",
-        "NaN",
+        "element",
     ),
     bug(
         "a ring of tiles filled without asking whether they are free",
