@@ -95,16 +95,16 @@ fn the_network_of_the_digits() -> Result<()> {
     Ok(())
 }
 
-/// A step of a ResNet-18 on two small pictures.
-fn resnet_18(device: Device, lay: fn(Tensor) -> Result<Tensor>) -> Result<Vec<f64>> {
+/// A step of a ResNet on two small pictures.
+fn resnet(
+    name: &str,
+    options: Options,
+    device: Device,
+    size: usize,
+    lay: fn(Tensor) -> Result<Tensor>,
+) -> Result<Vec<f64>> {
     random::manual_seed(7);
-    // Without the first pooling, so that the last norms have more than two numbers to take a variance of.
-    let options = Options {
-        num_classes: Some(5),
-        ..Options::default()
-    };
-    let options = options.with("stem_pool", false);
-    let mut model = build("resnet18", &options)?;
+    let mut model = build(name, &options)?;
     let options = SgdOptions {
         lr: 0.01,
         momentum: 0.9,
@@ -113,24 +113,39 @@ fn resnet_18(device: Device, lay: fn(Tensor) -> Result<Tensor>) -> Result<Vec<f6
         ..SgdOptions::default()
     };
     let mut optimizer = SGD::with(options);
-    losses_of(&mut model, &mut optimizer, device, [2, 3, 32, 32], 1, lay)
+    let shape = [2, 3, size, size];
+    losses_of(&mut model, &mut optimizer, device, shape, 1, lay)
 }
 
 #[test]
 fn a_resnet_18() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let here = resnet_18(Device::Cpu, Ok)?;
-    alike(&here, &resnet_18(gpu, Ok)?, 1e-4);
+    let run = |device| {
+        // Without the first pooling, so that the last norms have more than two numbers to take a variance of.
+        let options = Options {
+            num_classes: Some(5),
+            ..Options::default()
+        };
+        let options = options.with("stem_pool", false);
+        resnet("resnet18", options, device, 32, Ok)
+    };
+    alike(&run(Device::Cpu)?, &run(gpu)?, 1e-4);
     Ok(())
 }
 
-/// In bf16 all convolutions but the first are the tensor cores'.
+/// With channels last; in bf16 all its convolutions but the first are the tensor cores'.
 #[test]
-fn a_resnet_18_in_bf16_with_channels_last() -> Result<()> {
+fn a_small_resnet_with_channels_last() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let low = |device, lay| autocast(DType::BF16, || resnet_18(device, lay));
-    let here = low(Device::Cpu, Ok as fn(Tensor) -> Result<Tensor>)?;
-    alike(&here, &low(gpu, |x| x.channels_last())?, 0.05);
+    let run = |dtype, device, lay| {
+        let options = Options::default();
+        autocast(dtype, || resnet("cifar_resnet20", options, device, 16, lay))
+    };
+    let as_it_is: fn(Tensor) -> Result<Tensor> = Ok;
+    for (dtype, bound) in [(DType::F32, 1e-4), (DType::BF16, 0.05)] {
+        let here = run(dtype, Device::Cpu, as_it_is)?;
+        alike(&here, &run(dtype, gpu, |x| x.channels_last())?, bound);
+    }
     Ok(())
 }
 

@@ -224,7 +224,8 @@ fn of_images<T: Real>(device: &Device, format: MemoryFormat) -> (Vec<Vec<T>>, Ve
         let (mut y, mut dx) = (garbage(device, m), garbage(device, n));
         avg_pool(&x, &params, &mut y).unwrap();
         avg_pool_backward(&dy, &params, &shape, &mut dx).unwrap();
-        (keep(y), keep(dx));
+        keep(y);
+        keep(dx);
         let params = Pool2dParams {
             divisor_override: None,
             ..params
@@ -233,7 +234,8 @@ fn of_images<T: Real>(device: &Device, format: MemoryFormat) -> (Vec<Vec<T>>, Ve
         let mut indices = device.zeros::<i64>(m).unwrap();
         max_pool(&x, &params, &mut y, Some(&mut indices)).unwrap();
         max_pool_backward(&dy, &indices, &params, &shape, &mut dx).unwrap();
-        (keep(y), keep(dx));
+        keep(y);
+        keep(dx);
         places.push(indices.download().unwrap());
     }
     for size in [[4, 5], [12, 3]] {
@@ -243,7 +245,8 @@ fn of_images<T: Real>(device: &Device, format: MemoryFormat) -> (Vec<Vec<T>>, Ve
         let (mut y, mut dx) = (garbage(device, m), garbage(device, n));
         adaptive_avg_pool(&x, size, &mut y).unwrap();
         adaptive_avg_pool_backward(&dy, size, &shape, &mut dx).unwrap();
-        (keep(y), keep(dx));
+        keep(y);
+        keep(dx);
     }
     (all, places)
 }

@@ -15,7 +15,7 @@ pub(super) fn fits<T: FloatElement>(g: &manifest::Conv, channels: i32) -> bool {
     // Pixels and the depth of a sum are counted in 32 bits; a grid has at most 65535 rows.
     g.groups == 1
         && channels > 0
-        && channels as usize % (16 / size_of::<T>()) == 0
+        && (channels as usize).is_multiple_of(16 / size_of::<T>())
         && count(&[g.batch, g.input[0], g.input[1]]).is_some()
         && count(&[g.batch, g.output[0], g.output[1]]).is_some_and(|n| n < i32::MAX - 128)
         && count(&[g.kernel[0], g.kernel[1], g.channels.max(g.outputs)])
