@@ -85,19 +85,34 @@ run() {
     if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
         step torch-products 120 python3 - <<'PYTHON'
 import torch
-def rate(dtype, tf32, n=4096):
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    a, b = (torch.randn(n, n, device="cuda", dtype=dtype) for _ in range(2))
+def median(launch):
     times = []
     for i in range(14):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record(); a @ b; end.record(); torch.cuda.synchronize()
+        start.record(); launch(); end.record(); torch.cuda.synchronize()
         times.append(start.elapsed_time(end))
-    ms = sorted(times[3:])[5]
+    return sorted(times[3:])[5]
+def rate(dtype, tf32, n=4096):
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    a, b = (torch.randn(n, n, device="cuda", dtype=dtype) for _ in range(2))
+    ms = median(lambda: a @ b)
     return f"{ms:9.3f} ms {2 * n**3 / ms / 1e9:8.2f} TFLOP/s"
+# The ladder's convolution: (64, 256, 14, 14) by 3 x 3, channels last.
+def convolutions(dtype, tf32):
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = tf32, True
+    random = lambda *shape: torch.randn(shape, device="cuda", dtype=dtype).to(memory_format=torch.channels_last)
+    x, dy, w = random(64, 256, 14, 14), random(64, 256, 14, 14), random(256, 256, 3, 3)
+    backward = lambda *mask: torch.ops.aten.convolution_backward(dy, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*mask, False])
+    launches = dict(y=lambda: torch.nn.functional.conv2d(x, w, padding=1), dx=lambda: backward(True, False), dw=lambda: backward(False, True))
+    operations = 2 * 9 * 64 * 256 * 256 * 14 * 14
+    rates = ((name, median(launch)) for name, launch in launches.items())
+    return " ".join(f"{name} {ms:8.3f} ms {operations / ms / 1e9:7.2f} TFLOP/s" for name, ms in rates)
 print("torch f32 ", rate(torch.float32, False))
 print("torch tf32", rate(torch.float32, True))
 print("torch bf16", rate(torch.bfloat16, False))
+print("torch conv f32 ", convolutions(torch.float32, False))
+print("torch conv tf32", convolutions(torch.float32, True))
+print("torch conv bf16", convolutions(torch.bfloat16, False))
 PYTHON
     else
         skip torch-products "no torch with CUDA"

@@ -47,7 +47,7 @@ pub struct Options {
     /// Print the names of the workloads and stop
     #[arg(long)]
     list: bool,
-    /// On this GPU: cuda, cuda:1; it has one filter, `ladder`: matrix products rung by rung (with the feature `cuda`)
+    /// On this GPU: cuda, cuda:1; it has one filter, `ladder`: matrix products and convolutions rung by rung (with the feature `cuda`)
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
 }

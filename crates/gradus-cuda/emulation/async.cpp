@@ -98,7 +98,12 @@ bool deliver_load() {
 
 // ---- wgmma -----------------------------------------------------------------------------------------------------------------
 u64 tile_address(const void* tile) { return (u64)((const u8*)tile - shared_base()); }
-static float tile_at(u64 tile, u32 row, u32 k) {
+static float tile_at(u64 tile, u32 row, u32 k, bool tf32) {
+  if (tf32) {
+    u32 v;
+    memcpy(&v, shared_base() + swizzle(tile + row / 8 * 1024 + row % 8 * 128 + k * 4), 4);
+    return gr_float(v & ~0x1fffu);
+  }
   u16 v;
   memcpy(&v, shared_base() + swizzle(tile + row / 8 * 1024 + row % 8 * 128 + k * 2), 2);
   return gr_from_bf16(v);
@@ -106,14 +111,15 @@ static float tile_at(u64 tile, u32 row, u32 k) {
 static void multiply(const Product& p) {
   const u32 t = me().number & 127, first = t / 32 * 16 + t % 32 / 4;
   const u64 a = p.a << 4, b = p.b << 4;
+  const u32 ks = p.tf32 ? 8 : 16;
   float of_a[2][16];
   for (u32 h = 0; h < 2; h++)
-    for (u32 k = 0; k < 16; k++) of_a[h][k] = tile_at(a, first + 8 * h, k);
+    for (u32 k = 0; k < ks; k++) of_a[h][k] = tile_at(a, first + 8 * h, k, p.tf32);
   for (u32 j = 0; j < p.n / 8; j++)
     for (u32 e = 0; e < 2; e++) {
       float sum[2] = {0, 0};
-      for (u32 k = 0; k < 16; k++) {
-        const float v = tile_at(b, j * 8 + t % 4 * 2 + e, k);
+      for (u32 k = 0; k < ks; k++) {
+        const float v = tile_at(b, j * 8 + t % 4 * 2 + e, k, p.tf32);
         sum[0] += of_a[0][k] * v;
         sum[1] += of_a[1][k] * v;
       }
@@ -123,7 +129,7 @@ static void multiply(const Product& p) {
       }
     }
 }
-void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate) { me().products.push_back({d, n, a, b, accumulate}); }
+void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate, bool tf32) { me().products.push_back({d, n, a, b, accumulate, tf32}); }
 void wgmma_commit() { me().product_groups.push_back(me().products.size()); }
 void wgmma_wait(u32 groups) {
   meet_warp(GR_FULL); // .sync: the lanes of a warp stay together; the warps of the group need not

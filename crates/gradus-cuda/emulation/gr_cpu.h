@@ -61,7 +61,7 @@ void mbarrier_arrive(u64* b, u32 bytes);
 void mbarrier_wait(u64* b, u32 parity);
 void tensor_load(void* tile, const void* map, int x, int y, u64* barrier);
 u64 tile_address(const void* tile);
-void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate);
+void wgmma(float* d, u32 n, u64 a, u64 b, int accumulate, bool tf32);
 void wgmma_commit();
 void wgmma_wait(u32 groups);
 void wgmma_fence();
@@ -91,6 +91,7 @@ inline float gr_from_bf16(u16 x) { return gr_float((u32)x << 16); }
 inline u32 gr_pack_bf16(float low, float high) { return gr_to_bf16(low) | (u32)gr_to_bf16(high) << 16; }
 inline u16 gr_to_f16(float x) { _Float16 h = (_Float16)x; u16 r; memcpy(&r, &h, 2); return r; }
 inline float gr_from_f16(u16 x) { _Float16 h; memcpy(&h, &x, 2); return (float)h; }
+inline u32 gr_to_tf32(float x) { return x != x ? 0x7fffffffu : (gr_bits(x) + 0x1000u) & ~0x1fffu; }
 inline u32 gr_mul_high(u32 a, u32 b) { return (u32)((u64)a * b >> 32); }
 inline float rsqrtf(float x) { return 1.f / sqrtf(x); }
 inline double rsqrt(double x) { return 1. / sqrt(x); }
@@ -141,6 +142,7 @@ inline void gr_load_matrix(u32 (&r)[4], const void* row) { load_matrix(r, row, f
 inline void gr_load_matrix_transposed(u32 (&r)[4], const void* row) { load_matrix(r, row, true); }
 
 // Of the fragments of the PTX ISA, figure "mma .m16n8k16": lane 4·g + t holds rows g and g + 8 of a, column g of b.
+// A register is two elements of 16 bits, or one of TF32 (figure "mma .m16n8k8"; then `high` is 0).
 template <class Low, class High> void mma_fragments(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1, Low low, High high) {
   struct Fragment { u32 a[4], b[2]; } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, of_a, even, odd;
   gr::post(&mine, sizeof mine);
@@ -169,6 +171,10 @@ inline void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 inline void gr_mma_f16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   mma_fragments(c, a, b0, b1, [](u32 x) { return gr_from_f16((u16)x); }, [](u32 x) { return gr_from_f16((u16)(x >> 16)); });
 }
+// The hardware reads 19 bits: what was not rounded before is cut off.
+inline void gr_mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  mma_fragments(c, a, b0, b1, [](u32 x) { return gr_float(x & ~0x1fffu); }, [](u32) { return 0.f; });
+}
 
 // ---- hopper.cuh -----------------------------------------------------------------------------------------------------------
 struct alignas(64) TensorMap { u64 opaque[16]; }; // as async.cpp's cuTensorMapEncodeTiled fills it
@@ -185,7 +191,8 @@ inline void gr_wgmma_commit() { gr::wgmma_commit(); }
 template <int N> void gr_wgmma_wait() { gr::wgmma_wait(N); }
 template <int N> void gr_registers_release() {}
 template <int N> void gr_registers_acquire() {}
-inline void gr_wgmma_64x256(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate); }
+inline void gr_wgmma_64x256(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate, false); }
+inline void gr_wgmma_64x256_tf32(float (&d)[128], u64 a, u64 b, int accumulate) { gr::wgmma(d, 256, a, b, accumulate, true); }
 
 // ---- the table of kernels ---------------------------------------------------------------------------------------------------
 namespace gr {

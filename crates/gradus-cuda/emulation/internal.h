@@ -7,7 +7,7 @@
 namespace gr {
 enum State { READY, BARRIER, WARP, SPIN, DONE };
 struct Copy { void* to; const void* from; int bytes; };             // cp.async
-struct Product { float* d; u32 n; u64 a, b; int accumulate; };     // wgmma, this thread's share
+struct Product { float* d; u32 n; u64 a, b; int accumulate; bool tf32; }; // wgmma, this thread's share
 struct Load { u8* tile; u8 map[64]; int x, y; u64* barrier; };       // TMA
 struct Fiber {
   Place place;

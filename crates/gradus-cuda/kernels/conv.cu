@@ -7,13 +7,10 @@
 // The elements are fetched from where they lie (NCHW) when a tile is filled; what falls into the padding is 0. f32 is multiplied by the
 // 8×8-register scheme of gemm_simt.cu (4×4 here), bf16 and f16 by mma.sync. blockIdx.z is group × piece: the weight's long sum is cut
 // into pieces whose results are added up afterwards, in order.
+// What it is not: fast where tensor cores are, since it fetches element by element; that is conv_mma.cu, the rung above.
+#include "conv.cuh"
 #include "reduce.cuh"
 
-struct Conv {
-  int batch, groups, channels, outputs; // of a group
-  int in[2], kernel[2], out[2], stride[2], padding[2], dilation[2];
-  int pieces;
-};
 struct Triple { int p, q, r; };
 GR_DEV Triple triple(i64 i, int q, int r) {
   const i64 rest = i / r;

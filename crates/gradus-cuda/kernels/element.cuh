@@ -25,6 +25,7 @@ template <class T> using Compute = typename ComputeOf<T>::Type;
 
 GR_DEV void mma(const Bf16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_bf16(c, a, b0, b1); }
 GR_DEV void mma(const F16*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_f16(c, a, b0, b1); }
+GR_DEV void mma(const float*, float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { gr_mma_tf32(c, a, b0, b1); }
 
 // Two elements of 16 bits in a register, `low` in the low half.
 template <class T> struct Pack2;

@@ -32,6 +32,8 @@ GR_DEV float gr_exp2(float x) { float r; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"
 // Round to nearest even, both of them.
 GR_DEV u16 gr_to_bf16(float x) { u16 r; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r) : "f"(x)); return r; }
 GR_DEV u16 gr_to_f16(float x) { u16 r; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r) : "f"(x)); return r; }
+// To the tensor cores' 19 bits (8 of exponent, 10 of fraction), ties away from 0; as the f32 with those bits.
+GR_DEV u32 gr_to_tf32(float x) { u32 r; asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(x)); return r; }
 GR_DEV float gr_from_f16(u16 x) { float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(x)); return r; }
 GR_DEV float gr_from_bf16(u16 x) { return __uint_as_float((u32)x << 16); }
 // Two bf16 in a register, `low` in the low half.
@@ -92,6 +94,11 @@ GR_DEV void gr_mma_bf16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 }
 GR_DEV void gr_mma_f16(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+// c (16×8, f32) += a (16×8) · b (8×8), TF32: what gr_to_tf32 gave. The fragments lie as those of 16 bits do, with one element for two.
+GR_DEV void gr_mma_tf32(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 #endif

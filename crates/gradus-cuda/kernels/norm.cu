@@ -107,3 +107,71 @@ GR_FLOAT_KERNELS(batch_norm_backward,
     const float r = rstd[c];
     dx[i] = narrow<T>(r * or_else(w, c, 1.f) * (widen(dy[i]) - db[c] * share - (widen(x[i]) - mean[c]) * r * dw[c] * share));
   })
+
+// ---- channels fastest in memory: x (rows, C), a row for each pixel -----------------------------------------------------------------
+//
+// A block has 32 channels, a lane each, and a piece of the rows, which its eight warps share; the pieces are joined after, in order.
+
+GR_DEV float over_warps(float v, float (*scratch)[32]) {
+  const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+  scratch[warp][lane] = v;
+  gr_sync();
+  float sum = 0.f;
+  GR_UNROLL
+  for (int w = 0; w < 8; w++) sum += scratch[w][lane];
+  gr_sync(); // the scratch may be used again
+  return sum;
+}
+GR_DEV i64 piece_begin(i64 rows, int piece, int pieces) { return rows * piece / pieces; }
+
+// parts (pieces, 2, C): the mean of a piece, and Σ (x − mean)².
+GR_FLOAT_KERNELS(channel_statistics,
+  __shared__ float scratch[8][32];
+  const int c = blockIdx.x * 32 + (threadIdx.x & 31);
+  const i64 first = piece_begin(rows, blockIdx.y, gridDim.y); const i64 last = piece_begin(rows, blockIdx.y + 1, gridDim.y);
+  const i64 end = c < channels ? last : first;
+  float mu = 0.f; float square = 0.f;
+  for (i64 r = first + (threadIdx.x >> 5); r < end; r += 8) mu += widen(x[r * channels + c]);
+  mu = over_warps(mu, scratch) / (float)(last - first);
+  for (i64 r = first + (threadIdx.x >> 5); r < end; r += 8) {
+    const float d = widen(x[r * channels + c]) - mu;
+    square += d * d;
+  }
+  square = over_warps(square, scratch);
+  if (c < channels && threadIdx.x < 32) {
+    parts[2 * (i64)blockIdx.y * channels + c] = mu;
+    parts[(2 * (i64)blockIdx.y + 1) * channels + c] = square;
+  })
+// Chan, Golub and LeVeque: two groups of n and m numbers have together the squares of both, and n·m/(n + m) times the means' distance squared.
+GR_KERNEL(channel_statistics_join) {
+  const int c = blockIdx.x * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  float n = 0.f, mu = 0.f, square = 0.f;
+  for (int p = 0; p < pieces; p++) {
+    const float m = (float)(piece_begin(rows, p + 1, pieces) - piece_begin(rows, p, pieces));
+    const float apart = parts[2 * (i64)p * channels + c] - mu, share = m / (n + m);
+    mu += apart * share;
+    square += parts[(2 * (i64)p + 1) * channels + c] + apart * apart * n * share;
+    n += m;
+  }
+  mean[c] = mu;
+  var[c] = square / (float)rows;
+}
+// dw (pieces, C) = Σ dy·x̂, db (pieces, C) = Σ dy of a piece.
+GR_FLOAT_KERNELS(channel_sums,
+  __shared__ float scratch[8][32];
+  const int c = blockIdx.x * 32 + (threadIdx.x & 31);
+  const i64 last = c < channels ? piece_begin(rows, blockIdx.y + 1, gridDim.y) : 0;
+  const float mu = c < channels ? mean[c] : 0.f; const float r = c < channels ? rstd[c] : 0.f;
+  float sum = 0.f; float dot = 0.f;
+  for (i64 row = piece_begin(rows, blockIdx.y, gridDim.y) + (threadIdx.x >> 5); row < last; row += 8) {
+    const float g = widen(dy[row * channels + c]);
+    sum += g;
+    dot += g * (widen(x[row * channels + c]) - mu) * r;
+  }
+  sum = over_warps(sum, scratch);
+  dot = over_warps(dot, scratch);
+  if (c < channels && threadIdx.x < 32) {
+    dw[(i64)blockIdx.y * channels + c] = dot;
+    db[(i64)blockIdx.y * channels + c] = sum;
+  })

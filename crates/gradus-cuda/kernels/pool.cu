@@ -4,12 +4,22 @@
 // nothing is added by two threads, and results are the same bits at every run.
 #include "reduce.cuh"
 
+// Images are (planes, H, W, inner) in memory: planes are batch × channels and inner 1, or with channels last the batch and the channels.
 struct Pool {
-  int planes;
+  int planes, inner;
   int in[2], out[2], kernel[2], stride[2], padding[2], dilation[2];
   int adaptive, include_padding;
   float divisor; // 0: counted
 };
+
+// Element i of (planes, h, w, inner): its pixel, and where in memory its plane of `other` pixels begins; a pixel is `inner` further.
+struct Pixel { int h, w; i64 plane; };
+GR_DEV Pixel pixel_of(const Pool& g, i64 i, const int (&size)[2], const int (&other)[2]) {
+  const i64 pixel = i / g.inner, row = pixel / size[1], plane = row / size[0];
+  Pixel p = {(int)(row - plane * size[0]), (int)(pixel - row * size[1]), plane * other[0] * other[1] * g.inner + (i - pixel * g.inner)};
+  return p;
+}
+GR_DEV i64 elements(const Pool& g, const int (&size)[2]) { return (i64)g.planes * g.inner * size[0] * size[1]; }
 
 // Window `o` of an axis, for averages: [start, end) inside the input, and its size with padding counted.
 GR_DEV void window(const Pool& g, int d, int o, int& start, int& end, int& size) {
@@ -42,18 +52,17 @@ GR_DEV void windows_of(const Pool& g, int d, int i, int reach, int& low, int& hi
 
 // NaN counts as the largest and of several the last; of equals the first. A window outside the input is −∞ with index −1.
 GR_FLOAT_KERNELS(max_pool,
-  const i64 pixels = (i64)g.out[0] * g.out[1];
-  for (i64 i = grid_index(); i < g.planes * pixels; i += grid_size()) {
-    const int oh = (int)(i % pixels / g.out[1]); const int ow = (int)(i % g.out[1]);
-    const T* plane = x + i / pixels * g.in[0] * g.in[1];
+  for (i64 i = grid_index(); i < elements(g, g.out); i += grid_size()) {
+    const Pixel o = pixel_of(g, i, g.out, g.in);
+    const T* plane = x + o.plane;
     float best = -GR_INFINITY; i64 place = -1;
     for (int r = 0; r < g.kernel[0]; r++) {
-      const int h = oh * g.stride[0] - g.padding[0] + r * g.dilation[0];
+      const int h = o.h * g.stride[0] - g.padding[0] + r * g.dilation[0];
       if (h < 0 || h >= g.in[0]) continue;
       for (int s = 0; s < g.kernel[1]; s++) {
-        const int w = ow * g.stride[1] - g.padding[1] + s * g.dilation[1];
+        const int w = o.w * g.stride[1] - g.padding[1] + s * g.dilation[1];
         if (w < 0 || w >= g.in[1]) continue;
-        const float v = widen(plane[h * g.in[1] + w]);
+        const float v = widen(plane[((i64)h * g.in[1] + w) * g.inner]);
         if (v > best || v != v || place < 0) { best = v; place = (i64)h * g.in[1] + w; }
       }
     }
@@ -62,49 +71,48 @@ GR_FLOAT_KERNELS(max_pool,
   })
 
 GR_FLOAT_KERNELS(max_pool_backward,
-  const i64 area = (i64)g.in[0] * g.in[1]; const i64 pixels = (i64)g.out[0] * g.out[1];
-  for (i64 i = grid_index(); i < g.planes * area; i += grid_size()) {
-    const i64 place = i % area; const i64 plane = i / area * pixels;
+  for (i64 i = grid_index(); i < elements(g, g.in); i += grid_size()) {
+    const Pixel p = pixel_of(g, i, g.in, g.out);
+    const i64 place = (i64)p.h * g.in[1] + p.w;
     int h0; int h1; int w0; int w1;
-    windows_of(g, 0, (int)(place / g.in[1]), (g.kernel[0] - 1) * g.dilation[0] + 1, h0, h1);
-    windows_of(g, 1, (int)(place % g.in[1]), (g.kernel[1] - 1) * g.dilation[1] + 1, w0, w1);
+    windows_of(g, 0, p.h, (g.kernel[0] - 1) * g.dilation[0] + 1, h0, h1);
+    windows_of(g, 1, p.w, (g.kernel[1] - 1) * g.dilation[1] + 1, w0, w1);
     float sum = 0.f;
     for (int oh = h0; oh < h1; oh++)
       for (int ow = w0; ow < w1; ow++) {
-        const i64 at = plane + (i64)oh * g.out[1] + ow;
+        const i64 at = p.plane + ((i64)oh * g.out[1] + ow) * g.inner;
         if (indices[at] == place) sum += widen(dy[at]);
       }
     dx[i] = narrow<T>(sum);
   })
 
 GR_FLOAT_KERNELS(avg_pool,
-  const i64 pixels = (i64)g.out[0] * g.out[1];
-  for (i64 i = grid_index(); i < g.planes * pixels; i += grid_size()) {
+  for (i64 i = grid_index(); i < elements(g, g.out); i += grid_size()) {
+    const Pixel o = pixel_of(g, i, g.out, g.in);
     int h0; int h1; int w0; int w1; int sh; int sw;
-    window(g, 0, (int)(i % pixels / g.out[1]), h0, h1, sh);
-    window(g, 1, (int)(i % g.out[1]), w0, w1, sw);
-    const T* plane = x + i / pixels * g.in[0] * g.in[1];
+    window(g, 0, o.h, h0, h1, sh);
+    window(g, 1, o.w, w0, w1, sw);
+    const T* plane = x + o.plane;
     float sum = 0.f;
     for (int h = h0; h < h1; h++)
-      for (int w = w0; w < w1; w++) sum += widen(plane[h * g.in[1] + w]);
+      for (int w = w0; w < w1; w++) sum += widen(plane[((i64)h * g.in[1] + w) * g.inner]);
     y[i] = narrow<T>(sum / divisor(g, (h1 - h0) * (w1 - w0), sh * sw));
   })
 
 GR_FLOAT_KERNELS(avg_pool_backward,
-  const i64 area = (i64)g.in[0] * g.in[1]; const i64 pixels = (i64)g.out[0] * g.out[1];
-  for (i64 i = grid_index(); i < g.planes * area; i += grid_size()) {
-    const int h = (int)(i % area / g.in[1]); const int w = (int)(i % g.in[1]);
-    const T* plane = dy + i / area * pixels;
+  for (i64 i = grid_index(); i < elements(g, g.in); i += grid_size()) {
+    const Pixel p = pixel_of(g, i, g.in, g.out);
+    const T* plane = dy + p.plane;
     int oh0; int oh1; int ow0; int ow1;
-    windows_of(g, 0, h, g.kernel[0], oh0, oh1);
-    windows_of(g, 1, w, g.kernel[1], ow0, ow1);
+    windows_of(g, 0, p.h, g.kernel[0], oh0, oh1);
+    windows_of(g, 1, p.w, g.kernel[1], ow0, ow1);
     float sum = 0.f;
     for (int oh = oh0; oh < oh1; oh++)
       for (int ow = ow0; ow < ow1; ow++) {
         int h0; int h1; int w0; int w1; int sh; int sw;
         window(g, 0, oh, h0, h1, sh);
         window(g, 1, ow, w0, w1, sw);
-        if (h >= h0 && h < h1 && w >= w0 && w < w1) sum += widen(plane[oh * g.out[1] + ow]) / divisor(g, (h1 - h0) * (w1 - w0), sh * sw);
+        if (p.h >= h0 && p.h < h1 && p.w >= w0 && p.w < w1) sum += widen(plane[((i64)oh * g.out[1] + ow) * g.inner]) / divisor(g, (h1 - h0) * (w1 - w0), sh * sw);
       }
     dx[i] = narrow<T>(sum);
   })

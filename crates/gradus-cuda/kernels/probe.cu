@@ -8,6 +8,7 @@ GR_KERNEL(probe_numbers) {
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     bf16[i] = narrow<Bf16>(x[i]);
     f16[i] = narrow<F16>(x[i]);
+    tf32[i] = gr_to_tf32(x[i]);
     powers[i] = gr_exp2(x[i]);
     high[i] = gr_mul_high(gr_bits(x[i]), 0xD2511F53u);
   }
@@ -60,3 +61,17 @@ template <class T> GR_DEV void one_mma(const T* a, const T* at, const T* b, cons
 }
 GR_KERNEL_OF(probe_mma, bf16, Bf16) { __shared__ __align__(16) Bf16 tiles[4][256]; one_mma(a, at, b, bt, c, tiles); }
 GR_KERNEL_OF(probe_mma, f16, F16) { __shared__ __align__(16) F16 tiles[4][256]; one_mma(a, at, b, bt, c, tiles); }
+// One warp: c (16×8) = a (16×8)·b (8×8, as (n, k)) in TF32. ldmatrix moves pairs of 16 bits: a row of eight of them is four numbers.
+GR_KERNEL(probe_tf32) {
+  __shared__ __align__(16) float tiles[2][128];
+  const int l = threadIdx.x, within = l & 7, which = l >> 3;
+  for (int i = l; i < 128; i += 32) { tiles[0][i] = a[i]; tiles[1][i] = b[i % 64]; }
+  gr_sync_warp(); // all numbers are there
+  u32 fa[4], fb[4];
+  float sum[4] = {0.f, 0.f, 0.f, 0.f};
+  gr_load_matrix(fa, &tiles[0][((which & 1) * 8 + within) * 8 + (which >> 1) * 4]);
+  gr_load_matrix(fb, &tiles[1][within * 8 + (which & 1) * 4]);
+  for (int i = 0; i < 4; i++) { fa[i] = gr_to_tf32(gr_float(fa[i])); fb[i] = gr_to_tf32(gr_float(fb[i])); }
+  gr_mma_tf32(sum, fa, fb[0], fb[1]);
+  for (int e = 0; e < 4; e++) c[(l / 4 + e / 2 * 8) * 8 + l % 4 * 2 + e % 2] = sum[e];
+}

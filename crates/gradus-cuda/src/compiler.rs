@@ -30,6 +30,8 @@ pub(crate) const HEADERS: &[Source] = sources![
     "special.cuh",
     "math.cuh",
     "gemm.cuh",
+    "mma_tile.cuh",
+    "conv.cuh",
     "attention.cuh",
 ];
 
@@ -54,6 +56,7 @@ pub(crate) const FILES: &[Source] = sources![
     "attention_simt.cu",
     "attention_mma.cu",
     "conv.cu",
+    "conv_mma.cu",
     "pool.cu",
     "resample.cu",
     "probe.cu",

@@ -51,6 +51,7 @@ pub mod probe;
 mod staging;
 #[cfg(feature = "standin")]
 pub mod standin;
+mod tf32;
 mod view;
 
 pub use device::Device;
@@ -61,7 +62,8 @@ pub use graph::Graph;
 pub use half::{bf16, f16};
 pub use memory::Buffer;
 pub use pool::MemoryStats;
-pub use view::{View, numel};
+pub use tf32::{Tf32, allow_tf32, set_allow_tf32};
+pub use view::{MemoryFormat, View, numel};
 
 /// The README's program, as a test.
 #[cfg(doctest)]

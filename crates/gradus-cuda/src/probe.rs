@@ -72,8 +72,10 @@ pub fn run(device: &Device) -> Result<Vec<Probe>> {
         "mma.sync f16, ldmatrix both ways",
         f16::from_f32,
     )?);
+    probes.push(tf32(device)?);
     if device.is_hopper() {
         probes.push(wgmma(device)?);
+        probes.push(wgmma_tf32(device)?);
     }
     Ok(probes)
 }
@@ -102,15 +104,17 @@ fn numbers(device: &Device) -> Result<Vec<Probe>> {
     let input = device.upload(&x)?;
     let (mut b, mut f) = (device.zeros::<bf16>(n)?, device.zeros::<f16>(n)?);
     let (mut powers, mut high) = (device.zeros::<f32>(n)?, device.zeros::<i32>(n)?);
+    let mut short = device.zeros::<f32>(n)?;
     let kernel = manifest::probe_numbers {
         x: (&input).into(),
         bf16: (&mut b).into(),
         f16: (&mut f).into(),
+        tf32: (&mut short).into(),
         powers: (&mut powers).into(),
         high: (&mut high).into(),
         n: n as i32,
     };
-    // SAFETY: all have n elements of the types the kernel says (a u32 is read back as the i32 of the same bits).
+    // SAFETY: all have n elements of the types the kernel says (a u32 is read back as the i32 or f32 of the same bits).
     unsafe { device.launch(&kernel, DType::F32, (1, 1, 1), 0) }?;
     let real = |x: &f32| f64::from(*x);
     let b = difference(
@@ -120,6 +124,10 @@ fn numbers(device: &Device) -> Result<Vec<Probe>> {
     let f = difference(
         f.download()?.iter().map(|x| x.to_f64()),
         x.iter().map(|&x| f16::from_f32(x).to_f64()),
+    );
+    let t = difference(
+        short.download()?.iter().map(real),
+        x.iter().map(|&x| f64::from(to_tf32(x))),
     );
     // Relative, of numbers whose power is neither 0 nor infinite.
     let small: Vec<usize> = (0..n).filter(|&i| x[i].abs() < 120.0).collect();
@@ -147,6 +155,11 @@ fn numbers(device: &Device) -> Result<Vec<Probe>> {
             allowed: 0.0,
         },
         Probe {
+            name: "to tf32",
+            error: t,
+            allowed: 0.0,
+        },
+        Probe {
             name: "ex2.approx",
             error: p,
             allowed: 4e-7,
@@ -157,6 +170,14 @@ fn numbers(device: &Device) -> Result<Vec<Probe>> {
             allowed: 0.0,
         },
     ])
+}
+
+/// The nearest number with ten bits of fraction; of two, the one further from 0.
+fn to_tf32(x: f32) -> f32 {
+    if x.is_nan() {
+        return x;
+    }
+    f32::from_bits(x.to_bits().wrapping_add(0x1000) & !0x1fff)
 }
 
 fn block(device: &Device) -> Result<Vec<Probe>> {
@@ -256,6 +277,33 @@ fn mma<T: FloatElement>(
     })
 }
 
+fn tf32(device: &Device) -> Result<Probe> {
+    let (a, b) = (pattern(128, 3), pattern(64, 5)); // a (m, k), b (n, k)
+    let (a_d, b_d, mut c) = (
+        device.upload(&a)?,
+        device.upload(&b)?,
+        device.zeros::<f32>(128)?,
+    );
+    let kernel = manifest::probe_tf32 {
+        a: (&a_d).into(),
+        b: (&b_d).into(),
+        c: (&mut c).into(),
+    };
+    // SAFETY: matrices of 16×8 and 8×8, a result of 16×8.
+    unsafe { device.launch(&kernel, DType::F32, (1, 1, 1), 0) }?;
+    let want = (0..128).map(|i| {
+        (0..8)
+            .map(|k| f64::from(a[i / 8 * 8 + k] * b[i % 8 * 8 + k]))
+            .sum::<f64>()
+    });
+    let error = difference(c.download()?.into_iter().map(f64::from), want);
+    Ok(Probe {
+        name: "mma.sync tf32",
+        error,
+        allowed: 0.0,
+    })
+}
+
 fn wgmma(device: &Device) -> Result<Probe> {
     let (a, b) = (pattern(64 * 64, 3), pattern(256 * 64, 5)); // a (m, k), b (n, k)
     let up = |x: &[f32]| device.upload(&x.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>());
@@ -277,6 +325,35 @@ fn wgmma(device: &Device) -> Result<Probe> {
     let error = difference(c.download()?.into_iter().map(f64::from), want);
     Ok(Probe {
         name: "TMA, mbarrier, wgmma",
+        error,
+        allowed: 0.0,
+    })
+}
+
+fn wgmma_tf32(device: &Device) -> Result<Probe> {
+    let (a, b) = (pattern(64 * 32, 3), pattern(256 * 32, 5)); // a (m, k), b (n, k)
+    let (a_d, b_d, mut c) = (
+        device.upload(&a)?,
+        device.upload(&b)?,
+        device.zeros::<f32>(64 * 256)?,
+    );
+    let a_map = tensor_map((&a_d).into(), 64, 64, 64, 64)?;
+    let b_map = tensor_map((&b_d).into(), 256, 64, 64, 256)?;
+    let kernel = manifest::probe_wgmma_tf32 {
+        a_map,
+        b_map,
+        c: (&mut c).into(),
+    };
+    // SAFETY: the maps are of the two matrices, whose f32 count as two elements each; c has 64×256.
+    unsafe { device.launch(&kernel, DType::F32, (1, 1, 1), 8192 + 32768 + 64) }?;
+    let want = (0..64 * 256).map(|i| {
+        (0..32)
+            .map(|k| f64::from(a[i / 256 * 32 + k] * b[i % 256 * 32 + k]))
+            .sum::<f64>()
+    });
+    let error = difference(c.download()?.into_iter().map(f64::from), want);
+    Ok(Probe {
+        name: "TMA, mbarrier, wgmma tf32",
         error,
         allowed: 0.0,
     })

@@ -23,6 +23,40 @@ pub(crate) fn row_major(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
+/// How images (B, C, H, W) lie in memory; PyTorch's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryFormat {
+    /// Row-major.
+    #[default]
+    Contiguous,
+    /// The channels of a pixel side by side: (B, H, W, C) in memory.
+    ChannelsLast,
+}
+
+impl MemoryFormat {
+    /// How a view lies, if it is one of the two without gaps. What is both at once (one channel, or one pixel) is `Contiguous`.
+    pub fn of<T: Element>(x: &View<'_, T>) -> Option<Self> {
+        if x.is_contiguous() {
+            return Some(Self::Contiguous);
+        }
+        (x.rank() == 4 && x.permuted(&[0, 2, 3, 1]).is_contiguous()).then_some(Self::ChannelsLast)
+    }
+
+    /// The first elements of a buffer as images of this shape that lie so.
+    pub(crate) fn view<T: Element>(
+        self,
+        buffer: &Buffer<T>,
+        [b, c, h, w]: [usize; 4],
+    ) -> Result<View<'_, T>> {
+        match self {
+            Self::Contiguous => View::contiguous(buffer, &[b, c, h, w]),
+            Self::ChannelsLast => {
+                Ok(View::contiguous(buffer, &[b, h, w, c])?.permuted(&[0, 3, 1, 2]))
+            }
+        }
+    }
+}
+
 /// The elements `buffer[offset + Σ index[d]·strides[d]]` of a shape.
 #[derive(Clone, Debug)]
 pub struct View<'a, T> {
@@ -125,6 +159,23 @@ impl<'a, T: Element> View<'a, T> {
             .buffer
             .address()
             .wrapping_add((self.offset * size_of::<T>()) as u64))
+    }
+
+    /// The first matrix of a batch: the last two dimensions.
+    pub(crate) fn matrix(&self) -> Self {
+        let first = self.rank() - 2;
+        Self {
+            buffer: self.buffer,
+            offset: self.offset,
+            shape: self.shape[first..].to_vec(),
+            strides: self.strides[first..].to_vec(),
+        }
+    }
+
+    /// The same elements, which lie in row-major order, in another shape.
+    pub(crate) fn flattened(&self, shape: &[usize]) -> Result<Self> {
+        debug_assert!(self.is_contiguous());
+        Self::new(self.buffer, self.offset, shape, &row_major(shape))
     }
 
     /// The same elements with the dimensions in another order.

@@ -50,6 +50,8 @@ pub use gradus_cpu::roi::{RoiMode, RoiParams};
 #[cfg(feature = "standin")]
 #[doc(hidden)]
 pub use gradus_cuda::standin;
+#[cfg(feature = "cuda")]
+pub use gradus_cuda::{Tf32, allow_tf32, set_allow_tf32};
 pub use graph::CudaGraph;
 pub use half::{bf16, f16};
 pub use layout::Layout;

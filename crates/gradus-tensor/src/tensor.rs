@@ -271,6 +271,30 @@ impl Tensor {
         }
     }
 
+    /// Images (B, C, …) with the channels of a pixel side by side in memory; the shape stays, and the same tensor when it already is so.
+    /// It is PyTorch's `contiguous(memory_format=torch.channels_last)`: on a GPU, convolutions in 16 bits are fastest so, and what is
+    /// computed from such images lies as they do.
+    ///
+    /// ```
+    /// # use gradus_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3, 4, 5], DType::F32)?.channels_last()?;
+    /// assert_eq!((x.dims(), x.strides()), (&[2, 3, 4, 5][..], &[60, 1, 15, 3][..]));
+    /// # Ok::<(), gradus_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The rank is below 3; the copy could not be allocated.
+    pub fn channels_last(&self) -> Result<Tensor> {
+        let rank = self.rank() as isize;
+        if rank < 3 {
+            let message = format!("{}: images are (B, C, …), of rank 3 or more", self.shape());
+            return Err(Error::shape("channels_last", message));
+        }
+        let last: Vec<isize> = [0].into_iter().chain(2..rank).chain([1]).collect();
+        let back: Vec<isize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+        self.permute(&last[..])?.contiguous()?.permute(&back[..])
+    }
+
     /// A row-major copy in storage of its own.
     ///
     /// ```

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use gradus_autograd::Var;
 use gradus_autograd::functional::{CrossEntropy, cross_entropy};
+use gradus_autograd::{Var, autocast};
 use gradus_nn::optim::{
     Adagrad, Adam, AdamOptions, AdamW, AdamWOptions, Optimizer, RMSprop, RMSpropOptions, SGD,
     SgdOptions,
@@ -27,6 +27,18 @@ fn losses<M: Layer>(
     shape: [usize; 4],
     steps: usize,
 ) -> Result<Vec<f64>> {
+    losses_of(model, optimizer, device, shape, steps, Ok)
+}
+
+/// [`losses`], where `lay` says how the pictures lie in memory.
+fn losses_of<M: Layer>(
+    model: &mut M,
+    optimizer: &mut dyn Optimizer,
+    device: Device,
+    shape: [usize; 4],
+    steps: usize,
+    lay: fn(Tensor) -> Result<Tensor>,
+) -> Result<Vec<f64>> {
     model.to_device(&device)?;
     assert_eq!(model.device(), device);
     random::manual_seed(1);
@@ -34,7 +46,7 @@ fn losses<M: Layer>(
     for step in 0..steps {
         let x = Tensor::randn(shape, (DType::F32, device), &mut Rng::new(step as u64))?;
         let labels = Tensor::arange(0, shape[0] as i64, 1, (DType::I64, device))?;
-        let logits = model.forward(&Var::from(x))?;
+        let logits = model.forward(&Var::from(lay(x)?))?;
         let loss = cross_entropy(&logits, &labels, &CrossEntropy::default())?;
         all.push(loss.value().to_f64()?);
         let mut gradients = loss.backward_once()?;
@@ -45,7 +57,7 @@ fn losses<M: Layer>(
     let x = Tensor::randn(shape, (DType::F32, device), &mut Rng::new(99))?;
     all.push(
         model
-            .forward(&Var::from(x))?
+            .forward(&Var::from(lay(x)?))?
             .value()
             .square()?
             .mean(.., false)?
@@ -82,34 +94,57 @@ fn the_network_of_the_digits() -> Result<()> {
     Ok(())
 }
 
+/// A step of a ResNet on two small pictures.
+fn resnet(
+    name: &str,
+    options: Options,
+    device: Device,
+    size: usize,
+    lay: fn(Tensor) -> Result<Tensor>,
+) -> Result<Vec<f64>> {
+    random::manual_seed(7);
+    let mut model = build(name, &options)?;
+    let options = SgdOptions {
+        lr: 0.01,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 5e-4,
+        ..SgdOptions::default()
+    };
+    let mut optimizer = SGD::with(options);
+    let shape = [2, 3, size, size];
+    losses_of(&mut model, &mut optimizer, device, shape, 1, lay)
+}
+
 #[test]
 fn a_resnet_18() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let run = |device| {
-        random::manual_seed(7);
         // Without the first pooling, so that the last norms have more than two numbers to take a variance of.
         let options = Options {
             num_classes: Some(5),
             ..Options::default()
         };
         let options = options.with("stem_pool", false);
-        let mut model = build("resnet18", &options)?;
-        let options = SgdOptions {
-            lr: 0.01,
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 5e-4,
-            ..SgdOptions::default()
-        };
-        losses(
-            &mut model,
-            &mut SGD::with(options),
-            device,
-            [2, 3, 32, 32],
-            1,
-        )
+        resnet("resnet18", options, device, 32, Ok)
     };
     alike(&run(Device::Cpu)?, &run(gpu)?, 1e-4);
+    Ok(())
+}
+
+/// With channels last; in bf16 all its convolutions but the first are the tensor cores'.
+#[test]
+fn a_small_resnet_with_channels_last() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let run = |dtype, device, lay| {
+        let options = Options::default();
+        autocast(dtype, || resnet("cifar_resnet20", options, device, 16, lay))
+    };
+    let as_it_is: fn(Tensor) -> Result<Tensor> = Ok;
+    for (dtype, bound) in [(DType::F32, 1e-4), (DType::BF16, 0.05)] {
+        let here = run(dtype, Device::Cpu, as_it_is)?;
+        alike(&here, &run(dtype, gpu, |x| x.channels_last())?, bound);
+    }
     Ok(())
 }
 

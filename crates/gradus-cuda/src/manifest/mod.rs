@@ -114,6 +114,7 @@ pub(crate) struct Conv {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pool {
     pub planes: i32,
+    pub inner: i32,
     pub input: [i32; 2],
     pub output: [i32; 2],
     pub kernel: [i32; 2],

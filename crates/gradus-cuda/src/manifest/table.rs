@@ -77,6 +77,14 @@ super::kernels! {
     /// The gradient by x, given those sums.
     batch_norm_backward [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: In<f32>, rstd: In<f32>, w: Opt<T>, dw: In<f32>, db: In<f32>,
         dx: Out<T>, batch: i64, channels: i32, s: i64, training: i32) block(256, 4) regs(40);
+    /// Of x (rows, C), of each piece of the rows: the mean and Σ (x − mean)² of each channel, (pieces, 2, C).
+    channel_statistics [F32, BF16, F16] (x: In<T>, parts: Out<f32>, rows: i64, channels: i32) block(256, 4) regs(48);
+    /// Their mean and variance together.
+    channel_statistics_join [] (parts: In<f32>, mean: Out<f32>, var: Out<f32>, rows: i64, channels: i32, pieces: i32)
+        block(128, 4) regs(40);
+    /// Of each piece of the rows: Σ dy·x̂ and Σ dy, (pieces, C).
+    channel_sums [F32, BF16, F16] (dy: In<T>, x: In<T>, mean: In<f32>, rstd: In<f32>, dw: Out<f32>, db: Out<f32>, rows: i64,
+        channels: i32) block(256, 4) regs(56);
 
     "loss.cu":
     /// Each row's loss, lse and weight of its target.
@@ -180,14 +188,19 @@ super::kernels! {
     gemm_simt [] (a: In<f32>, b: In<f32>, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm) block(256, 2) regs(128);
 
     "gemm_mma.cu":
-    /// Rung 4: tensor cores of a warp; A and B each contiguous in one dimension.
-    gemm_mma [BF16, F16] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 2) regs(104)
+    /// Rung 4: tensor cores of a warp (of f32, as TF32); A and B each contiguous in one dimension.
+    gemm_mma [F32, BF16, F16] (a: In<T>, b: In<T>, bias: Opt<T>, residual: Opt<T>, c: Out<T>, g: Gemm) block(256, 2) regs(128)
         shared(49152) uses("mma.sync", "cp.async", "ldmatrix");
 
     "gemm_wgmma.cu":
     /// Rung 5: tensor cores of a warpgroup and TMA; A (M, K) and B (N, K) with k along memory.
     gemm_wgmma [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<Bf16>, residual: Opt<Bf16>, c: Out<Bf16>, g: Gemm)
         block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "cp.async.bulk.tensor", "mbarrier.try_wait");
+    /// The same in TF32, of f32 that is rounded already.
+    gemm_wgmma_tf32 [] (a_map: TensorMap, b_map: TensorMap, bias: Opt<f32>, residual: Opt<f32>, c: Out<f32>, g: Gemm)
+        block(384, 1) regs(168) shared(196672) hopper(true) uses("wgmma.mma_async", "tf32.tf32", "cp.async.bulk.tensor");
+    /// y = x rounded to TF32.
+    round_tf32 [] (x: In<f32>, y: Out<f32>, n: i64) block(256, 4) regs(32) hopper(true);
 
     "attention_simt.cu":
     /// y and lse: a warp a query; any type, a mask.
@@ -230,15 +243,26 @@ super::kernels! {
     /// dw in pieces of the sum, (pieces, …), from x and dy.
     conv_weight [F32, BF16, F16] (x: In<T>, dy: In<T>, parts: Out<f32>, g: Conv) block(256, 2) regs(96);
 
+    "conv_mma.cu":
+    /// y = conv(x, w) + bias by tensor cores; x (B, H, W, C), w (O, KH, KW, C), y (B, OH, OW, O).
+    conv_mma_forward [F32, BF16, F16] (x: In<T>, w: In<T>, bias: Opt<T>, y: Out<T>, g: Conv) block(256, 2) regs(128) shared(49152)
+        uses("mma.sync", "cp.async", "ldmatrix");
+    /// dx from dy and w, laid out as those; a row of the grid for each phase of the strides.
+    conv_mma_data [F32, BF16, F16] (dy: In<T>, w: In<T>, dx: Out<T>, g: Conv) block(256, 2) regs(128) shared(49152)
+        uses("mma.sync", "cp.async", "ldmatrix");
+    /// dw in pieces of the sum, (pieces, O, KH, KW, C), from x and dy.
+    conv_mma_weight [F32, BF16, F16] (x: In<T>, dy: In<T>, parts: Out<f32>, g: Conv) block(256, 2) regs(128) shared(49152)
+        uses("mma.sync", "cp.async");
+
     "pool.cu":
     /// The largest of each window, and its place.
-    max_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, indices: OptOut<i64>, g: Pool) block(256, 4) regs(40);
+    max_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, indices: OptOut<i64>, g: Pool) block(256, 4) regs(48);
     /// Gradients to where the largest were.
-    max_pool_backward [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: Out<T>, g: Pool) block(256, 4) regs(48);
+    max_pool_backward [F32, BF16, F16] (dy: In<T>, indices: In<i64>, dx: Out<T>, g: Pool) block(256, 4) regs(64);
     /// The average of each window.
     avg_pool [F32, BF16, F16] (x: In<T>, y: Out<T>, g: Pool) block(256, 4) regs(48);
     /// Its gradient.
-    avg_pool_backward [F32, BF16, F16] (dy: In<T>, dx: Out<T>, g: Pool) block(256, 4) regs(48);
+    avg_pool_backward [F32, BF16, F16] (dy: In<T>, dx: Out<T>, g: Pool) block(256, 4) regs(56);
 
     "resample.cu":
     /// y (outer, outputs, inner) = sums of elements of x (outer, inputs, inner), by a table.
@@ -249,16 +273,22 @@ super::kernels! {
 
     "probe.cu":
     /// Conversions and exponentials.
-    probe_numbers [] (x: In<f32>, bf16: Out<Bf16>, f16: Out<F16>, powers: Out<f32>, high: Out<u32>, n: i32) block(256, 1) regs(32);
+    probe_numbers [] (x: In<f32>, bf16: Out<Bf16>, f16: Out<F16>, tf32: Out<u32>, powers: Out<f32>, high: Out<u32>, n: i32)
+        block(256, 1) regs(32);
     /// Shuffles and reductions.
     probe_block [] (x: In<f32>, y: Out<f32>) block(256, 1) regs(24);
     /// Asynchronous copies.
     probe_copy [] (x: In<Byte>, y: Out<Byte>) block(32, 1) regs(24) uses("cp.async");
     /// ldmatrix both ways, and mma.
     probe_mma [BF16, F16] (a: In<T>, at: In<T>, b: In<T>, bt: In<T>, c: Out<f32>) block(32, 1) regs(48) uses("mma.sync", "ldmatrix");
+    /// ldmatrix and mma of TF32.
+    probe_tf32 [] (a: In<f32>, b: In<f32>, c: Out<f32>) block(32, 1) regs(40) uses("mma.sync", "ldmatrix");
 
     "probe_hopper.cu":
     /// TMA, mbarriers, wgmma.
     probe_wgmma [] (a_map: TensorMap, b_map: TensorMap, c: Out<f32>) block(128, 1) regs(160) shared(41024) hopper(true)
         uses("wgmma.mma_async", "cp.async.bulk.tensor");
+    /// The same in TF32.
+    probe_wgmma_tf32 [] (a_map: TensorMap, b_map: TensorMap, c: Out<f32>) block(128, 1) regs(160) shared(41024) hopper(true)
+        uses("wgmma.mma_async", "tf32.tf32");
 }

@@ -1,11 +1,13 @@
 //! Convolutions over images, and their gradients; one dimension is an image of height 1. PyTorch's layout: x (B, C, H, W),
-//! weight (O, C / groups, KH, KW), y (B, O, OH, OW).
+//! weight (O, C / groups, KH, KW), y (B, O, OH, OW), in any memory format: the fast kernels read and write images with channels last.
+
+mod mma;
 
 use super::{Dense, int};
 use crate::error::check_len;
 use crate::manifest::{self, Ptr, ReduceOp};
 use crate::view::{numel, same_device};
-use crate::{Buffer, Error, FloatElement, Result, View};
+use crate::{Buffer, DType, Error, FloatElement, MemoryFormat, Result, Tf32, View, allow_tf32};
 
 /// How the kernel moves over its input; PyTorch's names and meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +125,105 @@ fn grid(op: &'static str, rows: usize, columns: usize, depth: i32) -> Result<(u3
     Ok((x as u32, y as u32, depth as u32))
 }
 
-/// `y = conv(x, weight) + bias`, a cross-correlation.
+/// A kernel that convolves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// Elements fetched one by one from row-major images; any channels and groups.
+    Gather,
+    /// Sixteen bytes of channels at a time, from images with channels last, to tensor cores. bf16, f16, and f32 as TF32; one group,
+    /// channels in multiples of 16 bytes.
+    Mma,
+}
+
+/// What a caller may say of how a convolution is computed; by default nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// The kernel; `None` is the best that can.
+    pub rung: Option<Rung>,
+    /// How the result shall lie in memory (of the weight's gradient: row-major always).
+    pub format: MemoryFormat,
+}
+
+impl How {
+    /// The kernel to run, of which [`Rung::Mma`] can do it if `fits`.
+    fn choose<T: FloatElement>(self, op: &'static str, fits: bool) -> Result<Rung> {
+        let wanted = match T::DTYPE {
+            DType::BF16 | DType::F16 => true,
+            DType::F32 => allow_tf32(Tf32::Conv),
+            _ => false,
+        };
+        match self.rung {
+            Some(Rung::Mma) if !fits || T::DTYPE == DType::F64 => Err(Error::Unsupported {
+                op,
+                what: "Mma: one group, channels in multiples of 16 bytes, not f64".into(),
+            }),
+            Some(rung) => Ok(rung),
+            None if fits && wanted => Ok(Rung::Mma),
+            None => Ok(Rung::Gather),
+        }
+    }
+}
+
+/// Has `kernel` write images of `shape` that lie as `written`, and `y` receive them as `wanted`.
+fn write<T: FloatElement>(
+    y: &mut Buffer<T>,
+    shape: [usize; 4],
+    written: MemoryFormat,
+    wanted: MemoryFormat,
+    kernel: impl FnOnce(&mut Buffer<T>) -> Result<()>,
+) -> Result<()> {
+    let one_order = shape[1] == 1 || shape[2] * shape[3] == 1;
+    if written == wanted || one_order {
+        return kernel(y);
+    }
+    let mut images = y.device().uninit(y.len())?;
+    kernel(&mut images)?;
+    let images = written.view(&images, shape)?;
+    match wanted {
+        MemoryFormat::Contiguous => super::copy::copy(&images, y),
+        MemoryFormat::ChannelsLast => super::copy::copy(&images.permuted(&[0, 2, 3, 1]), y),
+    }
+}
+
+/// The sizes of images as an array.
+fn four(shape: &[usize]) -> [usize; 4] {
+    [shape[0], shape[1], shape[2], shape[3]]
+}
+
+/// `y = conv(x, weight) + bias`, a cross-correlation; `y` is row-major. Neither rung nor result depends on how `x` lies in memory.
 ///
 /// # Errors
 /// As [`Conv2dParams::output_shape`]; if `y` or `bias` have another size, or devices differ.
 pub fn conv2d<T: FloatElement>(
+    x: &View<'_, T>,
+    weight: &View<'_, T>,
+    bias: Option<&Buffer<T>>,
+    params: &Conv2dParams,
+    y: &mut Buffer<T>,
+) -> Result<()> {
+    conv2d_as(How::default(), x, weight, bias, params, y)
+}
+
+/// [`conv2d`] on a rung, to a format. Images that lie with channels last are read in place where the kernel wants them so.
+///
+/// # Errors
+/// As [`conv2d`]; [`Error::Unsupported`] if the rung cannot do it.
+///
+/// ```
+/// # use gradus_cuda::{Device, MemoryFormat, bf16, ops::conv::{Conv2dParams, How, conv2d_as}};
+/// # fn main() -> Result<(), gradus_cuda::Error> {
+/// # let Ok(device) = Device::new(0) else { return Ok(()) };
+/// let x = device.upload(&[bf16::ONE; 2 * 4 * 4 * 8])?;
+/// let w = device.upload(&[bf16::ONE; 3 * 8])?;
+/// let mut y = device.uninit(2 * 4 * 4 * 3)?; // (2, 3, 4, 4) with channels last
+/// let how = How { format: MemoryFormat::ChannelsLast, ..How::default() };
+/// conv2d_as(how, &x.view(&[2, 8, 4, 4])?, &w.view(&[3, 8, 1, 1])?, None, &Conv2dParams::default(), &mut y)?;
+/// assert_eq!(y.download()?[0].to_f32(), 8.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn conv2d_as<T: FloatElement>(
+    how: How,
     x: &View<'_, T>,
     weight: &View<'_, T>,
     bias: Option<&Buffer<T>>,
@@ -142,20 +238,26 @@ pub fn conv2d<T: FloatElement>(
     }
     same_device(op, x.buffer(), weight.buffer())?;
     same_device(op, x.buffer(), y)?;
-    let device = y.device().clone();
-    let (x, w) = (Dense::new(x)?, Dense::new(weight)?);
-    let pixels = (g.output[0] * g.output[1]) as usize * g.batch as usize;
-    let grid = grid(op, g.outputs as usize, pixels, g.groups)?;
-    let bias = bias.map_or(Ptr::NULL, Into::into);
-    let kernel = manifest::conv_forward {
-        x: x.ptr(),
-        w: w.ptr(),
-        bias,
-        y: y.into(),
-        g,
-    };
-    // SAFETY: x, w and y have the sizes of the geometry; y is borrowed exclusively.
-    unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }
+    let shape = params.output_shape(x.shape(), weight.shape())?;
+    if how.choose::<T>(op, mma::fits::<T>(&g, g.channels))? == Rung::Mma {
+        return write(y, shape, MemoryFormat::ChannelsLast, how.format, |y| {
+            mma::forward(how.rung.is_none(), x, weight, bias, &g, y)
+        });
+    }
+    write(y, shape, MemoryFormat::Contiguous, how.format, |y| {
+        let (x, w, device) = (Dense::new(x)?, Dense::new(weight)?, y.device().clone());
+        let pixels = (g.output[0] * g.output[1]) as usize * g.batch as usize;
+        let grid = grid(op, g.outputs as usize, pixels, g.groups)?;
+        let kernel = manifest::conv_forward {
+            x: x.ptr(),
+            w: w.ptr(),
+            bias: bias.map_or(Ptr::NULL, Into::into),
+            y: y.into(),
+            g,
+        };
+        // SAFETY: x, w and y have the sizes of the geometry; y is borrowed exclusively.
+        unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }
+    })
 }
 
 /// The gradient of `x`: `dx`, row-major in `x_shape`, from `dy` (B, O, OH, OW). Also the transposed convolution.
@@ -169,24 +271,61 @@ pub fn conv2d_backward_data<T: FloatElement>(
     x_shape: &[usize],
     dx: &mut Buffer<T>,
 ) -> Result<()> {
+    conv2d_backward_data_as(How::default(), dy, weight, params, x_shape, dx)
+}
+
+/// [`conv2d_backward_data`] on a rung, to a format.
+///
+/// # Errors
+/// As [`conv2d_as`].
+pub fn conv2d_backward_data_as<T: FloatElement>(
+    how: How,
+    dy: &View<'_, T>,
+    weight: &View<'_, T>,
+    params: &Conv2dParams,
+    x_shape: &[usize],
+    dx: &mut Buffer<T>,
+) -> Result<()> {
     let op = "conv2d_backward_data";
     let g = params.geometry(op, x_shape, weight.shape())?;
-    check_len(op, "dy", dy.len(), lens(&g).2)?;
+    check_shape(op, "dy", dy, params.output_shape(x_shape, weight.shape())?)?;
     check_len(op, "the gradient", dx.len(), lens(&g).0)?;
     same_device(op, dy.buffer(), weight.buffer())?;
     same_device(op, dy.buffer(), dx)?;
-    let device = dx.device().clone();
-    let (dy, w) = (Dense::new(dy)?, Dense::new(weight)?);
-    let pixels = (g.input[0] * g.input[1]) as usize * g.batch as usize;
-    let grid = grid(op, g.channels as usize, pixels, g.groups)?;
-    let kernel = manifest::conv_data {
-        dy: dy.ptr(),
-        w: w.ptr(),
-        dx: dx.into(),
-        g,
-    };
-    // SAFETY: dy, w and dx have the sizes of the geometry; dx is borrowed exclusively.
-    unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }
+    let shape = four(x_shape);
+    let fits = mma::fits::<T>(&g, g.channels) && mma::fits::<T>(&g, g.outputs);
+    if how.choose::<T>(op, fits)? == Rung::Mma {
+        return write(dx, shape, MemoryFormat::ChannelsLast, how.format, |dx| {
+            mma::backward_data(how.rung.is_none(), dy, weight, &g, dx)
+        });
+    }
+    write(dx, shape, MemoryFormat::Contiguous, how.format, |dx| {
+        let (dy, w, device) = (Dense::new(dy)?, Dense::new(weight)?, dx.device().clone());
+        let pixels = (g.input[0] * g.input[1]) as usize * g.batch as usize;
+        let grid = grid(op, g.channels as usize, pixels, g.groups)?;
+        let kernel = manifest::conv_data {
+            dy: dy.ptr(),
+            w: w.ptr(),
+            dx: dx.into(),
+            g,
+        };
+        // SAFETY: dy, w and dx have the sizes of the geometry; dx is borrowed exclusively.
+        unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }
+    })
+}
+
+/// `Err` unless a gradient has the shape of what it is the gradient of.
+fn check_shape<T: FloatElement>(
+    op: &'static str,
+    what: &str,
+    x: &View<'_, T>,
+    shape: [usize; 4],
+) -> Result<()> {
+    if x.shape() == shape {
+        return Ok(());
+    }
+    let message = format!("{what} has the shape {:?}, not {shape:?}", x.shape());
+    Err(Error::shape(op, message))
 }
 
 /// The gradient of the weight: `dw`, row-major in `weight_shape`, from `x` and `dy`.
@@ -200,9 +339,24 @@ pub fn conv2d_backward_weight<T: FloatElement>(
     weight_shape: &[usize],
     dw: &mut Buffer<T>,
 ) -> Result<()> {
+    conv2d_backward_weight_as(How::default(), x, dy, params, weight_shape, dw)
+}
+
+/// [`conv2d_backward_weight`] on a rung.
+///
+/// # Errors
+/// As [`conv2d_as`].
+pub fn conv2d_backward_weight_as<T: FloatElement>(
+    how: How,
+    x: &View<'_, T>,
+    dy: &View<'_, T>,
+    params: &Conv2dParams,
+    weight_shape: &[usize],
+    dw: &mut Buffer<T>,
+) -> Result<()> {
     let op = "conv2d_backward_weight";
     let mut g = params.geometry(op, x.shape(), weight_shape)?;
-    check_len(op, "dy", dy.len(), lens(&g).2)?;
+    check_shape(op, "dy", dy, params.output_shape(x.shape(), weight_shape)?)?;
     check_len(op, "the gradient", dw.len(), lens(&g).1)?;
     same_device(op, x.buffer(), dy.buffer())?;
     same_device(op, x.buffer(), dw)?;
@@ -210,32 +364,33 @@ pub fn conv2d_backward_weight<T: FloatElement>(
         return Ok(());
     }
     let device = dw.device().clone();
-    let (x, dy) = (Dense::new(x)?, Dense::new(dy)?);
+    let fits = mma::fits::<T>(&g, g.channels) && mma::fits::<T>(&g, g.outputs);
+    let rung = how.choose::<T>(op, fits)?;
+    let tile = if rung == Rung::Mma { 128 } else { 64 };
     let (rows, columns) = (
         g.outputs as usize,
         (g.channels * g.kernel[0] * g.kernel[1]) as usize,
     );
-    // The sum runs over all pixels of the batch: in pieces of at least 512, as many as fill the device.
+    // The sum runs over all pixels of the batch: in pieces of at least 512, as many as fill the device; added up in their order.
     let depth = g.batch as usize * (g.output[0] * g.output[1]) as usize;
-    let tiles = rows.div_ceil(64) * columns.div_ceil(64) * g.groups as usize;
+    let tiles = rows.div_ceil(tile) * columns.div_ceil(tile) * g.groups as usize;
     let wanted = (device.multiprocessors() as usize * 2).div_ceil(tiles.max(1));
     g.pieces = (depth / 512).clamp(1, wanted.clamp(1, 64)) as i32;
     let mut parts = device.uninit::<f32>(g.pieces as usize * dw.len())?;
-    let kernel = manifest::conv_weight {
-        x: x.ptr(),
-        dy: dy.ptr(),
-        parts: (&mut parts).into(),
-        g,
-    };
-    // SAFETY: x and dy have the sizes of the geometry, `parts` those of the weight for each piece.
-    unsafe {
-        device.launch(
-            &kernel,
-            T::DTYPE,
-            grid(op, rows, columns, g.groups * g.pieces)?,
-            0,
-        )
-    }?;
+    if rung == Rung::Mma {
+        mma::backward_weight(x, dy, &g, &mut parts)?;
+    } else {
+        let (x, dy) = (Dense::new(x)?, Dense::new(dy)?);
+        let kernel = manifest::conv_weight {
+            x: x.ptr(),
+            dy: dy.ptr(),
+            parts: (&mut parts).into(),
+            g,
+        };
+        let grid = grid(op, rows, columns, g.groups * g.pieces)?;
+        // SAFETY: x and dy have the sizes of the geometry, `parts` those of the weight for each piece.
+        unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }?;
+    }
     let mut sum = device.uninit::<f32>(dw.len())?;
     super::reduce::reduce(
         ReduceOp::Sum,
@@ -243,5 +398,9 @@ pub fn conv2d_backward_weight<T: FloatElement>(
         &[0],
         &mut sum,
     )?;
-    super::copy::cast(&sum.view(&[dw.len()])?, dw)
+    let format = match rung {
+        Rung::Mma => MemoryFormat::ChannelsLast,
+        Rung::Gather => MemoryFormat::Contiguous,
+    };
+    super::copy::cast(&format.view(&sum, four(weight_shape))?, dw)
 }

@@ -8,7 +8,7 @@ use super::{Dense, int};
 use crate::error::check_len;
 use crate::manifest::{self, Gemm, Ptr, TensorMap};
 use crate::view::{layout, numel, same_device};
-use crate::{Buffer, DType, Error, FloatElement, Result, View};
+use crate::{Buffer, DType, Error, FloatElement, Result, Tf32, View, allow_tf32};
 
 /// What is applied to an element of C last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,14 +69,16 @@ pub enum Rung {
     Tiled,
     /// 128×128 tiles, 8×8 in registers. f32.
     Simt,
-    /// Tensor cores of a warp. bf16, f16.
+    /// Tensor cores of a warp. bf16, f16; f32 as TF32.
     Mma,
-    /// Tensor cores of a warpgroup, TMA. bf16 on Hopper, A and B with k along memory, one matrix of each.
+    /// Tensor cores of a warpgroup, TMA. On Hopper, one matrix of each: bf16, A and B with k along memory; f32 as TF32, of which rounded
+    /// copies are made, if k is a multiple of 4.
     Wgmma,
 }
 
 /// `C[b] = act(alpha·A[b]·B[b] + bias + residual[b])`: `a` (…, M, K), `b` (…, K, N) with the same leading dimensions (broadcast by stride 0),
-/// `c` (…, M, N). Sums are in f32; of f32, plain f32 (no TF32).
+/// `c` (…, M, N). Sums are in f32, as are products of f32 unless TF32 is allowed
+/// ([`crate::set_allow_tf32`]).
 ///
 /// # Errors
 /// If shapes or devices do not fit.
@@ -222,7 +224,45 @@ fn run<T: FloatElement>(
     };
     let z = outer * inner;
     let rung = rung.unwrap_or_else(|| job.best::<T>(c.device().is_hopper(), z));
+    if rung == Rung::Wgmma && T::DTYPE == DType::F32 && job.fits_tf32(z) {
+        // Both with k along memory, rounded: the tensor cores read shared memory themselves.
+        let (a, b) = (
+            rounded(&a.matrix())?,
+            rounded(&b.matrix().permuted(&[1, 0]))?,
+        );
+        let line = i64::from(g.k);
+        let g = Gemm {
+            a_row: line,
+            a_column: 1,
+            b_row: 1,
+            b_column: line,
+            ..g
+        };
+        let job = Job {
+            a: (&a).into(),
+            b: (&b).into(),
+            g,
+            ..job
+        };
+        return job.launch::<T>(rung, z, c);
+    }
     job.launch::<T>(rung, z, c)
+}
+
+/// A matrix of f32 in row-major order, rounded to TF32.
+fn rounded<T: FloatElement>(x: &View<'_, T>) -> Result<Buffer<T>> {
+    let device = x.buffer().device();
+    let x = Dense::new(x)?;
+    let n = x.len();
+    let mut y = device.uninit(n)?;
+    let kernel = manifest::round_tf32 {
+        x: x.ptr(),
+        y: (&mut y).into(),
+        n: n as i64,
+    };
+    // SAFETY: x and y have n elements of f32.
+    unsafe { device.launch(&kernel, T::DTYPE, (device.blocks(n, 256), 1, 1), 0) }?;
+    Ok(y)
 }
 
 struct Job {
@@ -236,8 +276,10 @@ struct Job {
 
 impl Job {
     /// Whether TMA can read both operands: k along memory, lines at multiples of 16 bytes.
-    fn fits_tma(&self, batch: usize) -> bool {
-        let line = |stride: i64, at: Ptr| stride > 0 && stride % 8 == 0 && at.0.is_multiple_of(16);
+    fn fits_tma<T>(&self, batch: usize) -> bool {
+        let chunk = 16 / size_of::<T>() as i64;
+        let line =
+            |stride: i64, at: Ptr| stride > 0 && stride % chunk == 0 && at.0.is_multiple_of(16);
         let g = &self.g;
         batch == 1
             && g.k > 0
@@ -247,11 +289,22 @@ impl Job {
             && line(g.b_column, self.b)
     }
 
+    /// Whether copies with k along memory can be read by TMA.
+    fn fits_tf32(&self, batch: usize) -> bool {
+        batch == 1 && self.g.k > 0 && self.g.k % 4 == 0
+    }
+
     fn best<T: FloatElement>(&self, hopper: bool, batch: usize) -> Rung {
         let large = i64::from(self.g.m) * i64::from(self.g.n) >= 128 * 256 && self.g.k >= 64;
         match T::DTYPE {
-            DType::BF16 if hopper && large && self.fits_tma(batch) => Rung::Wgmma,
+            DType::BF16 if hopper && large && self.fits_tma::<T>(batch) => Rung::Wgmma,
             DType::BF16 | DType::F16 => Rung::Mma,
+            DType::F32 if allow_tf32(Tf32::Matmul) => {
+                match hopper && large && self.fits_tf32(batch) {
+                    true => Rung::Wgmma,
+                    false => Rung::Mma,
+                }
+            }
             DType::F64 => Rung::Naive,
             _ => Rung::Simt,
         }
@@ -324,7 +377,7 @@ impl Job {
                 };
                 unsafe { device.launch(&kernel, T::DTYPE, grid(128, 128)?, 0) }
             }
-            Rung::Mma if is_f32 => unsupported("bf16 and f16 only"),
+            Rung::Mma if T::DTYPE == DType::F64 => unsupported("f32, bf16 and f16 only"),
             Rung::Mma => {
                 let kernel = manifest::gemm_mma {
                     a,
@@ -336,13 +389,32 @@ impl Job {
                 };
                 unsafe { device.launch(&kernel, T::DTYPE, grid(128, 128)?, 48 * 1024) }
             }
-            Rung::Wgmma if T::DTYPE != DType::BF16 => unsupported("bf16 only"),
-            Rung::Wgmma if !self.fits_tma(batch) => {
+            Rung::Wgmma if T::DTYPE != DType::BF16 && !is_f32 => unsupported("bf16 and f32 only"),
+            Rung::Wgmma if is_f32 && !self.fits_tf32(batch) => {
+                unsupported("k a multiple of 4, one matrix")
+            }
+            Rung::Wgmma if !self.fits_tma::<T>(batch) => {
                 unsupported("k along memory, lines of 16 bytes, one matrix")
             }
             Rung::Wgmma => {
-                let a_map = tensor_map(a, g.m, g.k, g.a_row, 128)?;
-                let b_map = tensor_map(b, g.n, g.k, g.b_column, 256)?;
+                // A map counts two bytes as one element.
+                let pairs = size_of::<T>() as i32 / 2;
+                let (k, wide) = (g.k * pairs, i64::from(pairs));
+                let a_map = tensor_map(a, g.m, k, g.a_row * wide, 128)?;
+                let b_map = tensor_map(b, g.n, k, g.b_column * wide, 256)?;
+                let tiles = (g.m as u32).div_ceil(128) * (g.n as u32).div_ceil(256);
+                let (grid, shared) = ((tiles, 1, 1), 4 * (16384 + 32768) + 64);
+                if is_f32 {
+                    let kernel = manifest::gemm_wgmma_tf32 {
+                        a_map,
+                        b_map,
+                        bias,
+                        residual,
+                        c,
+                        g,
+                    };
+                    return unsafe { device.launch(&kernel, T::DTYPE, grid, shared) };
+                }
                 let kernel = manifest::gemm_wgmma {
                     a_map,
                     b_map,
@@ -351,14 +423,13 @@ impl Job {
                     c,
                     g,
                 };
-                let tiles = (g.m as u32).div_ceil(128) * (g.n as u32).div_ceil(256);
-                unsafe { device.launch(&kernel, T::DTYPE, (tiles, 1, 1), 4 * (16384 + 32768) + 64) }
+                unsafe { device.launch(&kernel, T::DTYPE, grid, shared) }
             }
         }
     }
 }
 
-/// A matrix of bf16 (rows, k), k along memory, as TMA reads it: boxes of `box_rows` × 64, in the 128-byte swizzle.
+/// A matrix of elements of two bytes (rows, k), k along memory, as TMA reads it: boxes of `box_rows` × 64, in the 128-byte swizzle.
 pub(crate) fn tensor_map(
     at: Ptr,
     rows: i32,

@@ -52,6 +52,21 @@ impl<'a, T: Element> Dense<'a, T> {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Borrowed(x) => x.len(),
+            Self::Owned(y) => y.len(),
+        }
+    }
+
+    /// The elements as a matrix.
+    fn flat(&self, shape: [usize; 2]) -> Result<View<'_, T>> {
+        match self {
+            Self::Borrowed(x) => x.flattened(&shape),
+            Self::Owned(y) => y.view(&shape),
+        }
+    }
+
     fn ptr(&self) -> crate::manifest::Ptr {
         match self {
             Self::Borrowed(x) => x.ptr(),

@@ -4,7 +4,7 @@ use super::{Dense, int};
 use crate::error::check_len;
 use crate::manifest::{self, Ptr, ReduceOp};
 use crate::view::{same, same_device};
-use crate::{Buffer, Device, Error, FloatElement, Result, View};
+use crate::{Buffer, DType, Device, Error, FloatElement, Result, View};
 
 /// What a normalisation is multiplied by and what is added, one value for each element of a row or for each channel.
 #[derive(Clone, Copy, Debug)]
@@ -275,6 +275,9 @@ pub fn batch_norm_stats<T: FloatElement>(
     same_device(op, x.buffer(), mean)?;
     let x = Dense::new(x)?;
     let device = mean.device().clone();
+    if s == 1 && n > 1 {
+        return channel_statistics(&device, &x, [n, c], mean, var);
+    }
     let kernel = manifest::batch_norm_statistics {
         x: x.ptr(),
         mean: mean.into(),
@@ -285,6 +288,44 @@ pub fn batch_norm_stats<T: FloatElement>(
     };
     // SAFETY: x is (n, c, s), the outputs have c elements and are borrowed exclusively.
     unsafe { device.launch(&kernel, T::DTYPE, (c as u32, 1, 1), 0) }
+}
+
+/// Into how many pieces the rows of (rows, C) are cut: at least 64 rows each, as many as fill the device.
+fn pieces_of_rows(device: &Device, [rows, c]: [usize; 2]) -> usize {
+    let wanted = (device.multiprocessors() as usize * 8).div_ceil(c.div_ceil(32).max(1));
+    (rows / 64).clamp(1, wanted.clamp(1, 1024))
+}
+
+/// [`batch_norm_stats`] of `x` (rows, C), whose channels lie side by side.
+fn channel_statistics<T: FloatElement>(
+    device: &Device,
+    x: &Dense<'_, T>,
+    [rows, c]: [usize; 2],
+    mean: &mut Buffer<f32>,
+    var: &mut Buffer<f32>,
+) -> Result<()> {
+    let pieces = pieces_of_rows(device, [rows, c]);
+    let mut parts = device.uninit::<f32>(2 * pieces * c)?;
+    let (channels, rows) = (c as i32, rows as i64);
+    let kernel = manifest::channel_statistics {
+        x: x.ptr(),
+        parts: (&mut parts).into(),
+        rows,
+        channels,
+    };
+    let grid = (c.div_ceil(32) as u32, pieces as u32, 1);
+    // SAFETY: x is (rows, c), parts (pieces, 2, c).
+    unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }?;
+    let join = manifest::channel_statistics_join {
+        parts: (&parts).into(),
+        mean: mean.into(),
+        var: var.into(),
+        rows,
+        channels,
+        pieces: pieces as i32,
+    };
+    // SAFETY: as above; the outputs have c elements and are borrowed exclusively.
+    unsafe { device.launch(&join, DType::F32, (c.div_ceil(128) as u32, 1, 1), 0) }
 }
 
 /// y = (x − mean)·rstd·w + b, channel by channel, of `x` (N, C, …); `rstd` is 1/√(var + eps).
@@ -348,23 +389,9 @@ pub fn batch_norm_backward<T: FloatElement>(
     let device = x.buffer().device().clone();
     let blocks = device.blocks(x.len(), 256);
     let (dy, x) = (Dense::new(dy)?, Dense::new(x)?);
-    let (mut dw, mut db) = (device.uninit::<f32>(c)?, device.uninit::<f32>(c)?);
-    let (batch, channels, s) = (n as i64, c as i32, s as i64);
     let (mean, rstd) = (mean.into(), rstd.into());
-    let (dw_out, db_out) = ((&mut dw).into(), (&mut db).into());
-    let sums = manifest::batch_norm_sums {
-        dy: dy.ptr(),
-        x: x.ptr(),
-        mean,
-        rstd,
-        dw: dw_out,
-        db: db_out,
-        batch,
-        channels,
-        s,
-    };
-    // SAFETY: dy and x are (n, c, s), the others have c elements.
-    unsafe { device.launch(&sums, T::DTYPE, (c as u32, 1, 1), 0) }?;
+    let (dw, db) = channel_sums(&device, [&dy, &x], mean, rstd, [n, c, s])?;
+    let (batch, channels, s) = (n as i64, c as i32, s as i64);
     let kernel = manifest::batch_norm_backward {
         dy: dy.ptr(),
         x: x.ptr(),
@@ -382,4 +409,58 @@ pub fn batch_norm_backward<T: FloatElement>(
     // SAFETY: as above; dx is (n, c, s) and borrowed exclusively.
     unsafe { device.launch(&kernel, T::DTYPE, (blocks, 1, 1), 0) }?;
     out.store(&dw, &db)
+}
+
+/// Σ dy·x̂ and Σ dy of each channel of (n, c, s).
+fn channel_sums<T: FloatElement>(
+    device: &Device,
+    [dy, x]: [&Dense<'_, T>; 2],
+    mean: Ptr,
+    rstd: Ptr,
+    [n, c, s]: [usize; 3],
+) -> Result<(Buffer<f32>, Buffer<f32>)> {
+    let last = s == 1 && n > 1; // channels side by side
+    let pieces = if last {
+        pieces_of_rows(device, [n, c])
+    } else {
+        1
+    };
+    let (mut dw, mut db) = (
+        device.uninit::<f32>(pieces * c)?,
+        device.uninit::<f32>(pieces * c)?,
+    );
+    let (dw_out, db_out) = ((&mut dw).into(), (&mut db).into());
+    if !last {
+        let kernel = manifest::batch_norm_sums {
+            dy: dy.ptr(),
+            x: x.ptr(),
+            mean,
+            rstd,
+            dw: dw_out,
+            db: db_out,
+            batch: n as i64,
+            channels: c as i32,
+            s: s as i64,
+        };
+        // SAFETY: dy and x are (n, c, s), the others have c elements.
+        unsafe { device.launch(&kernel, T::DTYPE, (c as u32, 1, 1), 0) }?;
+        return Ok((dw, db));
+    }
+    let kernel = manifest::channel_sums {
+        dy: dy.ptr(),
+        x: x.ptr(),
+        mean,
+        rstd,
+        dw: dw_out,
+        db: db_out,
+        rows: n as i64,
+        channels: c as i32,
+    };
+    let grid = (c.div_ceil(32) as u32, pieces as u32, 1);
+    // SAFETY: dy and x are (n, c), the statistics have c elements, dw and db are (pieces, c).
+    unsafe { device.launch(&kernel, T::DTYPE, grid, 0) }?;
+    Ok((
+        sum_pieces(device, &dw, pieces, c)?,
+        sum_pieces(device, &db, pieces, c)?,
+    ))
 }

@@ -4,7 +4,7 @@ use super::{Dense, int};
 use crate::error::check_len;
 use crate::manifest::{self, Ptr};
 use crate::view::{numel, same_device};
-use crate::{Buffer, Error, FloatElement, Result, View};
+use crate::{Buffer, Error, FloatElement, MemoryFormat, Result, View};
 
 /// Where windows lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ impl Pool2dParams {
         let (planes, sizes) = planes(op, x)?;
         let mut g = manifest::Pool {
             planes,
+            inner: 1,
             include_padding: i32::from(self.count_include_pad),
             divisor: self.divisor_override.map_or(0.0, |d| d as f32),
             ..Default::default()
@@ -119,20 +120,32 @@ fn adaptive(op: &'static str, x: &[usize], sizes: [usize; 2]) -> Result<manifest
         planes,
         input: input.map(|n| n as i32),
         output,
+        inner: 1,
         adaptive: 1,
         ..Default::default()
     })
 }
 
+/// Images as the kernels read them: row-major, or as they lie where that is with channels last; then so are the results.
+fn read<'a, T: FloatElement>(x: &'a View<'a, T>, g: &mut manifest::Pool) -> Result<Dense<'a, T>> {
+    let images = x.shape().iter().take(2).product::<usize>() == g.planes as usize;
+    if images && MemoryFormat::of(x) == Some(MemoryFormat::ChannelsLast) {
+        (g.planes, g.inner) = (x.shape()[0] as i32, x.shape()[1] as i32);
+        return Ok(Dense::Borrowed(x));
+    }
+    Dense::new(x)
+}
+
 fn pixels(g: &manifest::Pool) -> usize {
-    g.planes as usize * g.output[0] as usize * g.output[1] as usize
+    (g.planes * g.inner) as usize * g.output[0] as usize * g.output[1] as usize
 }
 
 fn area(g: &manifest::Pool) -> usize {
-    g.planes as usize * g.input[0] as usize * g.input[1] as usize
+    (g.planes * g.inner) as usize * g.input[0] as usize * g.input[1] as usize
 }
 
-/// The largest of each window of `x` (…, H, W); `indices`, if wanted, are their row-major places in their plane.
+/// The largest of each window of `x` (…, H, W); `indices`, if wanted, are their row-major places in their plane. Both lie as `x` does
+/// if that is with channels last, else row-major.
 ///
 /// Of equals the first counts; NaN is the largest, and of several the last counts.
 ///
@@ -145,14 +158,14 @@ pub fn max_pool<T: FloatElement>(
     indices: Option<&mut Buffer<i64>>,
 ) -> Result<()> {
     let op = "max_pool";
-    let g = params.geometry(op, x.shape())?;
+    let mut g = params.geometry(op, x.shape())?;
     check_len(op, "the output", y.len(), pixels(&g))?;
     if let Some(indices) = &indices {
         check_len(op, "the indices", indices.len(), y.len())?;
         same_device(op, y, indices)?;
     }
     same_device(op, x.buffer(), y)?;
-    let (x, device) = (Dense::new(x)?, y.device().clone());
+    let (x, device) = (read(x, &mut g)?, y.device().clone());
     let blocks = device.blocks(y.len(), 256);
     let indices = indices.map_or(Ptr::NULL, Into::into);
     let kernel = manifest::max_pool {
@@ -165,7 +178,7 @@ pub fn max_pool<T: FloatElement>(
     unsafe { device.launch(&kernel, T::DTYPE, (blocks, 1, 1), 0) }
 }
 
-/// The gradient of [`max_pool`]: `dx`, row-major in `x_shape`, from `dy` and the indices.
+/// The gradient of [`max_pool`]: `dx`, of `x_shape`, from `dy` and the indices, which lie alike, and so does `dx`.
 ///
 /// # Errors
 /// As [`max_pool`].
@@ -177,13 +190,13 @@ pub fn max_pool_backward<T: FloatElement>(
     dx: &mut Buffer<T>,
 ) -> Result<()> {
     let op = "max_pool_backward";
-    let g = params.geometry(op, x_shape)?;
+    let mut g = params.geometry(op, x_shape)?;
     check_len(op, "dy", dy.len(), pixels(&g))?;
     check_len(op, "the indices", indices.len(), dy.len())?;
     check_len(op, "the gradient", dx.len(), area(&g))?;
     same_device(op, dy.buffer(), dx)?;
     same_device(op, indices, dx)?;
-    let (dy, device) = (Dense::new(dy)?, dx.device().clone());
+    let (dy, device) = (read(dy, &mut g)?, dx.device().clone());
     let blocks = device.blocks(dx.len(), 256);
     let kernel = manifest::max_pool_backward {
         dy: dy.ptr(),
@@ -197,13 +210,13 @@ pub fn max_pool_backward<T: FloatElement>(
 
 fn average<T: FloatElement>(
     op: &'static str,
-    g: manifest::Pool,
+    mut g: manifest::Pool,
     x: &View<'_, T>,
     y: &mut Buffer<T>,
 ) -> Result<()> {
     check_len(op, "the output", y.len(), pixels(&g))?;
     same_device(op, x.buffer(), y)?;
-    let (x, device) = (Dense::new(x)?, y.device().clone());
+    let (x, device) = (read(x, &mut g)?, y.device().clone());
     let blocks = device.blocks(y.len(), 256);
     let kernel = manifest::avg_pool {
         x: x.ptr(),
@@ -216,14 +229,14 @@ fn average<T: FloatElement>(
 
 fn average_backward<T: FloatElement>(
     op: &'static str,
-    g: manifest::Pool,
+    mut g: manifest::Pool,
     dy: &View<'_, T>,
     dx: &mut Buffer<T>,
 ) -> Result<()> {
     check_len(op, "dy", dy.len(), pixels(&g))?;
     check_len(op, "the gradient", dx.len(), area(&g))?;
     same_device(op, dy.buffer(), dx)?;
-    let (dy, device) = (Dense::new(dy)?, dx.device().clone());
+    let (dy, device) = (read(dy, &mut g)?, dx.device().clone());
     let blocks = device.blocks(dx.len(), 256);
     let kernel = manifest::avg_pool_backward {
         dy: dy.ptr(),
@@ -241,7 +254,7 @@ fn undilated(op: &'static str, params: &Pool2dParams) -> Result<()> {
     Err(Error::shape(op, "averages have no dilation"))
 }
 
-/// The average of each window of `x` (…, H, W).
+/// The average of each window of `x` (…, H, W); it lies as [`max_pool`]'s result.
 ///
 /// # Errors
 /// As [`max_pool`]; if there is a dilation.
@@ -254,7 +267,7 @@ pub fn avg_pool<T: FloatElement>(
     average("avg_pool", params.geometry("avg_pool", x.shape())?, x, y)
 }
 
-/// The gradient of [`avg_pool`]: `dx`, row-major in `x_shape`.
+/// The gradient of [`avg_pool`]: `dx`, of `x_shape`, with channels last if `dy` has them so.
 ///
 /// # Errors
 /// As [`avg_pool`].
@@ -286,7 +299,7 @@ pub fn adaptive_avg_pool<T: FloatElement>(
     )
 }
 
-/// The gradient of [`adaptive_avg_pool`]: `dx`, row-major in `x_shape`.
+/// The gradient of [`adaptive_avg_pool`]: `dx`, of `x_shape`, with channels last if `dy` has them so.
 ///
 /// # Errors
 /// As [`adaptive_avg_pool`].

@@ -5,7 +5,7 @@ use gradus_cuda::ops::gemm::{Activation, Bias, Epilogue, Rung, matmul, matmul_on
 use gradus_cuda::{Device, Error, View, bf16};
 
 use crate::standin::{device, for_orders, orders};
-use crate::support::{Numbers, Real, close, each_float, garbage};
+use crate::support::{Numbers, Real, close, each_float, garbage, tf32};
 
 /// A batch of matrices (count, rows, columns), with each way a matrix may lie.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,13 @@ fn check<T: Real>(
         numbers.floats::<T>(n, 1.0),
         numbers.floats::<T>(count * m * n, 1.0),
     );
-    let (wide_a, wide_b) = (a.dense(), b.dense());
+    let (mut wide_a, mut wide_b) = (a.dense(), b.dense());
+    if T::EPSILON < 1e-5 && matches!(rung, Some(Rung::Mma | Rung::Wgmma)) {
+        wide_a
+            .iter_mut()
+            .chain(&mut wide_b)
+            .for_each(|x| *x = tf32(*x));
+    }
     let (wide_bias, wide_residual) = (
         bias.iter().map(|x| x.real()).collect::<Vec<_>>(),
         residual.iter().map(|x| x.real()).collect::<Vec<_>>(),
@@ -172,6 +178,17 @@ fn rung_4_tensor_cores_of_a_warp() {
 }
 
 #[test]
+fn rung_4_with_tf32() {
+    orders(|device| {
+        for lies in LIES {
+            check::<f32>(device, Some(Rung::Mma), [2, 131, 72, 37], lies, true);
+        }
+        check::<f32>(device, Some(Rung::Mma), [1, 128, 136, 64], LIES[1], false);
+        check::<f32>(device, Some(Rung::Mma), [1, 40, 8, 48], LIES[2], false);
+    });
+}
+
+#[test]
 fn rung_5_tensor_cores_of_a_warpgroup() {
     for_orders(&["f", "r", "s", "we", "l", "l", "l", "l"], |device| {
         // Six steps of k: the ring of four stages goes round. Edges in every dimension.
@@ -189,6 +206,21 @@ fn rung_5_tensor_cores_of_a_warpgroup() {
             (Lie::Rows, Lie::Columns),
             false,
         );
+    });
+}
+
+#[test]
+fn rung_5_with_tf32() {
+    for_orders(&["f", "we", "l", "l"], |device| {
+        // Six steps of k, and edges; then B as it comes, which is turned on the way to being rounded.
+        check::<f32>(
+            device,
+            Some(Rung::Wgmma),
+            [1, 130, 264, 180],
+            (Lie::Part, Lie::Columns),
+            true,
+        );
+        check::<f32>(device, Some(Rung::Wgmma), [1, 40, 256, 64], LIES[2], false);
     });
 }
 
@@ -249,7 +281,8 @@ fn products_that_do_not_fit_are_errors() {
         .is_err()
     );
     let (a, b) = (x.view(&[3, 4]).unwrap(), x.view(&[4, 3]).unwrap());
-    let error = matmul_on(Rung::Wgmma, &a, &b, &none, &mut c).unwrap_err();
+    let odd = View::new(&x, 0, &[3, 3], &[3, 1]).unwrap();
+    let error = matmul_on(Rung::Wgmma, &odd, &odd, &none, &mut c).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     let short = device.zeros::<f32>(2).unwrap();
     let bias = Epilogue {

@@ -138,7 +138,7 @@ fn layer_and_rms_norm() {
 }
 
 fn batch<T: Real>(device: &Device) {
-    for shape in [vec![4, 3, 5, 7], vec![37, 6], vec![1, 2, 1]] {
+    for shape in [vec![4, 3, 5, 7], vec![37, 6], vec![150, 37], vec![1, 2, 1]] {
         let (len, c) = (shape.iter().product::<usize>(), shape[1]);
         let mut numbers = Numbers::new(9);
         let (x, dy) = (numbers.floats::<T>(len, 2.0), numbers.floats::<T>(len, 1.0));

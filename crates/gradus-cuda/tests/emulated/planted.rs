@@ -75,10 +75,26 @@ pub const BUGS: &[Bug] = &[
     ),
     bug(
         "tiles read before their copies have come",
-        "gemm_mma.cu",
+        "mma_tile.cuh",
         "gr_copy_wait<STAGES - 2>();",
         "gr_copy_wait<STAGES - 1>();",
         "gemm::rung_4_tensor_cores_of_a_warp",
+        "element",
+    ),
+    bug(
+        "a row of the image above read where padding is",
+        "conv_mma.cu",
+        "k.r < th.count && h >= 0 && h < height &&",
+        "k.r < th.count && h >= -1 && h < height &&",
+        "conv::on_tensor_cores",
+        "element",
+    ),
+    bug(
+        "a phase of the strides that forgets its place",
+        "conv_mma.cu",
+        "+ phase_w + rest % wide * g.stride[1];",
+        "+ rest % wide * g.stride[1];",
+        "conv::on_tensor_cores",
         "element",
     ),
     bug(
@@ -167,6 +183,17 @@ pub const BUGS: &[Bug] = &[
             "    gr_sync(); // the next tiles are there, and these may be overwritten\n",
             "",
             "gemm::rung_3_vectorised",
+            "race in shared memory",
+        )
+    },
+    Bug {
+        under: Build::Races,
+        ..bug(
+            "a tile's copies begun while others still read it",
+            "mma_tile.cuh",
+            "    gr_sync();                  // … and of all; and everybody is done with the tile that is loaded next\n",
+            "",
+            "conv::on_tensor_cores",
             "race in shared memory",
         )
     },

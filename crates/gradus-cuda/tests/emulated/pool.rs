@@ -1,14 +1,15 @@
 //! Pooling and its gradients.
 
 use gradus_cpu::pool as cpu;
-use gradus_cuda::Device;
 use gradus_cuda::ops::pool::{
     Pool2dParams, adaptive_avg_pool, adaptive_avg_pool_backward, avg_pool, avg_pool_backward,
     max_pool, max_pool_backward,
 };
 
-use crate::standin::orders;
-use crate::support::{Numbers, Real, close, each_float, garbage};
+use gradus_cuda::{Device, MemoryFormat};
+
+use crate::standin::{for_orders, orders};
+use crate::support::{Numbers, Real, channels_last, close, each_float, garbage, images};
 
 fn cases() -> Vec<Pool2dParams> {
     let plain = Pool2dParams::new([2, 2]);
@@ -196,4 +197,82 @@ fn averages<T: Real>(device: &Device) {
 #[test]
 fn average_pooling() {
     orders(|device| each_float!(averages(device)));
+}
+
+/// Every pooling of images that lie so, and its gradient, in that order; the indices as well.
+fn of_images<T: Real>(device: &Device, format: MemoryFormat) -> (Vec<Vec<T>>, Vec<Vec<i64>>) {
+    let shape = [2, 5, 9, 8];
+    let lie = |x: Vec<T>, shape| match format {
+        MemoryFormat::Contiguous => x,
+        MemoryFormat::ChannelsLast => channels_last(&x, shape),
+    };
+    let n = shape.iter().product();
+    let x = lie(Numbers::new(24).floats::<T>(n, 2.0), shape);
+    let x = device.upload(&x).unwrap();
+    let x = images(&x, shape, format);
+    let (mut all, mut places) = (Vec::new(), Vec::new());
+    let mut keep = |buffer: gradus_cuda::Buffer<T>| all.push(buffer.download().unwrap());
+    let sizes = |[h, w]: [usize; 2]| (10 * h * w, [2, 5, h, w]);
+    let dy_of = |(m, y_shape)| {
+        let dy = Numbers::new(25).floats::<T>(m, 1.0);
+        device.upload(&lie(dy, y_shape)).unwrap()
+    };
+    for params in cases() {
+        let (m, y_shape) = sizes(params.output_size(&shape).unwrap());
+        let dy = dy_of((m, y_shape));
+        let dy = images(&dy, y_shape, format);
+        let (mut y, mut dx) = (garbage(device, m), garbage(device, n));
+        avg_pool(&x, &params, &mut y).unwrap();
+        avg_pool_backward(&dy, &params, &shape, &mut dx).unwrap();
+        keep(y);
+        keep(dx);
+        let params = Pool2dParams {
+            divisor_override: None,
+            ..params
+        };
+        let (mut y, mut dx) = (garbage(device, m), garbage(device, n));
+        let mut indices = device.zeros::<i64>(m).unwrap();
+        max_pool(&x, &params, &mut y, Some(&mut indices)).unwrap();
+        max_pool_backward(&dy, &indices, &params, &shape, &mut dx).unwrap();
+        keep(y);
+        keep(dx);
+        places.push(indices.download().unwrap());
+    }
+    for size in [[4, 5], [12, 3]] {
+        let (m, y_shape) = sizes(size);
+        let dy = dy_of((m, y_shape));
+        let dy = images(&dy, y_shape, format);
+        let (mut y, mut dx) = (garbage(device, m), garbage(device, n));
+        adaptive_avg_pool(&x, size, &mut y).unwrap();
+        adaptive_avg_pool_backward(&dy, size, &shape, &mut dx).unwrap();
+        keep(y);
+        keep(dx);
+    }
+    (all, places)
+}
+
+/// The same numbers, in the other order.
+fn turned<T: Real>(device: &Device) {
+    let (rows, row_places) = of_images::<T>(device, MemoryFormat::Contiguous);
+    let (last, last_places) = of_images::<T>(device, MemoryFormat::ChannelsLast);
+    // Results and gradients by turns; a result has as many rows and columns as its case says.
+    let mut shapes: Vec<[usize; 4]> = Vec::new();
+    for params in cases() {
+        let [h, w] = params.output_size(&[2, 5, 9, 8]).unwrap();
+        shapes.extend([[2, 5, h, w], [2, 5, 9, 8], [2, 5, h, w], [2, 5, 9, 8]]);
+    }
+    shapes.extend([[2, 5, 4, 5], [2, 5, 9, 8], [2, 5, 12, 3], [2, 5, 9, 8]]);
+    assert_eq!((rows.len(), last.len()), (shapes.len(), shapes.len()));
+    for (i, shape) in shapes.iter().enumerate() {
+        let want = channels_last(&rows[i], *shape);
+        close(&format!("{i}: {shape:?}"), &last[i], &want, 0.0, 0.0);
+    }
+    for (i, (rows, last)) in row_places.iter().zip(&last_places).enumerate() {
+        assert_eq!(channels_last(rows, shapes[4 * i]), *last);
+    }
+}
+
+#[test]
+fn images_with_channels_last() {
+    for_orders(&["f", "we"], |device| each_float!(turned(device)));
 }

@@ -6,7 +6,7 @@ use crate::standin::orders;
 fn every_primitive_by_itself() {
     orders(|device| {
         let probes = gradus_cuda::probe::run(device).unwrap();
-        assert_eq!(probes.len(), 10);
+        assert_eq!(probes.len(), 13);
         for probe in probes {
             assert!(probe.passed(), "{probe:?}");
         }

@@ -1,6 +1,6 @@
 //! Numbers to compute with, and how results are compared.
 
-use gradus_cuda::{Buffer, Device, Element, View, bf16, f16};
+use gradus_cuda::{Buffer, Device, Element, MemoryFormat, View, bf16, f16};
 
 /// Numbers that look random and are the same at every run.
 pub struct Numbers(u64);
@@ -84,6 +84,31 @@ pub fn close<T: Real>(what: &str, got: &[T], want: &[T], ulps: f32, floor: f32) 
             <T as Element>::DTYPE
         );
     }
+}
+
+/// As the tensor cores take a number of f32: with ten bits of fraction, ties away from 0.
+pub fn tf32(x: f32) -> f32 {
+    f32::from_bits(x.to_bits().wrapping_add(0x1000) & !0x1fff)
+}
+
+/// Elements of (B, C, H, W) in the order of (B, H, W, C).
+pub fn channels_last<T: Copy>(x: &[T], [b, c, h, w]: [usize; 4]) -> Vec<T> {
+    let at = |i: usize| (i / c / (h * w) * c + i % c) * h * w + i / c % (h * w);
+    (0..b * c * h * w).map(|i| x[at(i)]).collect()
+}
+
+/// Images (B, C, H, W) whose elements lie as `format` says.
+pub fn images<T: Element>(
+    x: &Buffer<T>,
+    [b, c, h, w]: [usize; 4],
+    format: MemoryFormat,
+) -> View<'_, T> {
+    let [c_, h_, w_] = [c, h, w].map(|n| n as isize);
+    let strides = match format {
+        MemoryFormat::Contiguous => [c_ * h_ * w_, h_ * w_, w_, 1],
+        MemoryFormat::ChannelsLast => [c_ * h_ * w_, 1, w_ * c_, c_],
+    };
+    View::new(x, 0, &[b, c, h, w], &strides).unwrap()
 }
 
 /// The largest element, for a `floor` of [`close`].

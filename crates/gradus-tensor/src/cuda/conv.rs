@@ -1,8 +1,12 @@
 //! Convolutions over images on a GPU, and over time as images of height 1; each beside its gradients.
 
 use gradus_cpu::conv::ConvParams;
-use gradus_cuda::ops::conv::{Conv2dParams, conv2d, conv2d_backward_data, conv2d_backward_weight};
+use gradus_cuda::MemoryFormat;
+use gradus_cuda::ops::conv::{
+    Conv2dParams, How, conv2d_as, conv2d_backward_data_as, conv2d_backward_weight,
+};
 
+use super::order::Order;
 use super::{build, solid_option, together};
 use crate::error::Result;
 use crate::shape::Shape;
@@ -40,6 +44,18 @@ fn image_shape(shape: &[usize]) -> Vec<usize> {
     }
 }
 
+/// The result lies in memory as the input does: with channels last, or row-major.
+fn as_it(order: &Order) -> How {
+    let format = match order.is_rows() {
+        true => MemoryFormat::Contiguous,
+        false => MemoryFormat::ChannelsLast,
+    };
+    How {
+        format,
+        ..How::default()
+    }
+}
+
 /// `x` (B, C, ..) and `weight` (O, C / groups, ..) to `shape`.
 pub(crate) fn conv<const D: usize>(
     op: &'static str,
@@ -56,11 +72,12 @@ pub(crate) fn conv<const D: usize>(
     all.extend(bias);
     let gpu = together(op, &all)?;
     let params = over_images(params).ok_or_else(|| super::not_here(op, x.device()))?;
+    let order = Order::of_images(x);
     let (x, weight, bias) = (image(x)?, image(weight)?, solid_option(bias)?);
     dispatch_cuda!(float op, x.dtype(), T => {
         let (v, w) = (x.cuda_view::<T>()?, weight.cuda_view::<T>()?);
         let b = bias.as_ref().map(Tensor::cuda_solid::<T>).transpose()?;
-        build::<T>(&gpu, shape, x.dtype(), |y| conv2d(&v, &w, b, &params, y))
+        order.build::<T>(&gpu, shape, x.dtype(), |y| conv2d_as(as_it(&order), &v, &w, b, &params, y))
     })
 }
 
@@ -77,11 +94,14 @@ pub(crate) fn backward_data<const D: usize>(
     }
     let gpu = together(op, &[dy, weight])?;
     let params = over_images(params).ok_or_else(|| super::not_here(op, dy.device()))?;
+    let order = Order::of_images(dy);
     let (dy, weight) = (image(dy)?, image(weight)?);
     let sizes = image_shape(x_shape);
     dispatch_cuda!(float op, dy.dtype(), T => {
         let (g, w) = (dy.cuda_view::<T>()?, weight.cuda_view::<T>()?);
-        build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| conv2d_backward_data(&g, &w, &params, &sizes, dx))
+        order.build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| {
+            conv2d_backward_data_as(as_it(&order), &g, &w, &params, &sizes, dx)
+        })
     })
 }
 

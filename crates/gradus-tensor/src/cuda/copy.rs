@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gradus_cuda::ops::copy;
 
+use super::order::Order;
 use super::{build, device, tensor, together, view};
 use crate::device::Device;
 use crate::dtype::DType;
@@ -66,9 +67,11 @@ pub(crate) fn write_host(out: &mut Tensor, src: &Tensor) -> Result<bool> {
 pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let op = "to_dtype";
     let gpu = together(op, &[x])?;
+    let order = Order::of(&[&x.layout]);
+    let look = order.look(&x.layout)?;
     dispatch_cuda!(op, x.dtype(), A => {
-        let v = x.cuda_view::<A>()?;
-        dispatch_cuda!(op, dtype, B => build::<B>(&gpu, x.shape(), dtype, |y| copy::cast(&v, y)))
+        let v = view::<A>(x, &look)?;
+        dispatch_cuda!(op, dtype, B => order.build::<B>(&gpu, x.shape(), dtype, |y| copy::cast(&v, y)))
     })
 }
 

@@ -5,9 +5,11 @@ use gradus_cuda::manifest::{BinaryOp, CompareOp, TernaryOp, UnaryOp};
 use gradus_cuda::ops::elementwise;
 
 use super::copy::like;
-use super::{build, together, view};
+use super::order::Order;
+use super::{together, view};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::ops::operand::{broadcast_all, stretched};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -26,6 +28,20 @@ macro_rules! twins {
             _ => None,
         }
     };
+}
+
+/// The operands' layouts, stretched to `shape` and looked at in the order that the result shall have.
+fn looks<const K: usize>(operands: [&Tensor; K], shape: &Shape) -> Result<(Order, [Layout; K])> {
+    let mut all = Vec::with_capacity(K);
+    for x in operands {
+        all.push(stretched(x, shape)?);
+    }
+    let order = Order::of(&all.iter().map(|l| &**l).collect::<Vec<_>>());
+    let mut out = std::array::from_fn(|_| Layout::contiguous(Shape::from(0)));
+    for (out, layout) in out.iter_mut().zip(&all) {
+        *out = order.look(layout)?;
+    }
+    Ok((order, out))
 }
 
 /// The kernel's number of an op, and its constants.
@@ -86,9 +102,11 @@ pub(crate) fn unary(op: cpu::UnaryOp, x: &Tensor) -> Result<Tensor> {
     let Some((twin, constants)) = unary_twin(op) else {
         return super::composed::unary(op, x)?.ok_or_else(|| unknown(op.name(), x));
     };
+    let order = Order::of(&[&x.layout]);
+    let look = order.look(&x.layout)?;
     dispatch_cuda!(float op.name(), x.dtype(), T => {
-        let v = x.cuda_view::<T>()?;
-        build::<T>(&gpu, x.shape(), x.dtype(), |y| elementwise::unary_with(twin, constants, &v, y))
+        let v = view::<T>(x, &look)?;
+        order.build::<T>(&gpu, x.shape(), x.dtype(), |y| elementwise::unary_with(twin, constants, &v, y))
     })
 }
 
@@ -100,10 +118,10 @@ pub(crate) fn binary(op: cpu::BinaryOp, shape: &Shape, a: &Tensor, b: &Tensor) -
     let Some(twin) = binary_twin(op) else {
         return super::composed::binary(op, &a, &b)?.ok_or_else(|| unknown(name, &a));
     };
-    let (la, lb) = (stretched(&a, shape)?, stretched(&b, shape)?);
+    let (order, [la, lb]) = looks([&a, &b], shape)?;
     dispatch_cuda!(name, a.dtype(), T => {
         let (va, vb) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
-        build::<T>(&gpu, shape, a.dtype(), |y| elementwise::binary(twin, &va, &vb, y))
+        order.build::<T>(&gpu, shape, a.dtype(), |y| elementwise::binary(twin, &va, &vb, y))
     })
 }
 
@@ -122,10 +140,10 @@ pub(crate) fn compare(op: cpu::CompareOp, shape: &Shape, a: &Tensor, b: &Tensor)
     let (a, b) = pair(name, a, b)?;
     let gpu = together(name, &[&a, &b])?;
     let twin = compare_twin(op).ok_or_else(|| unknown(name, &a))?;
-    let (la, lb) = (stretched(&a, shape)?, stretched(&b, shape)?);
+    let (order, [la, lb]) = looks([&a, &b], shape)?;
     dispatch_cuda!(name, a.dtype(), T => {
         let (va, vb) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
-        build::<bool>(&gpu, shape, DType::Bool, |y| elementwise::compare(twin, &va, &vb, y))
+        order.build::<bool>(&gpu, shape, DType::Bool, |y| elementwise::compare(twin, &va, &vb, y))
     })
 }
 
@@ -172,14 +190,10 @@ pub(crate) fn ternary(
     let (a, b, c) = (place(a)?, place(b)?, place(c)?);
     let gpu = together(name, &[&a, &b, &c])?;
     let (twin, p) = ternary_twin(op).ok_or_else(|| unknown(name, &a))?;
-    let layouts = (
-        stretched(&a, shape)?,
-        stretched(&b, shape)?,
-        stretched(&c, shape)?,
-    );
+    let (order, [la, lb, lc]) = looks([&a, &b, &c], shape)?;
     dispatch_cuda!(float name, a.dtype(), T => {
-        let (va, vb, vc) = (view::<T>(&a, &layouts.0)?, view::<T>(&b, &layouts.1)?, view::<T>(&c, &layouts.2)?);
-        build::<T>(&gpu, shape, a.dtype(), |y| elementwise::ternary(twin, p, &va, &vb, &vc, y))
+        let (va, vb, vc) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?, view::<T>(&c, &lc)?);
+        order.build::<T>(&gpu, shape, a.dtype(), |y| elementwise::ternary(twin, p, &va, &vb, &vc, y))
     })
 }
 
@@ -191,15 +205,11 @@ pub(crate) fn where_(shape: &Shape, mask: &Tensor, a: &Tensor, b: &Tensor) -> Re
         _ => pair(op, a, b)?,
     };
     let gpu = together(op, &[mask, &a, &b])?;
-    let layouts = (
-        stretched(mask, shape)?,
-        stretched(&a, shape)?,
-        stretched(&b, shape)?,
-    );
-    let m = view::<bool>(mask, &layouts.0)?;
+    let (order, [lm, la, lb]) = looks([mask, &a, &b], shape)?;
+    let m = view::<bool>(mask, &lm)?;
     dispatch_cuda!(op, a.dtype(), T => {
-        let (va, vb) = (view::<T>(&a, &layouts.1)?, view::<T>(&b, &layouts.2)?);
-        build::<T>(&gpu, shape, a.dtype(), |y| elementwise::where_(&m, &va, &vb, y))
+        let (va, vb) = (view::<T>(&a, &la)?, view::<T>(&b, &lb)?);
+        order.build::<T>(&gpu, shape, a.dtype(), |y| elementwise::where_(&m, &va, &vb, y))
     })
 }
 

@@ -83,6 +83,7 @@ pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod optim;
+mod order;
 pub(crate) mod pool;
 pub(crate) mod random;
 pub(crate) mod reduce;

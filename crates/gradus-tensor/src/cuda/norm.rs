@@ -3,9 +3,11 @@
 use gradus_cuda::Buffer;
 use gradus_cuda::ops::norm::{self, Affine, Gradients};
 
-use super::{build, solid, solid_option, tensor, together};
+use super::order::Order;
+use super::{build, solid, solid_option, tensor, together, view};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::layout::Layout;
 use crate::ops::nn::norm::{NormGradients, Normalized};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -53,10 +55,11 @@ pub(crate) fn rows(
     })
 }
 
-/// Runs a backward kernel with buffers for the gradients, of which those of the parameters are as `n` long.
+/// Runs a backward kernel with buffers for the gradients: that of `x` in `order`, those of the parameters `n` long.
 fn gradients<T: gradus_cuda::Element>(
     gpu: &gradus_cuda::Device,
     x: &Tensor,
+    order: &Order,
     n: usize,
     shape: &Shape,
     with_bias: bool,
@@ -68,7 +71,7 @@ fn gradients<T: gradus_cuda::Element>(
     } else {
         None
     };
-    let dx = build::<T>(gpu, x.shape(), x.dtype(), |dx| {
+    let dx = order.build::<T>(gpu, x.shape(), x.dtype(), |dx| {
         kernel(Gradients {
             dx,
             dweight: Some(&mut dweight),
@@ -107,7 +110,7 @@ pub(crate) fn rows_backward(
         let weight = w.as_ref().map(Tensor::cuda_solid::<T>).transpose()?;
         let mean = if centred { Some(mean.cuda_solid::<f32>()?) } else { None };
         let rstd = rstd.cuda_solid::<f32>()?;
-        gradients::<T>(&gpu, x, n, shape, centred, |out| norm::layer_norm_backward(&g, &v, n, weight, mean, rstd, out))
+        gradients::<T>(&gpu, x, &Order::ROWS, n, shape, centred, |out| norm::layer_norm_backward(&g, &v, n, weight, mean, rstd, out))
     })
 }
 
@@ -184,13 +187,26 @@ pub(crate) fn group_norm_backward(
     })
 }
 
+/// The layout in which a batch norm's kernels see images of this order: as they are, or with channels last as rows of channels.
+fn pixels(x: &Tensor, order: &Order) -> Layout {
+    if order.is_rows() {
+        return x.layout.clone();
+    }
+    let channels = x.dims()[1];
+    let rows = x.numel() / channels.max(1);
+    let mut layout = Layout::contiguous(Shape::from([rows, channels]));
+    layout.offset = x.layout.offset;
+    layout
+}
+
 /// Mean and variance of each channel.
 pub(crate) fn batch_norm_stats(x: &Tensor, channels: usize) -> Result<(Tensor, Tensor)> {
     let op = "batch_norm";
     let gpu = together(op, &[x])?;
     let (mut mean, mut var) = (gpu.uninit::<f32>(channels)?, gpu.uninit::<f32>(channels)?);
+    let look = pixels(x, &Order::of_images(x));
     dispatch_cuda!(float op, x.dtype(), T => {
-        Ok(norm::batch_norm_stats(&x.cuda_view::<T>()?, &mut mean, &mut var)?)
+        Ok(norm::batch_norm_stats(&view::<T>(x, &look)?, &mut mean, &mut var)?)
     })?;
     let shape = Shape::from(channels);
     Ok((
@@ -215,14 +231,16 @@ pub(crate) fn batch_norm(
         wide(mean)?,
         wide(rstd)?,
     );
+    let order = Order::of_images(x);
+    let look = pixels(x, &order);
     dispatch_cuda!(float op, x.dtype(), T => {
-        let v = x.cuda_view::<T>()?;
+        let v = view::<T>(x, &look)?;
         let affine = Affine {
             weight: w.as_ref().map(Tensor::cuda_solid::<T>).transpose()?,
             bias: b.as_ref().map(Tensor::cuda_solid::<T>).transpose()?,
         };
         let (mean, rstd) = (mean.cuda_solid::<f32>()?, rstd.cuda_solid::<f32>()?);
-        build::<T>(&gpu, x.shape(), x.dtype(), |y| norm::batch_norm(&v, mean, rstd, affine, y))
+        order.build::<T>(&gpu, x.shape(), x.dtype(), |y| norm::batch_norm(&v, mean, rstd, affine, y))
     })
 }
 
@@ -244,10 +262,16 @@ pub(crate) fn batch_norm_backward(
     let gpu = together(op, &operands(&[dy, x, mean, rstd], &[weight]))?;
     let (w, mean, rstd) = (solid_option(weight)?, wide(mean)?, wide(rstd)?);
     let c = x.dims()[1];
+    let order = Order::of_images(x);
+    let dy = match order.is_rows() {
+        true => dy.clone(),
+        false => order.solid(dy)?,
+    };
+    let (look, look_dy) = (pixels(x, &order), pixels(&dy, &order));
     dispatch_cuda!(float op, x.dtype(), T => {
-        let (g, v) = (dy.cuda_view::<T>()?, x.cuda_view::<T>()?);
+        let (g, v) = (view::<T>(&dy, &look_dy)?, view::<T>(x, &look)?);
         let weight = w.as_ref().map(Tensor::cuda_solid::<T>).transpose()?;
         let (mean, rstd) = (mean.cuda_solid::<f32>()?, rstd.cuda_solid::<f32>()?);
-        gradients::<T>(&gpu, x, c, &Shape::from(c), true, |out| norm::batch_norm_backward(&g, &v, mean, rstd, weight, training, out))
+        gradients::<T>(&gpu, x, &order, c, &Shape::from(c), true, |out| norm::batch_norm_backward(&g, &v, mean, rstd, weight, training, out))
     })
 }

@@ -5,7 +5,8 @@ use gradus_cuda::ops::embedding::scatter_add;
 use gradus_cuda::ops::pool::{self, Pool2dParams};
 use gradus_cuda::ops::resample::{Windows, max_pool_volume};
 
-use super::{build, resample, solid, tensor, together};
+use super::order::Order;
+use super::{resample, tensor, together, view};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -26,6 +27,14 @@ fn image<const D: usize>(x: &Tensor) -> Result<Tensor> {
         x.unsqueeze(-2)
     } else {
         Ok(x.clone())
+    }
+}
+
+/// How the images lie, and so shall the result: with channels last, or row-major.
+fn order<const D: usize>(x: &Tensor) -> Order {
+    match x.rank() == D + 2 {
+        true => Order::of_images(x),
+        false => Order::ROWS,
     }
 }
 
@@ -78,16 +87,17 @@ pub(crate) fn max_pool<const D: usize>(
         let (y, at) = largest(op, x, &windows, shape)?;
         return Ok((y, with_indices.then_some(at)));
     };
-    let x = image::<D>(x)?;
+    let (order, x) = (order::<D>(x), image::<D>(x)?);
     let mut indices = match with_indices {
         true => Some(gpu.uninit::<i64>(shape.numel()?)?),
         false => None,
     };
     let y = dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
-        build::<T>(&gpu, shape, x.dtype(), |y| pool::max_pool(&v, &params, y, indices.as_mut()))
+        order.build::<T>(&gpu, shape, x.dtype(), |y| pool::max_pool(&v, &params, y, indices.as_mut()))
     })?;
-    Ok((y, indices.map(|i| tensor(i, shape, DType::I64))))
+    let indices = indices.map(|i| order.tensor(i, shape, DType::I64));
+    Ok((y, indices.transpose()?))
 }
 
 /// The windows over volumes of `params`, in front of which axes of one element are put.
@@ -118,7 +128,7 @@ fn largest(
     let mut indices = gpu.uninit::<i64>(shape.numel()?)?;
     let y = dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
-        build::<T>(&gpu, shape, x.dtype(), |y| max_pool_volume(&v, windows, y, &mut indices))
+        Order::ROWS.build::<T>(&gpu, shape, x.dtype(), |y| max_pool_volume(&v, windows, y, &mut indices))
     })?;
     Ok((y, tensor(indices, shape, DType::I64)))
 }
@@ -152,14 +162,19 @@ pub(crate) fn max_pool_backward<const D: usize>(
     let op = "max_pool_backward";
     let gpu = together(op, &[dy, indices])?;
     let (front, plane) = x_shape.split_at(x_shape.len() - D);
-    let (outer, n) = (front.iter().product(), plane.iter().product());
+    let (outer, n): (usize, usize) = (front.iter().product(), plane.iter().product());
     let shape = Shape::from(x_shape);
     let mut sums = gpu.zeros::<f32>(shape.numel()?)?;
-    let indices = solid(&indices.to_dtype(DType::I64)?)?;
+    let order = order::<D>(indices);
+    let indices = order.solid(&indices.to_dtype(DType::I64)?)?;
+    // With channels last, the places in a plane are of elements that lie the channels apart.
+    let inner = if order.is_rows() { 1 } else { front[1] };
+    let sizes = [outer / inner.max(1), n, inner];
+    let look = order.look(&dy.layout)?;
     dispatch_cuda!(float op, dy.dtype(), T => {
-        Ok(scatter_add(&dy.cuda_view::<T>()?, indices.cuda_solid::<i64>()?, [outer, n, 1], &mut sums)?)
+        Ok(scatter_add(&view::<T>(dy, &look)?, indices.cuda_solid::<i64>()?, sizes, &mut sums)?)
     })?;
-    tensor(sums, &shape, DType::F32).to_dtype(dy.dtype())
+    order.tensor(sums, &shape, DType::F32)?.to_dtype(dy.dtype())
 }
 
 /// The mean of each window.
@@ -173,10 +188,10 @@ pub(crate) fn avg_pool<const D: usize>(
     let Some(params) = of_avg(params) else {
         return resample::avg_pool(op, x, params, shape);
     };
-    let x = image::<D>(x)?;
+    let (order, x) = (order::<D>(x), image::<D>(x)?);
     dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
-        build::<T>(&gpu, shape, x.dtype(), |y| pool::avg_pool(&v, &params, y))
+        order.build::<T>(&gpu, shape, x.dtype(), |y| pool::avg_pool(&v, &params, y))
     })
 }
 
@@ -191,10 +206,11 @@ pub(crate) fn avg_pool_backward<const D: usize>(
     let Some(params) = of_avg(params) else {
         return resample::avg_pool_backward(op, dy, params, x_shape);
     };
+    let order = order::<D>(dy);
     let (dy, sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
     dispatch_cuda!(float op, dy.dtype(), T => {
         let g = dy.cuda_view::<T>()?;
-        build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::avg_pool_backward(&g, &params, &sizes, dx))
+        order.build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::avg_pool_backward(&g, &params, &sizes, dx))
     })
 }
 
@@ -209,10 +225,10 @@ pub(crate) fn adaptive_avg_pool<const D: usize>(
     let Some(sizes) = two(sizes, 1) else {
         return resample::adaptive_avg_pool(op, x, &sizes);
     };
-    let x = image::<D>(x)?;
+    let (order, x) = (order::<D>(x), image::<D>(x)?);
     dispatch_cuda!(float op, x.dtype(), T => {
         let v = x.cuda_view::<T>()?;
-        build::<T>(&gpu, shape, x.dtype(), |y| pool::adaptive_avg_pool(&v, sizes, y))
+        order.build::<T>(&gpu, shape, x.dtype(), |y| pool::adaptive_avg_pool(&v, sizes, y))
     })
 }
 
@@ -235,9 +251,10 @@ pub(crate) fn adaptive_avg_pool_backward<const D: usize>(
     let Some(sizes) = two(sizes, 1) else {
         return resample::adaptive_avg_pool_backward(op, dy, x_shape, D);
     };
+    let order = order::<D>(dy);
     let (dy, x_sizes) = (image::<D>(dy)?, image_shape::<D>(x_shape));
     dispatch_cuda!(float op, dy.dtype(), T => {
         let g = dy.cuda_view::<T>()?;
-        build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::adaptive_avg_pool_backward(&g, sizes, &x_sizes, dx))
+        order.build::<T>(&gpu, &Shape::from(x_shape), dy.dtype(), |dx| pool::adaptive_avg_pool_backward(&g, sizes, &x_sizes, dx))
     })
 }

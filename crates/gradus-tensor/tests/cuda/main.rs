@@ -2,6 +2,7 @@
 //! the GPU is gradus-cuda's stand-in. What has no arm says so.
 
 mod elementwise;
+mod memory;
 mod moving;
 mod nn;
 mod order;

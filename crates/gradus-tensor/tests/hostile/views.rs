@@ -65,6 +65,7 @@ pub fn ops() -> Vec<Op> {
         op!(g, x: g.vast() => diagonal(g.int(), g.dim(), g.dim())),
         op!(g, x: g.vast() => as_strided(g.sizes(), &g.dim_list(), g.maybe(|| g.size()))),
         op!(g, x: g.vast() => contiguous()),
+        op!(g, x: g.vast() => channels_last()),
         op!(g, x: g.vast() => copy()),
         op!(g, x: g.x() => tril(g.int())),
         op!(g, x: g.x() => triu(g.int())),
