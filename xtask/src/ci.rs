@@ -51,7 +51,9 @@ pub fn main(options: &Options) -> Result<bool, String> {
     }
     let nvrtc = crate::nvrtc::provide();
     if let Err(why) = &nvrtc {
-        println!("no NVRTC, so kernels are not compiled for real GPUs: {why}");
+        println!(
+            "no NVRTC or no nvdisasm, so kernels are not compiled for real GPUs, or not looked at: {why}"
+        );
     }
     let mut lines = Vec::new();
     let mut good = true;
@@ -140,8 +142,6 @@ fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, St
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments);
-    // A clean checkout has nothing to build upon: fewer and larger units take less time.
-    command.env("CARGO_INCREMENTAL", "0");
     if arguments[0] == "doc" {
         command.env("RUSTDOCFLAGS", "-D warnings");
     }

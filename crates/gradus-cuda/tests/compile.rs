@@ -1,7 +1,8 @@
 //! What the compiler makes of every kernel, for sm_80 and sm_90a, on a machine with no GPU: no warning, no spill, no stack and no
 //! more registers than the manifest says, and the instructions the manifest claims.
 //!
-//! NVRTC is found as the crate finds it (`GRADUS_NVRTC`, …); without one the test says so and passes.
+//! NVRTC is found as the crate finds it (`GRADUS_NVRTC`, …); without one the test says so and passes. The instructions are looked for in the
+//! machine code, as nvdisasm shows it (`GRADUS_NVDISASM` names its folder; `cargo xtask nvrtc` fetches both); without it, in PTX.
 //! `GRADUS_CUDA_REPORT=1` prints what each kernel takes; the name of a file there checks that file only. What the compiler said is
 //! kept under `target/tmp`, under the hash of what it compiled.
 
@@ -59,16 +60,68 @@ fn parse(log: &str) -> (HashMap<String, Report>, Vec<String>) {
     (reports, warnings)
 }
 
-/// The part of a file's PTX that is one kernel.
-fn body<'a>(ptx: &'a str, symbol: &str) -> &'a str {
-    let start = ptx.find(&format!(".entry {symbol}(")).unwrap_or(ptx.len());
-    let rest = &ptx[start..];
-    let end = rest[1..].find(".entry ").map_or(rest.len(), |i| i + 1);
-    &rest[..end]
+/// An instruction of PTX that the manifest claims, and what it is in machine code.
+const MACHINE: [(&str, &str); 7] = [
+    ("mma.sync", "HMMA."),
+    ("wgmma.mma_async", "HGMMA."),
+    ("tf32.tf32", ".TF32"),
+    ("ldmatrix", "LDSM."),
+    ("cp.async", "LDGSTS."),
+    ("cp.async.bulk.tensor", "UTMALDG."),
+    ("mbarrier.try_wait", "SYNCS."),
+];
+
+/// The part of a file's code that is one kernel: PTX, or what nvdisasm writes.
+fn body<'a>(code: &'a str, symbol: &str) -> &'a str {
+    for (start, other) in [
+        (format!(".entry {symbol}("), ".entry "),
+        (format!("\n.text.{symbol}:"), "\n.text."),
+    ] {
+        if let Some(at) = code.find(&start) {
+            let rest = &code[at..];
+            let end = rest[1..].find(other).map_or(rest.len(), |i| i + 1);
+            return &rest[..end];
+        }
+    }
+    ""
 }
 
-/// The compiler's log and PTX of a file, or (`wide`) of its kernels for f64: from an earlier run of the same text, or from the compiler.
+/// nvdisasm, if there is one.
+fn disassembler() -> Option<PathBuf> {
+    let cache = || {
+        let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        let cache = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or(home)?;
+        Some(cache.join("gradus/nvdisasm"))
+    };
+    let folder = std::env::var_os("GRADUS_NVDISASM")
+        .map(PathBuf::from)
+        .or_else(cache)?;
+    Some(folder.join("nvdisasm")).filter(|program| program.is_file())
+}
+
+/// The machine code of a cubin as text.
+fn disassemble(program: &Path, cubin: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), cubin).unwrap();
+    let mut command = std::process::Command::new(program);
+    let output = command
+        .arg("--print-code")
+        .arg(file.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The compiler's log and the code of a file, or (`wide`) of its kernels for f64: from an earlier run of the same text, or from the compiler.
 fn compile(file: &str, arch: &str, wide: bool) -> (String, String) {
+    let disassembler = disassembler();
     let mut hash = std::hash::DefaultHasher::new();
     (
         manifest::header(),
@@ -76,6 +129,7 @@ fn compile(file: &str, arch: &str, wide: bool) -> (String, String) {
         wide,
         library::compiler().unwrap(),
         compiler::options(),
+        disassembler.is_some(),
     )
         .hash(&mut hash);
     let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).unwrap();
@@ -89,18 +143,22 @@ fn compile(file: &str, arch: &str, wide: bool) -> (String, String) {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("{file}-{arch}-{:016x}", hash.finish()));
     let separator = "\u{1}";
-    if let Some((log, ptx)) = std::fs::read_to_string(&kept)
+    if let Some((log, code)) = std::fs::read_to_string(&kept)
         .ok()
         .as_deref()
         .and_then(|t| t.split_once(separator))
     {
-        return (log.into(), ptx.into());
+        return (log.into(), code.into());
     }
     let compiled = compiler::compile(file, arch, if wide { &[compiler::WIDE] } else { &[] })
         .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(&compiled.cubin[1..4], b"ELF", "{file}");
-    std::fs::write(kept, format!("{}{separator}{}", compiled.log, compiled.ptx)).unwrap();
-    (compiled.log, compiled.ptx)
+    let code = match disassembler {
+        Some(program) => disassemble(&program, &compiled.cubin),
+        None => compiled.ptx,
+    };
+    std::fs::write(kept, format!("{}{separator}{code}", compiled.log)).unwrap();
+    (compiled.log, code)
 }
 
 fn check(arch: &str) {
@@ -112,6 +170,10 @@ fn check(arch: &str) {
         other => drop(other.unwrap()),
     }
     let hopper = arch == "sm_90a";
+    let machine = disassembler().is_some();
+    if !machine {
+        println!("skipped: no nvdisasm, instructions are looked for in PTX only");
+    }
     let report = std::env::var("GRADUS_CUDA_REPORT").ok();
     let only = report.clone().filter(|r| r.ends_with(".cu"));
     let mut faults = Vec::new();
@@ -130,7 +192,7 @@ fn check(arch: &str) {
                 continue;
             }
             let start = std::time::Instant::now();
-            let (log, ptx) = compile(file, arch, wide);
+            let (log, code) = compile(file, arch, wide);
             let (reports, warnings) = parse(&log);
             faults.extend(warnings.iter().map(|w| format!("{file} ({arch}): {w}")));
             let symbols: usize = kernels.iter().map(|k| k.part(wide).len()).sum();
@@ -163,8 +225,12 @@ fn check(arch: &str) {
                         ));
                     }
                     for instruction in kernel.uses {
-                        if !body(&ptx, &symbol).contains(instruction) {
-                            faults.push(format!("{symbol} ({arch}): no {instruction} in its code"));
+                        let found = MACHINE.iter().find(|(ptx, _)| ptx == instruction);
+                        let (_, sass) =
+                            found.unwrap_or_else(|| panic!("{instruction}: not in MACHINE"));
+                        let wanted = if machine { sass } else { instruction };
+                        if !body(&code, &symbol).contains(wanted) {
+                            faults.push(format!("{symbol} ({arch}): no {wanted} in its code"));
                         }
                     }
                 }
@@ -201,4 +267,9 @@ fn the_check_can_fail() {
         (77, 16, 20, 1)
     );
     assert_eq!(body(".entry a(\n1\n.entry b(\n2", "a"), ".entry a(\n1\n");
+    assert_eq!(
+        body("\n.text.ab:\n1\n.text.a:\n2\n", "a"),
+        "\n.text.a:\n2\n"
+    );
+    assert_eq!(body("\n.text.ab:\n1\n", "a"), "");
 }

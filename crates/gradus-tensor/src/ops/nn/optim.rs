@@ -113,6 +113,12 @@ impl Kept {
     /// Gives a step that was recorded with this the numbers of its next replay: the rate, Adam's corrections. The rest of the rule is as
     /// it was recorded.
     ///
+    /// ```
+    /// use gradus_tensor::optim::{Kept, Rule, Sgd};
+    /// let rule = Rule::Sgd(Sgd { lr: 0.5, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: true });
+    /// assert!(Kept::default().renumber(&rule).is_err()); // nothing was recorded
+    /// ```
+    ///
     /// # Errors
     /// When no step was recorded with it into a [`CudaGraph`](crate::CudaGraph).
     #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
