@@ -26,8 +26,9 @@ use crate::error::{Result, invalid};
 /// model.to_device(&device)?;
 /// let step = |model: &mut Linear, optimizer: &mut dyn Optimizer, x: &Tensor| {
 ///     let loss = model.forward(&Var::from(x.clone()))?.square()?.mean(.., false)?;
+///     let value = loss.value().clone();
 ///     optimizer.step(model, &loss.backward_once()?)?;
-///     Ok(loss.value().clone())
+///     Ok(value)
 /// };
 /// let x = Tensor::ones([4, 3], (DType::F32, device))?;
 /// for _ in 0..3 {

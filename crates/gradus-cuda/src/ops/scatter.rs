@@ -27,7 +27,7 @@ fn sizes<T: Element>(
     Ok([outer as i64, n as i64, m as i64, inner as i64])
 }
 
-/// y (outer, n, inner): y[o, rows[i], k] = src[o, i, k] (`torch.index_copy_`), in place; the axis is the middle one of `shape`. Of equal rows any
+/// y (outer, n, inner): `y[o, rows[i], k] = src[o, i, k]` (`torch.index_copy_`), in place; the axis is the middle one of `shape`. Of equal rows any
 /// one wins.
 ///
 /// # Errors
