@@ -61,39 +61,44 @@ fn a_small_gpt() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn it_writes_the_same() -> Result<()> {
-    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
-        return Ok(());
-    }
-    random::manual_seed(3);
-    let gpt = GPT2Config {
+/// A small GPT-2 and a small Llama that read up to `context` ids, to write with.
+fn writers(seed: u64, context: usize) -> Result<(GPT2LMHeadModel, LlamaForCausalLM)> {
+    random::manual_seed(seed);
+    let mut gpt = GPT2LMHeadModel::new(&GPT2Config {
         vocab_size: 11,
-        n_positions: 12,
+        n_positions: context,
         n_embd: 16,
         n_layer: 2,
         n_head: 2,
         ..GPT2Config::default()
-    };
-    let llama = LlamaConfig {
+    })?;
+    let mut llama = LlamaForCausalLM::new(&LlamaConfig {
         vocab_size: 11,
         hidden_size: 16,
         intermediate_size: 24,
         num_hidden_layers: 2,
         num_attention_heads: 4,
         num_key_value_heads: Some(2),
-        max_position_embeddings: 12,
+        max_position_embeddings: context,
         ..LlamaConfig::default()
-    };
-    let (mut gpt, mut llama) = (GPT2LMHeadModel::new(&gpt)?, LlamaForCausalLM::new(&llama)?);
+    })?;
+    gpt.eval();
+    llama.eval();
+    Ok((gpt, llama))
+}
+
+#[test]
+fn it_writes_the_same() -> Result<()> {
+    if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
+        return Ok(());
+    }
+    let (mut gpt, mut llama) = writers(3, 12)?;
     let options = Generation {
         max_new_tokens: 8,
         ..Generation::default()
     };
     let write =
         |model: &dyn CausalLm| tokens(model, &[1, 2, 3], &options)?.collect::<Result<Vec<u32>>>();
-    gpt.eval();
-    llama.eval();
     let here = [write(&gpt)?, write(&llama)?];
     let gpu = Device::cuda(0)?;
     gpt.to_device(&gpu)?;
@@ -108,28 +113,7 @@ fn a_graph_reads_the_same() -> Result<()> {
     if gradus_tensor::standin::device(Path::new(env!("CARGO_TARGET_TMPDIR"))).is_none() {
         return Ok(());
     }
-    random::manual_seed(4);
-    let gpt = GPT2Config {
-        vocab_size: 11,
-        n_positions: 24,
-        n_embd: 16,
-        n_layer: 2,
-        n_head: 2,
-        ..GPT2Config::default()
-    };
-    let llama = LlamaConfig {
-        vocab_size: 11,
-        hidden_size: 16,
-        intermediate_size: 24,
-        num_hidden_layers: 2,
-        num_attention_heads: 4,
-        num_key_value_heads: Some(2),
-        max_position_embeddings: 24,
-        ..LlamaConfig::default()
-    };
-    let (mut gpt, mut llama) = (GPT2LMHeadModel::new(&gpt)?, LlamaForCausalLM::new(&llama)?);
-    gpt.eval();
-    llama.eval();
+    let (mut gpt, mut llama) = writers(4, 24)?;
     let gpu = Device::cuda(0)?;
     let options = Generation {
         max_new_tokens: 3,
