@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gradus_simd::{Float, dispatch};
 
-use super::max_rows::{Rows, Shape};
+use super::max_rows::{Along, Rows};
 use super::window::{Layout, Window, Windows};
 use super::{PLANES, contiguous};
 use crate::error::check_len;
@@ -107,7 +107,7 @@ pub fn max_pool<T: Float, const D: usize>(
     let x = contiguous(&x);
     let (plane, pixels) = (windows.plane(), windows.pixels());
     let group = (PLANES / plane.max(1)).max(1);
-    let by_rows = Shape::of(&windows, params);
+    let by_rows = Along::of(&windows, params);
     let y = SharedMut::new(y);
     let indices = indices.map(SharedMut::new);
     parallel::for_each_chunk(windows.planes, group, |range| {
@@ -121,9 +121,9 @@ pub fn max_pool<T: Float, const D: usize>(
             )
         };
         match by_rows {
-            Some(shape) => dispatch(Rows {
+            Some(along) => dispatch(Rows {
                 windows: &windows,
-                shape,
+                along,
                 x,
                 y,
                 indices,

@@ -12,36 +12,36 @@ use super::window::Windows;
 
 /// How windows lie along a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct Along {
     kernel: usize,
     stride: usize,
     padding: usize,
     dilation: usize,
 }
 
-impl Shape {
+impl Along {
     /// If rows are all there is to it.
     pub(super) fn of<const D: usize>(w: &Windows, params: &MaxPoolParams<D>) -> Option<Self> {
-        let shape = Self {
+        let along = Self {
             kernel: params.kernel[D - 1],
             stride: params.stride[D - 1],
             padding: params.padding[D - 1],
             dilation: params.dilation[D - 1],
         };
         let flat = w.input[0] == 1 && w.output[0] == 1;
-        let steps = shape.stride == 1 || (shape.stride == 2 && shape.dilation == 1);
+        let steps = along.stride == 1 || (along.stride == 2 && along.dilation == 1);
         // Positions are lanes of 32 bits; padded rows are copied.
-        let small = i32::try_from(w.plane()).is_ok() && shape.padding <= w.input[2];
+        let small = i32::try_from(w.plane()).is_ok() && along.padding <= w.input[2];
         // Every window has an element: then the first is what is left where all are −∞.
         let full = w.axes.iter().flatten().all(|w| w.start < w.end);
-        (flat && steps && small && full).then_some(shape)
+        (flat && steps && small && full).then_some(along)
     }
 }
 
 /// The windows of some planes.
 pub(super) struct Rows<'a, T> {
     pub windows: &'a Windows,
-    pub shape: Shape,
+    pub along: Along,
     pub x: &'a [T],
     pub y: &'a mut [T],
     pub indices: Option<&'a mut [i64]>,
@@ -52,7 +52,7 @@ impl<T: Float> Kernel for Rows<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(mut self, isa: S) {
-        let (w, padding) = (self.windows, self.shape.padding);
+        let (w, padding) = (self.windows, self.along.padding);
         let width = w.input[2];
         let line = padding + width;
         let mut padded = vec![-T::INFINITY; if padding > 0 { w.input[1] * line } else { 0 }];
@@ -77,7 +77,7 @@ impl<T: Float> Rows<'_, T> {
     #[inline(always)]
     fn row<S: Isa>(&mut self, isa: S, source: &[T], line: usize, row: usize, at: usize) {
         type Int<S, T> = <<T as Float>::V<S> as FloatVec<S, T>>::Int;
-        let (w, shape, lanes) = (self.windows, self.shape, T::V::<S>::LANES);
+        let (w, along, lanes) = (self.windows, self.along, T::V::<S>::LANES);
         let (rows, width, cols) = (&w.axes[1][row], w.input[2], w.output[2]);
         for first in (0..cols).step_by(lanes) {
             let n = lanes.min(cols - first);
@@ -85,9 +85,9 @@ impl<T: Float> Rows<'_, T> {
             // Where the largest stands: from the place in the plane where the window would begin in its first row, −1 for nowhere.
             let mut place = Int::<S, T>::splat(isa, T::int(-1));
             for r in taps(rows, w.dilation[1]) {
-                let line = &source[r * line..][..line];
+                let pixels = &source[r * line..][..line];
                 let from = |at: usize| {
-                    T::V::<S>::load_tail(isa, line.get(at..).unwrap_or_default(), -T::INFINITY)
+                    T::V::<S>::load_tail(isa, pixels.get(at..).unwrap_or_default(), -T::INFINITY)
                 };
                 let mut take = |x: T::V<S>, tap: usize| {
                     let better = x.gt(max) | x.is_nan();
@@ -95,17 +95,17 @@ impl<T: Float> Rows<'_, T> {
                     let here = T::int((r * width + tap) as i64);
                     place = Int::<S, T>::select(better, Int::<S, T>::splat(isa, here), place);
                 };
-                if shape.stride == 1 {
-                    for tap in (0..shape.kernel).map(|k| k * shape.dilation) {
+                if along.stride == 1 {
+                    for tap in (0..along.kernel).map(|k| k * along.dilation) {
                         take(from(first + tap), tap);
                     }
                     continue;
                 }
-                for tap in (0..shape.kernel).step_by(2) {
+                for tap in (0..along.kernel).step_by(2) {
                     let begin = 2 * first + tap;
                     let (even, odd) = from(begin).deinterleave(from(begin + lanes));
                     take(even, tap);
-                    if tap + 1 < shape.kernel {
+                    if tap + 1 < along.kernel {
                         take(odd, tap + 1);
                     }
                 }
@@ -120,7 +120,7 @@ impl<T: Float> Rows<'_, T> {
             let nowhere = place.lt(Int::<S, T>::splat(isa, T::int(0))).any();
             for (j, index) in indices[out].iter_mut().enumerate() {
                 let place: i64 = places[j].into();
-                let begin = ((first + j) * shape.stride) as i64 - shape.padding as i64;
+                let begin = ((first + j) * along.stride) as i64 - along.padding as i64;
                 *index = place + begin;
                 if nowhere && place < 0 {
                     *index = (rows.start * width + w.axes[2][first + j].start) as i64;
