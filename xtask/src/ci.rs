@@ -87,6 +87,8 @@ pub fn main(options: &Options) -> Result<bool, String> {
 struct Counts {
     passed: usize,
     failed: usize,
+    /// Names of failed tests, and cargo's of the targets they were in (or of one that died and could name no test).
+    failures: Vec<String>,
     ignored: Vec<String>,
     skipped: Vec<String>,
 }
@@ -100,6 +102,9 @@ impl std::fmt::Display for Counts {
             "{run} tests ran ({} failed), {skipped} skipped",
             self.failed
         )?;
+        for failure in &self.failures {
+            write!(f, "\n  FAILED: {failure}")?;
+        }
         for (how, all) in [("skipped", &self.skipped), ("ignored", &self.ignored)] {
             let mut reasons: Vec<_> = all.iter().collect();
             reasons.sort();
@@ -123,6 +128,11 @@ impl Counts {
             };
             self.passed += number(" passed");
             self.failed += number(" failed");
+        } else if let Some(name) = line
+            .strip_prefix("test ")
+            .and_then(|test| test.strip_suffix(" ... FAILED"))
+        {
+            self.failures.push(name.to_string());
         } else if let Some((_, why)) = line
             .strip_prefix("test ")
             .and_then(|test| test.split_once(" ... ignored"))
@@ -134,9 +144,19 @@ impl Counts {
             self.skipped.push(reason.trim().to_string());
         }
     }
+
+    /// Cargo's own words, which come by the other stream: "error: 2 targets failed:", then "    `-p crate --test name`".
+    fn cargo_line(&mut self, line: &str) {
+        let target = line.strip_prefix("    `-p ");
+        if let Some(target) = target.and_then(|t| t.strip_suffix('`')) {
+            self.failures.push(format!("-p {target}"));
+        } else if line.contains("process didn't exit successfully") && line.contains("(signal: ") {
+            self.failures.push(line.trim().to_string());
+        }
+    }
 }
 
-/// One cargo call. With `count`, its output is read on the way; of a passing test's output only the skip lines are shown.
+/// One cargo call. With `count`, its output is read on the way; of a passing test's output the counts and skip lines are kept.
 fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, String> {
     let fail = |e: std::io::Error| format!("cannot run cargo {}: {e}", arguments.join(" "));
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
@@ -148,7 +168,14 @@ fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, St
     if !count {
         return Ok(command.status().map_err(fail)?.success());
     }
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(fail)?;
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().map_err(fail)?;
+    let said = child.stderr.take().map(|err| {
+        std::thread::spawn(move || {
+            let lines = BufReader::new(err).lines().map_while(Result::ok);
+            lines.inspect(|line| eprintln!("{line}")).collect()
+        })
+    });
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines() {
             let line = line.map_err(fail)?;
@@ -156,6 +183,8 @@ fn step(arguments: &[&str], count: bool, counts: &mut Counts) -> Result<bool, St
             println!("{line}");
         }
     }
+    let said: Vec<String> = said.map_or(Vec::new(), |t| t.join().unwrap_or_default());
+    said.iter().for_each(|line| counts.cargo_line(line));
     Ok(child.wait().map_err(fail)?.success())
 }
 
@@ -168,12 +197,15 @@ mod tests {
         let mut counts = Counts::default();
         counts.line("test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s");
         counts.line("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        counts.line("test layers::linear ... FAILED");
+        counts.cargo_line("error: 1 target failed:");
+        counts.cargo_line("    `-p gradus-nn --test layers`");
         counts.line("skipped: no GRADUS_VECTORS");
         counts.line("test accuracy::all ... ignored, runs all 2^32 inputs");
         counts.line("test src/lib.rs - f (line 3) ... ignored");
         assert_eq!(
             counts.to_string(),
-            "15 tests ran (1 failed), 3 skipped\n  1 skipped: no GRADUS_VECTORS\n  1 ignored: no reason is given\n  1 ignored: runs all 2^32 inputs"
+            "15 tests ran (1 failed), 3 skipped\n  FAILED: layers::linear\n  FAILED: -p gradus-nn --test layers\n  1 skipped: no GRADUS_VECTORS\n  1 ignored: no reason is given\n  1 ignored: runs all 2^32 inputs"
         );
     }
 }

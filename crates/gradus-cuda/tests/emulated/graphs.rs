@@ -77,7 +77,8 @@ fn memory_is_the_graphs_own() {
         Ok(y)
     };
     let (y, graph) = device.capture(|| run(&x)).unwrap();
-    assert!(graph.bytes() <= 3 * 4096, "{}", graph.bytes());
+    // Three blocks, and what was kept of other tests' may be twice as large as it is asked for.
+    assert!(graph.bytes() <= 3 * 2 * 4096, "{}", graph.bytes());
     // Others get none of it, whatever they allocate and drop between replays.
     for k in 0..5 {
         let junk: Vec<Buffer<f32>> = (0..10)
