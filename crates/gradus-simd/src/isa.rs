@@ -254,6 +254,8 @@ pub trait FloatVec<S: Isa, E: Float>:
 
     /// The even and the odd of the elements of `self` and then `o`, each in their order.
     fn deinterleave(self, o: Self) -> (Self, Self);
+    /// And back: the elements of `self` and `o` by turns, as two vectors.
+    fn interleave(self, o: Self) -> (Self, Self);
 
     /// Applies `f` to the lanes where `mask` is true, one at a time: the road for rare, hard arguments.
     #[inline(always)]

@@ -351,29 +351,31 @@ fn tiles_are_turned_over() {
 struct Halves<'a, T>(&'a [T]);
 
 impl<T: Float> Kernel for Halves<'_, T> {
-    type Output = (Vec<T>, Vec<T>);
+    type Output = [Vec<T>; 4];
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) -> Self::Output {
         let lanes = T::V::<S>::LANES;
         let load = |at: usize| T::V::<S>::load(isa, &self.0[at..]);
         let (even, odd) = load(0).deinterleave(load(lanes));
-        let all = |x: T::V<S>| x.to_array().as_ref().to_vec();
-        (all(even), all(odd))
+        let (first, second) = even.interleave(odd);
+        [even, odd, first, second].map(|x| x.to_array().as_ref().to_vec())
     }
 }
 
 fn deinterleaves<T: Float>() {
     let x: Vec<T> = (0..32).map(|i| T::from_f64(f64::from(i))).collect();
     for &isa in available() {
-        let (even, odd) = dispatch_on(isa, Halves(&x)).unwrap();
+        let [even, odd, first, second] = dispatch_on(isa, Halves(&x)).unwrap();
         for (i, (&even, &odd)) in even.iter().zip(&odd).enumerate() {
             assert_eq!((even, odd), (x[2 * i], x[2 * i + 1]), "{isa}");
         }
+        let both = [first, second].concat();
+        assert_eq!(both, x[..both.len()], "{isa}");
     }
 }
 
 #[test]
-fn even_and_odd_elements_come_apart() {
+fn even_and_odd_elements_come_apart_and_together() {
     deinterleaves::<f32>();
     deinterleaves::<f64>();
 }

@@ -43,6 +43,7 @@ pub use dtype::DType;
 pub use element::Element;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use gradus_cpu::conv::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams};
+pub use gradus_cpu::conv::{set_winograd, winograd_enabled};
 pub use gradus_cpu::fold::FoldParams;
 pub use gradus_cpu::grid_sample::{GridMode, GridPadding, GridSampleParams};
 pub use gradus_cpu::pool::{AvgPool2dParams, AvgPoolParams, MaxPool2dParams, MaxPoolParams};

@@ -1,5 +1,5 @@
 //! Forward: `W (O × C·taps)` times the im2col matrix `(C·taps) × (B·pixels)`, by the GEMM whose packing of B is im2col, or
-//! without packing, by vectors (`direct`) or tiles (`direct_tiles`), whichever costs least. Many small images are seen in another way
+//! without packing, by vectors (`direct`) or tiles (`direct_tiles`), or by fewer products (`winograd`), whichever costs least. Many small images are seen in another way
 //! first (`batch_last`).
 //!
 //! The batch is part of the columns, so small images share the packed weights; the columns of one image are one segment of
@@ -15,6 +15,7 @@ use super::direct;
 use super::direct_tiles;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
+use super::winograd::{self, Engine};
 use crate::gemm::{Bias, Epilogue, Job, Out, blocked, tiles};
 use crate::parallel;
 
@@ -34,18 +35,25 @@ pub(crate) fn run<T: Float>(
     if epilogue.residual.is_none() && depthwise::suits(g) {
         return depthwise::forward(isa, g, x, w.all, epilogue, y);
     }
-    if epilogue.residual.is_none()
-        && let Some(seen) = BatchLast::new(g)
-    {
-        return seen.forward(isa, x, w, epilogue, y);
-    }
     // Each group's weights would be an entry of their own.
     let kept = w.kept.filter(|_| g.groups == 1);
     let (w, way) = (
         Weights { kept, ..w },
-        Way::cheapest::<T>(isa, g, kept.is_some()),
+        Way::cheapest::<T>(&Way::ALL, isa, g, kept.is_some()),
     );
+    if !matches!(way, Way::Winograd(_))
+        && epilogue.residual.is_none()
+        && let Some(seen) = BatchLast::new(g)
+    {
+        return seen.forward(isa, x, w, epilogue, y);
+    }
     run_by(way, isa, g, x, w, epilogue, y);
+}
+
+/// Whether [`run`] would take Winograd's way.
+pub(crate) fn is_by_winograd<T: Float>(isa: IsaName, g: &Geometry) -> bool {
+    let way = Way::cheapest::<T>(&Way::ALL, isa, g, false);
+    matches!(way, Way::Winograd(_)) && !depthwise::suits(g)
 }
 
 /// How the product is computed.
@@ -57,6 +65,8 @@ pub(crate) enum Way {
     Shifted,
     /// `direct_tiles`.
     ShiftedTiles,
+    /// `winograd`.
+    Winograd(Engine),
 }
 
 impl Way {
@@ -72,14 +82,24 @@ impl Way {
             }
             Self::Shifted => direct::cost(g, kept),
             Self::ShiftedTiles => direct_tiles::cost::<T>(isa, g, kept),
+            Self::Winograd(engine) => winograd::cost::<T>(isa, g, engine, kept),
         }
     }
 
-    fn cheapest<T: Float>(isa: IsaName, g: &Geometry, kept: bool) -> Self {
+    /// All of them; the first ones sum the products as they are.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Packed,
+        Self::Shifted,
+        Self::ShiftedTiles,
+        Self::Winograd(Engine::Vectors),
+        Self::Winograd(Engine::Tiles),
+    ];
+    const PLAIN: usize = 3;
+
+    fn cheapest<T: Float>(ways: &[Self], isa: IsaName, g: &Geometry, kept: bool) -> Self {
         let cost = |way: &Self| way.cost::<T>(isa, g, kept).unwrap_or(f64::INFINITY);
-        let ways = [Self::Packed, Self::Shifted, Self::ShiftedTiles];
-        let cheapest = ways.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
-        cheapest.unwrap_or(Self::Packed)
+        let cheapest = ways.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        *cheapest.unwrap_or(&Self::Packed)
     }
 }
 
@@ -109,12 +129,21 @@ pub(crate) fn run_by<T: Float>(
             ..*epilogue
         };
         let (channel, out) = (group * g.channels, out.part(first, g.outputs));
+        let way = match way {
+            Way::Winograd(engine) => {
+                if winograd::run(isa, engine, g, x, channel, rows, &epilogue, &out) {
+                    return;
+                }
+                Way::cheapest::<T>(&Way::ALL[..Way::PLAIN], isa, g, rows.kept.is_some())
+            }
+            way => way,
+        };
         match way {
-            Way::Packed => {}
             Way::Shifted => return direct::run(isa, g, x, channel, rows, &epilogue, &out),
             Way::ShiftedTiles => {
                 return direct_tiles::run(isa, g, x, channel, rows, &epilogue, &out);
             }
+            Way::Packed | Way::Winograd(_) => {}
         }
         blocked(&Job {
             a: rows.matrix(g.outputs, depth),

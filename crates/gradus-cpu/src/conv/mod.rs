@@ -4,8 +4,8 @@
 //! Read `im2col` for how a convolution becomes a product without its matrix ever being stored, `direct` for how it need not even be
 //! packed, `batch_last` for small images, [`conv`] for the forward pass,
 //! `backward_data` (which is the transposed convolution) and `backward_weight` for the gradients, `depthwise` for what is no
-//! product, and `reference` for the loop nest that all must equal.
-//! What it is not: Winograd or FFT; nothing here changes the products that are summed.
+//! product, `winograd` for 3 × 3 kernels by fewer multiplications, and `reference` for the loop nest that all must equal.
+//! What it is not: FFT.
 //!
 //! Results are the same, bit for bit, for any number of threads.
 
@@ -24,6 +24,7 @@ pub mod reference;
 mod tests;
 mod weight_product;
 mod weight_tiles;
+mod winograd;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,6 +33,7 @@ use gradus_simd::{Float, current};
 
 pub(crate) use geometry::Geometry;
 pub use geometry::{Conv1dParams, Conv2dParams, Conv3dParams, ConvParams};
+pub use winograd::{enabled as winograd_enabled, set_enabled as set_winograd};
 
 use crate::error::check_len;
 use crate::gemm::{Bias, Epilogue, Kept, MatRef};

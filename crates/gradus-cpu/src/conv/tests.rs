@@ -46,8 +46,6 @@ fn by<T: Float>(
     }
 }
 
-const WAYS: [Way; 3] = [Way::Packed, Way::Shifted, Way::ShiftedTiles];
-
 /// One convolution: forward, both gradients and that of the bias, contiguous and on a given ISA.
 pub(super) fn case<T: Float, const D: usize>(
     isa: IsaName,
@@ -69,7 +67,7 @@ pub(super) fn case<T: Float, const D: usize>(
     reference::conv((&x, x_shape), (&w, w_shape), params, &mut want).unwrap();
     forward::run(isa, &g, &x, w[..].into(), &Epilogue::default(), &mut got);
     assert_close(&got, &want, g.depth(), &format!("forward {what}"));
-    for way in WAYS {
+    for way in Way::ALL {
         by(way, isa, &g, (&x, &w), &Epilogue::default(), &mut got);
         let what = format!("{way:?} {what}");
         assert_close(&got, &want, g.depth(), &what);
@@ -89,7 +87,7 @@ pub(super) fn case<T: Float, const D: usize>(
             .map(|i| epilogue.reference(want[i], i / g.pixels().max(1) % w_shape[0].max(1), 0, i))
             .collect();
         assert_close(&got, &want, g.depth(), &format!("epilogue {what}"));
-        for way in WAYS {
+        for way in Way::ALL {
             by(way, isa, &g, (&x, &w), &epilogue, &mut got);
             let what = format!("{way:?}, epilogue {what}");
             assert_close(&got, &want, g.depth(), &what);
@@ -449,7 +447,7 @@ fn numbers_that_tiles_cannot_split() {
     let mut want = vec![0.0; ny];
     reference::conv((&x, &x_shape), (&w, &w_shape), &params, &mut want).unwrap();
     for &isa in available() {
-        for way in WAYS {
+        for way in Way::ALL {
             let mut got = want.clone();
             by(way, isa, &g, (&x, &w), &Epilogue::default(), &mut got);
             for (i, (&got, &want)) in got.iter().zip(&want).enumerate() {

@@ -188,6 +188,30 @@ unsafe fn deinterleave_f64(a: __m256d, b: __m256d) -> (__m256d, __m256d) {
     }
 }
 
+#[inline(always)]
+unsafe fn interleave_f32(a: __m256, b: __m256) -> (__m256, __m256) {
+    // SAFETY: as above. Within halves of four, then the halves into order.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        (
+            _mm256_permute2f128_ps::<0x20>(low, high),
+            _mm256_permute2f128_ps::<0x31>(low, high),
+        )
+    }
+}
+
+#[inline(always)]
+unsafe fn interleave_f64(a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+    // SAFETY: as above.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        (
+            _mm256_permute2f128_pd::<0x20>(low, high),
+            _mm256_permute2f128_pd::<0x31>(low, high),
+        )
+    }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
@@ -196,7 +220,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $movemask:ident $round:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident $first:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path, $lookup:ident $deinterleave:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path, $lookup:ident $deinterleave:ident $interleave:ident;
         integers $iadd:ident $isub:ident $sll:ident $sra:path, $srl:ident $cmpeq:ident $cmpgt:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -364,6 +388,12 @@ macro_rules! vectors {
                 let (even, odd) = unsafe { $deinterleave(self.0, o.0) };
                 (Self(even), Self(odd))
             }
+            #[inline(always)]
+            fn interleave(self, o: Self) -> (Self, Self) {
+                // SAFETY: see above.
+                let (first, second) = unsafe { $interleave(self.0, o.0) };
+                (Self(first), Self(second))
+            }
         }
 
         impl IntVec<Avx2, $int> for $ivec {
@@ -425,7 +455,7 @@ vectors! {
     bits _mm256_and_ps _mm256_andnot_ps _mm256_or_ps _mm256_xor_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_movemask_ps _mm256_round_ps;
     memory _mm256_loadu_ps _mm256_storeu_ps _mm256_stream_ps _mm256_maskload_ps _mm256_maskstore_ps first_lanes_32;
     minmax _mm256_min_ps _mm256_max_ps;
-    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps, lookup_f32 deinterleave_f32;
+    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps, lookup_f32 deinterleave_f32 interleave_f32;
     integers _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_sra_epi32, _mm256_srl_epi32 _mm256_cmpeq_epi32 _mm256_cmpgt_epi32
 }
 
@@ -436,6 +466,6 @@ vectors! {
     bits _mm256_and_pd _mm256_andnot_pd _mm256_or_pd _mm256_xor_pd _mm256_cmp_pd _mm256_blendv_pd _mm256_movemask_pd _mm256_round_pd;
     memory _mm256_loadu_pd _mm256_storeu_pd _mm256_stream_pd _mm256_maskload_pd _mm256_maskstore_pd first_lanes_64;
     minmax _mm256_min_pd _mm256_max_pd;
-    casts _mm256_castpd_si256 _mm256_castsi256_pd f64_to_i64, i64_to_f64, lookup_f64 deinterleave_f64;
+    casts _mm256_castpd_si256 _mm256_castsi256_pd f64_to_i64, i64_to_f64, lookup_f64 deinterleave_f64 interleave_f64;
     integers _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 sra_epi64, _mm256_srl_epi64 _mm256_cmpeq_epi64 _mm256_cmpgt_epi64
 }

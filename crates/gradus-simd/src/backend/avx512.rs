@@ -165,6 +165,32 @@ unsafe fn deinterleave_f64(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
     }
 }
 
+#[inline(always)]
+unsafe fn interleave_f32(a: __m512, b: __m512) -> (__m512, __m512) {
+    // SAFETY: as above.
+    unsafe {
+        let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+        (
+            _mm512_permutex2var_ps(a, first, b),
+            _mm512_permutex2var_ps(a, second, b),
+        )
+    }
+}
+
+#[inline(always)]
+unsafe fn interleave_f64(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+    // SAFETY: as above.
+    unsafe {
+        let first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+        let second = _mm512_add_epi64(first, _mm512_set1_epi64(4));
+        (
+            _mm512_permutex2var_pd(a, first, b),
+            _mm512_permutex2var_pd(a, second, b),
+        )
+    }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident;
@@ -173,7 +199,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident $scale:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident;
         integers $iadd:ident $isub:ident $sll:ident $sra:ident $srl:ident $cmpeq:ident $cmpgt:ident $iblend:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -362,6 +388,12 @@ macro_rules! vectors {
                 let (even, odd) = unsafe { $deinterleave(self.0, o.0) };
                 (Self(even), Self(odd))
             }
+            #[inline(always)]
+            fn interleave(self, o: Self) -> (Self, Self) {
+                // SAFETY: see above.
+                let (first, second) = unsafe { $interleave(self.0, o.0) };
+                (Self(first), Self(second))
+            }
         }
 
         impl IntVec<Avx512, $int> for $ivec {
@@ -414,7 +446,7 @@ vectors! {
     bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps _mm512_scalef_ps;
     memory _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_mask_loadu_ps _mm512_mask_storeu_ps;
     minmax _mm512_min_ps _mm512_max_ps;
-    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps lookup_f32 deinterleave_f32;
+    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps lookup_f32 deinterleave_f32 interleave_f32;
     integers _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_sra_epi32 _mm512_srl_epi32 _mm512_cmpeq_epi32_mask _mm512_cmpgt_epi32_mask _mm512_mask_blend_epi32
 }
 
@@ -425,6 +457,6 @@ vectors! {
     bits _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_roundscale_pd _mm512_scalef_pd;
     memory _mm512_loadu_pd _mm512_storeu_pd _mm512_stream_pd _mm512_mask_loadu_pd _mm512_mask_storeu_pd;
     minmax _mm512_min_pd _mm512_max_pd;
-    casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd lookup_f64 deinterleave_f64;
+    casts _mm512_castpd_si512 _mm512_castsi512_pd _mm512_cvtpd_epi64 _mm512_cvtepi64_pd lookup_f64 deinterleave_f64 interleave_f64;
     integers _mm512_add_epi64 _mm512_sub_epi64 _mm512_sll_epi64 _mm512_sra_epi64 _mm512_srl_epi64 _mm512_cmpeq_epi64_mask _mm512_cmpgt_epi64_mask _mm512_mask_blend_epi64
 }

@@ -94,6 +94,18 @@ unsafe fn deinterleave_f64(a: float64x2_t, b: float64x2_t) -> (float64x2_t, floa
     unsafe { (vuzp1q_f64(a, b), vuzp2q_f64(a, b)) }
 }
 
+#[inline(always)]
+unsafe fn interleave_f32(a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+    // SAFETY: NEON is part of the baseline.
+    unsafe { (vzip1q_f32(a, b), vzip2q_f32(a, b)) }
+}
+
+#[inline(always)]
+unsafe fn interleave_f64(a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
+    // SAFETY: NEON is part of the baseline.
+    unsafe { (vzip1q_f64(a, b), vzip2q_f64(a, b)) }
+}
+
 macro_rules! vectors {
     (
         $fvec:ident, $ivec:ident, $mvec:ident: $lanes:literal lanes of $float:ident, $int:ident, $uint:ident;
@@ -102,7 +114,7 @@ macro_rules! vectors {
         rounding $floor:ident $ceil:ident $trunc:ident $round:ident;
         compare $eq:ident $lt:ident $le:ident $select:ident;
         memory $fload:ident $fstore:ident $iload:ident $istore:ident $ustore:ident;
-        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident;
+        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident;
         integers $iadd:ident $isub:ident $iand:ident $ior:ident $ixor:ident $inot:ident
             $shl:ident $shlu:ident $ieq:ident $igt:ident $iselect:ident;
         masks $uand:ident $uor:ident $uxor:ident $unot:ident
@@ -278,6 +290,12 @@ macro_rules! vectors {
                 let (even, odd) = unsafe { $deinterleave(self.0, o.0) };
                 (Self(even), Self(odd))
             }
+            #[inline(always)]
+            fn interleave(self, o: Self) -> (Self, Self) {
+                // SAFETY: see above.
+                let (first, second) = unsafe { $interleave(self.0, o.0) };
+                (Self(first), Self(second))
+            }
         }
 
         impl IntVec<Neon, $int> for $ivec {
@@ -331,7 +349,7 @@ vectors! {
     rounding vrndmq_f32 vrndpq_f32 vrndq_f32 vrndnq_f32;
     compare vceqq_f32 vcltq_f32 vcleq_f32 vbslq_f32;
     memory vld1q_f32 vst1q_f32 vld1q_s32 vst1q_s32 vst1q_u32;
-    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32 lookup_f32 deinterleave_f32;
+    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32 lookup_f32 deinterleave_f32 interleave_f32;
     integers vaddq_s32 vsubq_s32 vandq_s32 vorrq_s32 veorq_s32 vmvnq_s32 vshlq_s32 vshlq_u32 vceqq_s32 vcgtq_s32 vbslq_s32;
     masks vandq_u32 vorrq_u32 veorq_u32 vmvnq_u32
 }
@@ -343,7 +361,7 @@ vectors! {
     rounding vrndmq_f64 vrndpq_f64 vrndq_f64 vrndnq_f64;
     compare vceqq_f64 vcltq_f64 vcleq_f64 vbslq_f64;
     memory vld1q_f64 vst1q_f64 vld1q_s64 vst1q_s64 vst1q_u64;
-    casts vreinterpretq_s64_f64 vreinterpretq_f64_s64 vreinterpretq_u64_s64 vreinterpretq_s64_u64 vcvtnq_s64_f64 vcvtq_f64_s64 lookup_f64 deinterleave_f64;
+    casts vreinterpretq_s64_f64 vreinterpretq_f64_s64 vreinterpretq_u64_s64 vreinterpretq_s64_u64 vcvtnq_s64_f64 vcvtq_f64_s64 lookup_f64 deinterleave_f64 interleave_f64;
     integers vaddq_s64 vsubq_s64 vandq_s64 vorrq_s64 veorq_s64 not_s64 vshlq_s64 vshlq_u64 vceqq_s64 vcgtq_s64 vbslq_s64;
     masks vandq_u64 vorrq_u64 veorq_u64 not_u64
 }

@@ -219,6 +219,10 @@ macro_rules! lanes {
             fn deinterleave(self, o: Self) -> (Self, Self) {
                 (self, o)
             }
+            #[inline(always)]
+            fn interleave(self, o: Self) -> (Self, Self) {
+                (self, o)
+            }
         }
 
         impl Add for Lane<$int> {
