@@ -13,6 +13,7 @@ use super::geometry::Geometry;
 use super::im2col::Im2col;
 use super::weight_product;
 use super::weight_tiles;
+use super::winograd;
 use crate::gemm::{dot_tile, on, tiles};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
@@ -74,6 +75,13 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     if depthwise::suits_weight(g) {
         return depthwise::backward_weight(isa, g, x, dy, dw);
+    }
+    let fewer = winograd::weight_cost::<T>(isa, g).is_some_and(|cost| {
+        let tiles = weight_tiles::cost::<T>(isa, g).unwrap_or(f64::INFINITY);
+        cost < tiles.min(other_cost::<T>(isa, g))
+    });
+    if fewer && winograd::backward_weight(isa, g, x, dy, dw) {
+        return;
     }
     if let Some(seen) = BatchLast::new(g) {
         return seen.backward_weight(isa, x, dy, dw);

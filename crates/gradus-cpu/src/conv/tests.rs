@@ -124,6 +124,20 @@ pub(super) fn case<T: Float, const D: usize>(
         );
     }
 
+    if winograd::weight_cost::<T>(isa, &g).is_some() && !dy.is_empty() {
+        got.fill(T::NAN);
+        assert!(
+            winograd::backward_weight(isa, &g, &x, &dy, &mut got),
+            "{what}"
+        );
+        assert_close(
+            &got,
+            &want,
+            g.batch * g.pixels(),
+            &format!("weights by Winograd, {what}"),
+        );
+    }
+
     let mut got = vec![T::NAN; w_shape[0]];
     backward_weight::bias(isa, (g.batch, w_shape[0], g.pixels()), &dy, &mut got);
     let mut want = vec![T::ZERO; w_shape[0]];

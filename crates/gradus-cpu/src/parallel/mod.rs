@@ -140,6 +140,10 @@ impl<'a, T> SharedMut<'a, T> {
     pub(crate) fn as_mut_ptr(&self) -> *mut T {
         self.ptr
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
 }
 
 #[cfg(test)]

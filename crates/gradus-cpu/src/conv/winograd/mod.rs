@@ -3,7 +3,7 @@
 //! The idea (Winograd 1980; Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016): four neighbouring outputs see
 //! 4 × 4 inputs d through 3 × 3 taps g, and are Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, where Bᵀ and Aᵀ only add and G also halves. The
 //! products of one place of the 4 × 4 are summed over the channels, so there are 16 matrix products `(O × C)·(C × tiles)`.
-//! `transform` has the three sandwiches, `product` the matrix products by vectors or AMX tiles. A task takes some rows of tiles from
+//! `transform` has the three sandwiches, `product` the matrix products by vectors or AMX tiles, `weight` the gradient of the weights. A task takes some rows of tiles from
 //! the input to the output, so that what lies between stays in its caches.
 //!
 //! What it is not: exact where the direct sum is. Each term of an output is rounded beside the largest of its 4 × 4 inputs times the
@@ -19,6 +19,7 @@ mod product;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod weight;
 
 use std::any::TypeId;
 use std::ops::Range;
@@ -33,6 +34,7 @@ use crate::parallel;
 use crate::scratch;
 pub(crate) use product::Engine;
 use transform::{Input, Output};
+pub(crate) use weight::{cost as weight_cost, run as backward_weight};
 
 /// Places of a tile's 4 × 4 inputs.
 const PLACES: usize = 16;
@@ -80,16 +82,7 @@ struct Cut {
 impl Cut {
     /// A task's channels are panels of `height`. `None` where the kernel is another, or a row of tiles too long.
     fn new(g: &Geometry, height: usize) -> Option<Self> {
-        let serves = g.kernel == [1, 3, 3]
-            && g.stride == [1; 3]
-            && g.dilation == [1; 3]
-            && g.input[0] == 1
-            && g.padding[0] == 0
-            && g.padding[1..].iter().all(|&p| p <= 2);
-        if !serves || g.channels == 0 || g.outputs == 0 || g.batch == 0 {
-            return None;
-        }
-        let image = [g.output[1].div_ceil(2), g.output[2].div_ceil(2)];
+        let image = Self::image(g)?;
         let all = g.batch * image[0];
         let mut rows = (TILES / image[1]).clamp(1, all);
         while all.div_ceil(rows) < 8 && rows * image[1] > 64 {
@@ -111,6 +104,20 @@ impl Cut {
             channels,
             line,
         })
+    }
+
+    /// Rows of tiles of an image, and tiles in a row; `None` where the kernel is another.
+    fn image(g: &Geometry) -> Option<[usize; 2]> {
+        let serves = g.kernel == [1, 3, 3]
+            && g.stride == [1; 3]
+            && g.dilation == [1; 3]
+            && g.input[0] == 1
+            && g.padding[0] == 0
+            && g.padding[1..].iter().all(|&p| p <= 2)
+            && g.channels > 0
+            && g.outputs > 0
+            && g.batch > 0;
+        serves.then_some([g.output[1].div_ceil(2), g.output[2].div_ceil(2)])
     }
 
     /// Tiles of all images.

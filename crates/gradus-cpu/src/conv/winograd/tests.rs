@@ -150,6 +150,9 @@ fn numbers_that_are_none_stay_where_they_belong() {
             reference::backward_data(&dy, (&w, &w_shape), params, (&mut want, &x_shape)).unwrap();
             backward_data::run(isa, &g, &dy, &w, &mut dx);
             same(&dx, &want, &what);
+            let mut dw = vec![f32::NAN; nw];
+            let finite = backward_weight(isa, &g, &x, &dy, &mut dw);
+            assert!(odd.is_finite() || !finite, "{what}");
         }
     }
 }
@@ -163,7 +166,11 @@ fn the_same_bits_for_any_number_of_threads() {
     ] {
         let g = Geometry::new("test", &x_shape, &w_shape, &params).unwrap();
         let (nx, nw, ny) = g.lens();
-        let (x, w) = (numbers::<f32>(nx, 1), numbers::<f32>(nw, 2));
+        let (x, w, dy) = (
+            numbers::<f32>(nx, 1),
+            numbers::<f32>(nw, 2),
+            numbers::<f32>(ny, 3),
+        );
         for &isa in available() {
             let all = |threads: usize| {
                 parallel::with_threads(threads, || {
@@ -177,6 +184,9 @@ fn the_same_bits_for_any_number_of_threads() {
                             ys.extend(y);
                         }
                     }
+                    let mut dw = vec![f32::NAN; nw];
+                    assert!(backward_weight(isa, &g, &x, &dy, &mut dw));
+                    ys.extend(dw);
                     ys
                 })
             };
