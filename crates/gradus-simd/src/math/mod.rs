@@ -13,6 +13,7 @@ mod double;
 pub(crate) mod erf;
 pub(crate) mod exp;
 mod gamma;
+pub(crate) mod gate;
 pub(crate) mod hyperbolic;
 pub(crate) mod log;
 mod payne_hanek;
