@@ -14,6 +14,8 @@ pub(super) struct Unary<T> {
     pub(super) x: *const T,
     pub(super) y: *mut T,
     pub(super) n: usize,
+    /// Past the cache: `y` is aligned to a line, and the caller fences.
+    pub(super) stream: bool,
 }
 
 /// `y[i] = op(a[i], b[i])`, as [`Unary`].
@@ -23,6 +25,7 @@ pub(super) struct Binary<T> {
     pub(super) b: *const T,
     pub(super) y: *mut T,
     pub(super) n: usize,
+    pub(super) stream: bool,
 }
 
 /// `y[i] = op(a[i], b[i], c[i])`, as [`Unary`].
@@ -31,6 +34,7 @@ pub(super) struct Ternary<T> {
     pub(super) operands: [*const T; 3],
     pub(super) y: *mut T,
     pub(super) n: usize,
+    pub(super) stream: bool,
 }
 
 /// The most lanes a vector has: 16 of f32 with AVX-512.
@@ -68,13 +72,14 @@ macro_rules! map {
 /// loop again, so that `f` (often long, and there are many of them) is compiled once, and that loop has no test in it.
 ///
 /// # Safety
-/// The pointers are valid for `n` elements, and equal or not overlapping.
+/// The pointers are valid for `n` elements, and equal or not overlapping; to `stream`, `y` is aligned to a vector.
 #[inline(always)]
 unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
     isa: S,
     mut x: [*const T; K],
     mut y: *mut T,
     n: usize,
+    mut stream: bool,
     f: impl Fn([T::V<S>; K]) -> T::V<S>,
 ) {
     let lanes = T::V::<S>::LANES;
@@ -96,7 +101,12 @@ unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
                     operands[k] = T::V::<S>::load_ptr(isa, x[k].add(i));
                     k += 1;
                 }
-                f(operands).store_ptr(y.add(i));
+                let result = f(operands);
+                if stream {
+                    result.stream_ptr(y.add(i));
+                } else {
+                    result.store_ptr(y.add(i));
+                }
                 i += lanes;
             }
             if end {
@@ -107,7 +117,7 @@ unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
                 *x = buffer.as_ptr();
             }
             y = output.as_mut_ptr();
-            (whole, end) = (lanes, true);
+            (whole, end, stream) = (lanes, true, false);
         }
         if rest > 0 {
             std::ptr::copy_nonoverlapping(output.as_ptr(), out.add(n - rest), rest);
@@ -125,6 +135,7 @@ impl<T: Float> Unary<T> {
                 [self.x],
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[x]| f(x),
             );
@@ -306,6 +317,7 @@ impl<T: Float> Binary<T> {
                 [self.a, self.b],
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[a, b]| f(a, b),
             );
@@ -436,6 +448,7 @@ impl<T: Float> Ternary<T> {
                 self.operands,
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[a, b, c]| f(a, b, c),
             );
