@@ -31,6 +31,7 @@ pub trait Float:
     + math::log::Log
     + math::hyperbolic::Hyperbolic
     + math::activation::Gates
+    + math::slopes::Slopes
     + math::erf::ErrorFunction
     + math::trig::Trig
     + math::arc::Arc

@@ -126,10 +126,10 @@ def bits_of(x):
     return struct.unpack("I", struct.pack("f", float(x)))[0]
 
 
-def gate(name, f, edge, k):
+def gate(name, f, edge, k, floor=0):
     """f by 31 pieces up to edge and one of 0: piece i is about where a (alpha a + beta) = i, beta = k alpha. Columns of 32: points in the
     middle halves of the pieces where f is an f32 for 4 bits more than it has, and f' as nearly one as can be; f there; the 6
-    coefficients of (f(a + t) - f(a)) / t, lowest first."""
+    coefficients of (f(a + t) - f(a)) / t, lowest first. Errors are relative to |f| + floor."""
     mp.dps = 34
     alpha = rounded(mpf("30.5") / (edge * edge + k * edge), 24)
     beta = rounded(k * mpf("30.5") / (edge * edge + k * edge), 24)
@@ -145,11 +145,12 @@ def gate(name, f, edge, k):
             x = mp.nint((low + high) / 2 / step + j) * step
             if low * 3 / 4 + high / 4 <= x <= low / 4 + high * 3 / 4:
                 y = f(x)
-                error = abs(y - mpf(rounded(y, 24))) / y * 2**24
+                size = abs(y) + floor
+                error = abs(y - mpf(rounded(y, 24))) / size * 2**24
                 if error > mpf(1) / 16:
                     continue
                 slope = mp.diff(f, x)
-                error += abs((slope - mpf(rounded(slope, 24))) * (high - low) / 2 / y) * 2**24
+                error += abs((slope - mpf(rounded(slope, 24))) * (high - low) / 2 / size) * 2**24
                 if best is None or error < best[0]:
                     best = error, x, mpf(rounded(y, 24))
         if i:
@@ -161,7 +162,8 @@ def gate(name, f, edge, k):
         coefficients = [rounded(c, 24) for c in coefficients]
         for j in range(60):
             t = low - point + (high - low) * (j + mpf(1) / 2) / 60
-            worst = max(worst, abs((polyval(coefficients[::-1], t) * t + value) / f(point + t) - 1))
+            error = polyval(coefficients[::-1], t) * t + value - f(point + t)
+            worst = max(worst, abs(error) / (abs(f(point + t)) + floor))
         for column, x in zip(columns, [point, value, *coefficients]):
             column[i] = float(x)
     print(f"// {name}: alpha {rust(alpha, 24)}, beta {rust(beta, 24)}, to {float(edges[31])}, {float(-log(worst, 2)):.1f} bits")
@@ -180,6 +182,17 @@ def tables():
     gate("gelu_tanh", by_tanh, mpf("5.4"), 5)
     gate("silu", lambda a: a / (1 + exp(a)), mpf("18.5"), -100)
     gate("sigmoid", lambda a: 1 / (1 + exp(a)), mpf("18.5"), -100)
+    # The slopes at -a. All cross 0.
+    density = lambda a: exp(-a * a / 2) / sqrt(2 * pi)
+    gate("gelu's slope", lambda a: erfc(a / sqrt(mpf(2))) / 2 - a * density(a), 6, 5, mpf(1) / 32)
+
+    def tanh_slope(a):
+        c = 2 * sqrt(2 / pi)
+        s = 1 / (1 + exp(c * (a + mpf("0.044715") * a**3)))
+        return s - a * s * (1 - s) * c * (1 + 3 * mpf("0.044715") * a * a)
+
+    gate("gelu_tanh's slope", tanh_slope, mpf("5.4"), 5, mpf(1) / 32)
+    gate("silu's slope", lambda a: (1 + exp(a) * (1 - a)) / (1 + exp(a)) ** 2, mpf("18.5"), -100, mpf(1) / 32)
 
 
 def main():

@@ -340,7 +340,7 @@ impl<T: Float> Kernel for Binary<T> {
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
         let k = Constants(isa);
-        let (zero, half, one) = (k.c::<T>(0.0), k.c::<T>(0.5), k.c::<T>(1.0));
+        let (zero, one) = (k.c::<T>(0.0), k.c::<T>(1.0));
         match self.op {
             BinaryOp::Add => map!(self, isa, |a, b| a + b),
             BinaryOp::Sub => map!(self, isa, |a, b| a - b),
@@ -399,31 +399,14 @@ impl<T: Float> Kernel for Binary<T> {
                 });
             }
             BinaryOp::GeluBackward => {
-                let root = k.c::<T>(-std::f64::consts::FRAC_1_SQRT_2);
-                let density = k.c::<T>(0.398_942_280_401_432_7); // 1/√(2π)
-                map!(self, isa, |a, b| {
-                    let phi = half * math::erfc::<S, T>(isa, b * root);
-                    let d = density * math::exp::<S, T>(isa, -(half * b * b));
-                    a * b.mul_add(d, phi)
-                });
+                map!(self, isa, |a, b| a * math::gelu_slope::<S, T>(isa, b));
             }
             BinaryOp::GeluTanhBackward => {
-                let (c, cubic) = (
-                    k.c::<T>(2.0 * scalar::GELU_TANH.0),
-                    k.c::<T>(scalar::GELU_TANH.1),
-                );
-                let three = k.c::<T>(3.0);
-                map!(self, isa, |a, b| {
-                    let t = cubic * b * b;
-                    let s = math::sigmoid::<S, T>(isa, c * b * (one + t));
-                    let slope = c * three.mul_add(t, one);
-                    a * (b * s * (one - s)).mul_add(slope, s)
-                });
+                map!(self, isa, |a, b| a * math::gelu_tanh_slope::<S, T>(isa, b));
             }
-            BinaryOp::SiluBackward => map!(self, isa, |a, b| {
-                let s = math::sigmoid::<S, T>(isa, b);
-                a * s * b.mul_add(one - s, one)
-            }),
+            BinaryOp::SiluBackward => {
+                map!(self, isa, |a, b| a * math::silu_slope::<S, T>(isa, b));
+            }
             BinaryOp::FloorDiv
             | BinaryOp::Remainder
             | BinaryOp::Fmod
