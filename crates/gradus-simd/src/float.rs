@@ -30,7 +30,8 @@ pub trait Float:
     + math::exp::Exp
     + math::log::Log
     + math::hyperbolic::Hyperbolic
-    + math::activation::Gelu
+    + math::activation::Gates
+    + math::slopes::Slopes
     + math::erf::ErrorFunction
     + math::trig::Trig
     + math::arc::Arc

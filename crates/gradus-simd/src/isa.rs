@@ -13,6 +13,27 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
 use crate::float::Float;
 
+/// 32 rows of eight numbers, by rows and by columns: what [`FloatVec::rows`] looks up.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Table<E> {
+    pub(crate) rows: [[E; 8]; 32],
+    pub(crate) columns: [[E; 32]; 8],
+}
+
+impl<E: Copy> Table<E> {
+    /// The table with these columns.
+    pub const fn new(columns: [[E; 32]; 8]) -> Self {
+        let mut rows = [[columns[0][0]; 8]; 32];
+        let mut i = 0;
+        while i < 32 * 8 {
+            rows[i / 8][i % 8] = columns[i % 8][i / 8];
+            i += 1;
+        }
+        Self { rows, columns }
+    }
+}
+
 /// A zero-sized token: holding one proves that the processor has the instructions.
 pub trait Isa: Copy + Debug + Send + Sync + 'static {
     /// `"scalar"`, `"avx2"`, `"avx512"` or `"neon"`.
@@ -205,8 +226,15 @@ pub trait FloatVec<S: Isa, E: Float>:
     fn min(self, o: Self) -> Self;
     /// The larger; **NaN if either is NaN** (as `torch.maximum`); of equal values (so of ±0) the second.
     fn max(self, o: Self) -> Self;
+    /// No less than `low`, which is not NaN: `self` where they are equal, and NaN stays NaN.
+    fn at_least(self, low: Self) -> Self;
+    /// No more than `high`, which is not NaN: `self` where they are equal, and NaN stays NaN.
+    fn at_most(self, high: Self) -> Self;
     /// Between `low` and `high`, which are not NaN; NaN stays NaN.
-    fn clamp(self, low: Self, high: Self) -> Self;
+    #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        self.at_least(low).at_most(high)
+    }
     /// `self · 2^n` for integral n, rounded once, if there is an instruction for it.
     #[inline(always)]
     fn times_power_of_two(self, _n: Self) -> Option<Self> {
@@ -251,6 +279,23 @@ pub trait FloatVec<S: Isa, E: Float>:
     fn from_int(i: Self::Int) -> Self;
     /// `table[index mod 16]` of each lane: a table in registers where the ISA can.
     fn lookup(isa: S, table: &[E; 16], index: Self::Int) -> Self;
+
+    /// Row `index mod 32` of each lane: vector k of the result holds the lanes' numbers k.
+    #[inline(always)]
+    fn rows(isa: S, table: &Table<E>, index: Self::Int) -> [Self; 8] {
+        let index = Self::from_int(index & Self::Int::splat(isa, E::int(31))).to_array();
+        let mut y = [Self::zero(isa); 8];
+        let mut k = 0;
+        while k < 8 {
+            let mut lanes = y[k].to_array();
+            for (lane, &i) in lanes.as_mut().iter_mut().zip(index.as_ref()) {
+                *lane = table.rows[i.to_f64() as usize & 31][k];
+            }
+            y[k] = Self::load(isa, lanes.as_ref());
+            k += 1;
+        }
+        y
+    }
 
     /// The even and the odd of the elements of `self` and then `o`, each in their order.
     fn deinterleave(self, o: Self) -> (Self, Self);

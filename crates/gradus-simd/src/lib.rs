@@ -27,5 +27,5 @@ pub use dispatch::{
     with_isa,
 };
 pub use float::Float;
-pub use isa::{FloatVec, IntVec, Isa, MaskVec};
+pub use isa::{FloatVec, IntVec, Isa, MaskVec, Table};
 pub use slices::{map, map_in_place, zip_map, zip_map_in_place};

@@ -1,6 +1,8 @@
 //! Every backend against plain Rust, operation by operation, and the slice helpers for every tail length.
 
-use gradus_simd::{Float, FloatVec, IntVec, Isa, Kernel, MaskVec, available, dispatch_on, slices};
+use gradus_simd::{
+    Float, FloatVec, IntVec, Isa, Kernel, MaskVec, Table, available, dispatch_on, slices,
+};
 
 /// Interesting arguments: zeros, infinities, NaN, subnormals, halves, large and small.
 fn points<T: Float>() -> Vec<T> {
@@ -50,7 +52,10 @@ impl<T: Float> Kernel for Lanewise<'_, T> {
         let Self(a, b, c) = self;
         let lanes = T::V::<S>::LANES;
         let table: [T; 16] = std::array::from_fn(|i| T::from_f64(i as f64 * 1.5));
-        let mut rows = vec![Vec::new(); 33];
+        let columns =
+            std::array::from_fn(|k| std::array::from_fn(|i| T::from_f64((32 * k + i) as f64)));
+        let columns = Table::new(columns);
+        let mut rows = Vec::new();
         let mut at = 0;
         while at < a.len() {
             let end = (at + lanes).min(a.len());
@@ -97,8 +102,12 @@ impl<T: Float> Kernel for Lanewise<'_, T> {
                 flag(bits.eq(b.to_bits())),
                 a.map_where(isa, a.lt(b) & !a.eq(c), |x| x + T::ONE),
                 V::<S, T>::lookup(isa, &table, bits.shr_logical(20)),
+                a.at_least(b),
+                a.at_most(b),
             ];
-            for (row, r) in rows.iter_mut().zip(results) {
+            rows.resize(results.len() + 8, Vec::new());
+            let looked_up = V::<S, T>::rows(isa, &columns, bits.shr_logical(20));
+            for (row, r) in rows.iter_mut().zip(results.into_iter().chain(looked_up)) {
                 row.extend_from_slice(&r.to_array().as_ref()[..end - at]);
             }
             at = end;

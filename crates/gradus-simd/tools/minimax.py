@@ -126,13 +126,73 @@ def bits_of(x):
     return struct.unpack("I", struct.pack("f", float(x)))[0]
 
 
+def gate(name, f, edge, k, floor=0):
+    """f by 31 pieces up to edge and one of 0: piece i is about where a (alpha a + beta) = i, beta = k alpha. Columns of 32: points in the
+    middle halves of the pieces where f is an f32 for 4 bits more than it has, and f' as nearly one as can be; f there; the 6
+    coefficients of (f(a + t) - f(a)) / t, lowest first. Errors are relative to |f| + floor."""
+    mp.dps = 34
+    alpha = rounded(mpf("30.5") / (edge * edge + k * edge), 24)
+    beta = rounded(k * mpf("30.5") / (edge * edge + k * edge), 24)
+    inverse = lambda u: (sqrt(mpf(beta) ** 2 + 4 * mpf(alpha) * u) - beta) / (2 * mpf(alpha))
+    edges = [mpf(0)] + [inverse(i + mpf(1) / 2) for i in range(31)]
+    columns = [[0.0] * 32 for _ in range(8)]
+    worst = mpf(0)
+    for i, (low, high) in enumerate(zip(edges, edges[1:])):
+        point, value = mpf(0), f(mpf(0))
+        step = mpf(2) ** (mp.floor(log(high, 2)) - 21)
+        best = None
+        for j in range(-1500, 1501) if i else ():
+            x = mp.nint((low + high) / 2 / step + j) * step
+            if low * 3 / 4 + high / 4 <= x <= low / 4 + high * 3 / 4:
+                y = f(x)
+                size = abs(y) + floor
+                error = abs(y - mpf(rounded(y, 24))) / size * 2**24
+                if error > mpf(1) / 16:
+                    continue
+                slope = mp.diff(f, x)
+                error += abs((slope - mpf(rounded(slope, 24))) * (high - low) / 2 / size) * 2**24
+                if best is None or error < best[0]:
+                    best = error, x, mpf(rounded(y, 24))
+        if i:
+            _, point, value = best
+        slope = mp.diff(f, point)
+        quotient = lambda t: (f(point + t) - f(point)) / t if abs(t) > mpf(10) ** -14 else slope
+        beside = (high - low) / 1000  # where rounding the index puts a neighbour's numbers
+        coefficients = chebyfit(quotient, [low - point - (beside if i else 0), high - point + beside], 6)[::-1]
+        coefficients = [rounded(c, 24) for c in coefficients]
+        for j in range(60):
+            t = low - point + (high - low) * (j + mpf(1) / 2) / 60
+            error = polyval(coefficients[::-1], t) * t + value - f(point + t)
+            worst = max(worst, abs(error) / (abs(f(point + t)) + floor))
+        for column, x in zip(columns, [point, value, *coefficients]):
+            column[i] = float(x)
+    print(f"// {name}: alpha {rust(alpha, 24)}, beta {rust(beta, 24)}, to {float(edges[31])}, {float(-log(worst, 2)):.1f} bits")
+    for column in columns:
+        print("[" + ", ".join(rust(x, 24) for x in column) + "],")
+    mp.dps = 60
+
+
 def tables():
     edges = [mpf(0)] + [mpf(2) ** e * m for e in range(-4, 3) for m in (1, mpf(3) / 2)] + [mpf(8), mpf("9.02")]
     near = lambda t: mp.tanh(t) / t - 1 if abs(t) > mpf(10) ** -15 else -t * t / 3
     pieces("tanh, two an octave", mp.tanh, edges, lambda x: bits_of(x) >> 22, 7, near=near)
-    edges = [mpf(2) ** e * m - 1 for e in range(4) for m in (1, mpf(5) / 4, mpf(3) / 2, mpf(7) / 4)] + [mpf("14.6")]
-    ratio = lambda a: erfc(a / sqrt(mpf(2))) * exp(a * a / 2) / 2
-    pieces("gelu: Phi(-a) e^(a^2/2), four an octave of 1 + a", ratio, edges, lambda x: bits_of(x + 1) >> 21, 6)
+    normal = lambda a: a * erfc(a / sqrt(mpf(2))) / 2
+    by_tanh = lambda a: a / (1 + exp(2 * sqrt(2 / pi) * (a + mpf("0.044715") * a**3)))
+    gate("gelu", normal, 6, 5)
+    gate("gelu_tanh", by_tanh, mpf("5.4"), 5)
+    gate("silu", lambda a: a / (1 + exp(a)), mpf("18.5"), -100)
+    gate("sigmoid", lambda a: 1 / (1 + exp(a)), mpf("18.5"), -100)
+    # The slopes at -a. All cross 0.
+    density = lambda a: exp(-a * a / 2) / sqrt(2 * pi)
+    gate("gelu's slope", lambda a: erfc(a / sqrt(mpf(2))) / 2 - a * density(a), 6, 5, mpf(1) / 32)
+
+    def tanh_slope(a):
+        c = 2 * sqrt(2 / pi)
+        s = 1 / (1 + exp(c * (a + mpf("0.044715") * a**3)))
+        return s - a * s * (1 - s) * c * (1 + 3 * mpf("0.044715") * a * a)
+
+    gate("gelu_tanh's slope", tanh_slope, mpf("5.4"), 5, mpf(1) / 32)
+    gate("silu's slope", lambda a: (1 + exp(a) * (1 - a)) / (1 + exp(a)) ** 2, mpf("18.5"), -100, mpf(1) / 32)
 
 
 def main():
@@ -163,9 +223,9 @@ def main():
         k, far = (2.25, 10.3) if single else (3.75, 27.5)
         bounds = (mpf("0.4999") - k) / (mpf("0.4999") + k), (mpf(far) - k) / (mpf(far) + k)
         fit(f"erfc: (1 + 2x) erfcx(x) in t = (x - {k}) / (x + {k})", tail(mpf(1), k, 2), *bounds, bits, 11 if single else 24, lambda t: 1, split=True)
-        k, far = (3.25, 14.6) if single else (5.25, 39)
-        bounds = (mpf("0.7069") - k) / (mpf("0.7069") + k), (mpf(far) - k) / (mpf(far) + k)
-        fit(f"gelu: (1 + 1.5x) erfcx(x / sqrt 2) / 2 in t = (x - {k}) / (x + {k})", lambda t: tail(1 / sqrt(mpf(2)), k, mpf("1.5"))(t) / 2, *bounds, bits, 11 if single else 24, lambda t: 2, split=True)
+        k, least, far = (3.25, mpf("5.98"), 14.6) if single else (5.25, mpf("0.7069"), 39)
+        bounds = (least - k) / (least + k), (mpf(far) - k) / (mpf(far) + k)
+        fit(f"gelu: (1 + 1.5x) erfcx(x / sqrt 2) / 2 in t = (x - {k}) / (x + {k})", lambda t: tail(1 / sqrt(mpf(2)), k, mpf("1.5"))(t) / 2, *bounds, bits, 6 if single else 24, lambda t: 2, split=True)
         pair("1/sqrt(2 pi)", g, bits)
         pair("ln 2, the high part with room for a product by an exponent", log(2), bits, 15 if single else 41)
         pair("ln 2", log(2), bits)

@@ -123,17 +123,17 @@ pub fn chain<T: Element>(steps: &[Step], inputs: &[View<'_, T>], y: &mut [T]) ->
                     Value::Step(i) => unsafe { results.add(i) }.cast_const().cast(),
                 }
             };
-            let run = |step: &Step, y: *mut T| -> bool {
+            let run = |step: &Step, y: *mut T, stream: bool| -> bool {
                 // SAFETY: every address holds `n` elements; a step's result is a buffer of its own.
                 unsafe {
                     match *step {
-                        Step::Unary(op, x) => T::unary(op, address(x), y, n),
+                        Step::Unary(op, x) => T::unary(op, address(x), y, n, stream),
                         Step::Binary(op, x) => {
-                            return T::binary(op, address(x[0]), address(x[1]), y, n);
+                            return T::binary(op, address(x[0]), address(x[1]), y, n, stream);
                         }
                         Step::Ternary(op, x) => {
                             let [a, b, c] = x.map(address);
-                            T::ternary(op, a, b, c, y, n);
+                            T::ternary(op, a, b, c, y, n, stream);
                         }
                     }
                 }
@@ -142,17 +142,20 @@ pub fn chain<T: Element>(steps: &[Step], inputs: &[View<'_, T>], y: &mut [T]) ->
             let mut good = true;
             for (i, step) in before.iter().enumerate() {
                 // SAFETY: `i` is one of `between`.
-                good &= run(step, unsafe { results.add(i) }.cast());
+                good &= run(step, unsafe { results.add(i) }.cast(), false);
             }
-            good &= if stream {
-                stream::blocks::<T, T, 0>([], y, n, &|[], y, _| run(last, y))
+            good &= if stream && stream::on_a_line(y) {
+                stream::part::<T, T, 0>([], y, n, &|[], y, _, stream| run(last, y, stream))
             } else {
-                run(last, y)
+                run(last, y, false)
             };
             if !good {
                 ok.store(false, std::sync::atomic::Ordering::Relaxed);
             }
             position += n;
+        }
+        if stream {
+            stream::fence();
         }
     });
     if ok.into_inner() {
@@ -188,6 +191,28 @@ mod tests {
         unary(UnaryOp::Exp, view(&other, &shape), &mut e).unwrap();
         binary(BinaryOp::Div, view(&y, &shape), view(&e, &shape), &mut sum).unwrap();
         sum
+    }
+
+    #[test]
+    fn large_outputs_of_strided_rows_hold_what_small_ones_do() {
+        // Large enough to be stored past the cache; blocks end where the rows of 301 do, off the lines.
+        let (rows, row, step) = (4001, 301, 333);
+        let a: Vec<f32> = (0..rows * step).map(|i| (i * 7 % 1013) as f32).collect();
+        let (shape, strides) = ([rows, row], [step as isize, 1]);
+        let strided = View::new(&a, 0, &shape, &strides).unwrap();
+        let steps = [
+            Step::Unary(UnaryOp::Square, Value::Input(0)),
+            Step::Binary(BinaryOp::Sub, [Value::Step(0), Value::Input(0)]),
+        ];
+        let mut room = vec![0.0; rows * row + 16];
+        let skip = room.as_ptr().align_offset(64);
+        let y = &mut room[skip..skip + rows * row];
+        assert!(stream::pays(y));
+        chain(&steps, &[strided], y).unwrap();
+        for (i, y) in y.iter().enumerate() {
+            let x = a[i / row * step + i % row];
+            assert_eq!(*y, x * x - x, "{i}");
+        }
     }
 
     const STEPS: [Step; 5] = [

@@ -18,12 +18,21 @@ use half::{bf16, f16};
 /// For all methods: the pointers are valid for `n` elements; an operand and the output are equal or do not overlap.
 #[allow(missing_docs, clippy::missing_safety_doc)]
 pub trait Kernels: Sized {
+    /// Whether the methods store past the cache if asked to by `stream`, for which `y` is whole lines, and a fence follows.
+    const STREAMS: bool = false;
     fn has_unary(op: UnaryOp) -> bool;
     fn has_binary(op: BinaryOp) -> bool;
     fn has_ternary() -> bool;
-    unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize);
+    unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize, stream: bool);
     /// Returns false on an integer division by zero.
-    unsafe fn binary(op: BinaryOp, a: *const Self, b: *const Self, y: *mut Self, n: usize) -> bool;
+    unsafe fn binary(
+        op: BinaryOp,
+        a: *const Self,
+        b: *const Self,
+        y: *mut Self,
+        n: usize,
+        stream: bool,
+    ) -> bool;
     unsafe fn ternary(
         op: TernaryOp,
         a: *const Self,
@@ -31,6 +40,7 @@ pub trait Kernels: Sized {
         c: *const Self,
         y: *mut Self,
         n: usize,
+        stream: bool,
     );
     unsafe fn predicate(op: PredicateOp, x: *const Self, y: *mut bool, n: usize);
 }
@@ -66,6 +76,7 @@ unsafe fn map2<T: Copy, U>(a: *const T, b: *const T, y: *mut U, n: usize, f: imp
 macro_rules! native {
     ($t:ident) => {
         impl Kernels for $t {
+            const STREAMS: bool = true;
             fn has_unary(op: UnaryOp) -> bool {
                 scalar::has_unary(op)
             }
@@ -75,8 +86,14 @@ macro_rules! native {
             fn has_ternary() -> bool {
                 true
             }
-            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize) {
-                dispatch(Unary { op, x, y, n });
+            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize, stream: bool) {
+                dispatch(Unary {
+                    op,
+                    x,
+                    y,
+                    n,
+                    stream,
+                });
             }
             unsafe fn binary(
                 op: BinaryOp,
@@ -84,8 +101,16 @@ macro_rules! native {
                 b: *const Self,
                 y: *mut Self,
                 n: usize,
+                stream: bool,
             ) -> bool {
-                dispatch(Binary { op, a, b, y, n });
+                dispatch(Binary {
+                    op,
+                    a,
+                    b,
+                    y,
+                    n,
+                    stream,
+                });
                 true
             }
             unsafe fn ternary(
@@ -95,12 +120,14 @@ macro_rules! native {
                 c: *const Self,
                 y: *mut Self,
                 n: usize,
+                stream: bool,
             ) {
                 dispatch(Ternary {
                     op,
                     operands: [a, b, c],
                     y,
                     n,
+                    stream,
                 });
             }
             unsafe fn predicate(op: PredicateOp, x: *const Self, y: *mut bool, n: usize) {
@@ -137,9 +164,9 @@ macro_rules! staged {
             fn has_ternary() -> bool {
                 true
             }
-            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize) {
+            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize, _: bool) {
                 // SAFETY: the caller's; the buffer is the operand and the output of the `f32` kernel.
-                unsafe { staged(&[x], y, n, |[b, ..], n| f32::unary(op, b, b, n)) }
+                unsafe { staged(&[x], y, n, |[b, ..], n| f32::unary(op, b, b, n, false)) }
             }
             unsafe fn binary(
                 op: BinaryOp,
@@ -147,11 +174,12 @@ macro_rules! staged {
                 b: *const Self,
                 y: *mut Self,
                 n: usize,
+                _: bool,
             ) -> bool {
                 // SAFETY: as above.
                 unsafe {
                     staged(&[a, b], y, n, |[a, b, _], n| {
-                        _ = f32::binary(op, a, b, a, n)
+                        _ = f32::binary(op, a, b, a, n, false)
                     })
                 };
                 true
@@ -163,11 +191,12 @@ macro_rules! staged {
                 c: *const Self,
                 y: *mut Self,
                 n: usize,
+                _: bool,
             ) {
                 // SAFETY: as above.
                 unsafe {
                     staged(&[a, b, c], y, n, |[a, b, c], n| {
-                        f32::ternary(op, a, b, c, a, n)
+                        f32::ternary(op, a, b, c, a, n, false)
                     })
                 }
             }
@@ -219,7 +248,7 @@ macro_rules! integer {
             fn has_ternary() -> bool {
                 false
             }
-            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize) {
+            unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize, _: bool) {
                 // SAFETY: the caller's.
                 unsafe { map(x, y, n, |x| integer::unary(op, x)) }
             }
@@ -229,6 +258,7 @@ macro_rules! integer {
                 b: *const Self,
                 y: *mut Self,
                 n: usize,
+                _: bool,
             ) -> bool {
                 // The commonest ones apart, so that they become vector code.
                 // SAFETY: the caller's.
@@ -258,6 +288,7 @@ macro_rules! integer {
                 _: *const Self,
                 _: *mut Self,
                 _: usize,
+                _: bool,
             ) {
             }
             unsafe fn predicate(op: PredicateOp, x: *const Self, y: *mut bool, n: usize) {
@@ -289,11 +320,18 @@ impl Kernels for bool {
     fn has_ternary() -> bool {
         false
     }
-    unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize) {
+    unsafe fn unary(op: UnaryOp, x: *const Self, y: *mut Self, n: usize, _: bool) {
         // SAFETY: the caller's.
         unsafe { map(x, y, n, |x| integer::bool_unary(op, x)) }
     }
-    unsafe fn binary(op: BinaryOp, a: *const Self, b: *const Self, y: *mut Self, n: usize) -> bool {
+    unsafe fn binary(
+        op: BinaryOp,
+        a: *const Self,
+        b: *const Self,
+        y: *mut Self,
+        n: usize,
+        _: bool,
+    ) -> bool {
         // SAFETY: the caller's.
         unsafe { map2(a, b, y, n, |a, b| integer::bool_binary(op, a, b)) };
         true
@@ -305,6 +343,7 @@ impl Kernels for bool {
         _: *const Self,
         _: *mut Self,
         _: usize,
+        _: bool,
     ) {
     }
     unsafe fn predicate(op: PredicateOp, x: *const Self, y: *mut bool, n: usize) {

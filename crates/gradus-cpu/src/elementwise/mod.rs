@@ -32,8 +32,9 @@ use crate::source::{BLOCK, Source};
 use crate::{Element, Error, Result, View, error::check_len};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A loop over one block: operands, output, number of elements. False reports a failure.
-type Block<'a, T, U, const K: usize> = &'a (dyn Fn([*const T; K], *mut U, usize) -> bool + Sync);
+/// A loop over one block: operands, output, number of elements, and whether to store past the cache. False reports a failure.
+type Block<'a, T, U, const K: usize> =
+    &'a (dyn Fn([*const T; K], *mut U, usize, bool) -> bool + Sync);
 
 /// Runs `kernel(operands, output, n)` over all blocks, in parallel. `None` as an operand is the output itself, which
 /// then must be of type `T`. The kernel returns false to report a failure, and so does this function.
@@ -79,9 +80,9 @@ fn run_contiguous<T: Element, U: Element, const K: usize>(
         let out = unsafe { y.slice(range) }.as_mut_ptr();
         let at = operands.map(|x| x.map_or(out.cast_const().cast(), |x| x[start..].as_ptr()));
         let good = if stream {
-            stream::blocks(at, out, n, kernel)
+            stream::all(at, out, n, kernel)
         } else {
-            kernel(at, out, n)
+            kernel(at, out, n, false)
         };
         if !good {
             ok.store(false, Ordering::Relaxed);
@@ -121,7 +122,7 @@ fn run_staged<T: Element, U: Element, const K: usize>(
             for ((pointer, source), buffer) in pointers.iter_mut().zip(sources).zip(&mut buffers) {
                 *pointer = source.at(position, n, buffer, out.cast_const().cast());
             }
-            if !kernel(pointers, out, n) {
+            if !kernel(pointers, out, n, false) {
                 ok.store(false, Ordering::Relaxed);
             }
             position += n;
@@ -171,9 +172,9 @@ pub fn unary_in_place<T: Element>(op: UnaryOp, x: &mut [T]) -> Result<()> {
 
 fn unary_on<T: Element>(op: UnaryOp, x: Option<View<'_, T>>, y: &mut [T]) -> Result<()> {
     supported::<T>(op.name(), T::has_unary(op))?;
-    run(op.name(), [x], y, &|[x], y, n| {
+    run(op.name(), [x], y, &|[x], y, n, stream| {
         // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
-        unsafe { T::unary(op, x, y, n) };
+        unsafe { T::unary(op, x, y, n, stream) };
         true
     })?;
     Ok(())
@@ -212,9 +213,9 @@ fn binary_on<T: Element>(
     y: &mut [T],
 ) -> Result<()> {
     supported::<T>(op.name(), T::has_binary(op))?;
-    let ok = run(op.name(), [a, b], y, &|[a, b], y, n| {
+    let ok = run(op.name(), [a, b], y, &|[a, b], y, n, stream| {
         // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
-        unsafe { T::binary(op, a, b, y, n) }
+        unsafe { T::binary(op, a, b, y, n, stream) }
     })?;
     if ok {
         Ok(())
@@ -241,9 +242,9 @@ pub fn ternary<T: Element>(
         op.name(),
         [Some(a), Some(b), Some(c)],
         y,
-        &|[a, b, c], y, n| {
+        &|[a, b, c], y, n, stream| {
             // SAFETY: `run` gives blocks of `n` elements, equal or disjoint.
-            unsafe { T::ternary(op, a, b, c, y, n) };
+            unsafe { T::ternary(op, a, b, c, y, n, stream) };
             true
         },
     )?;
@@ -261,7 +262,7 @@ pub fn compare<T: Element>(
     y: &mut [bool],
 ) -> Result<()> {
     same_shape(op.name(), &a, &b)?;
-    run(op.name(), [Some(a), Some(b)], y, &|[a, b], y, n| {
+    run(op.name(), [Some(a), Some(b)], y, &|[a, b], y, n, _| {
         // SAFETY: `run` gives blocks of `n` elements.
         unsafe { kernels::compare(op, a, b, y, n) };
         true
@@ -274,7 +275,7 @@ pub fn compare<T: Element>(
 /// # Errors
 /// If the lengths differ.
 pub fn predicate<T: Element>(op: PredicateOp, x: View<'_, T>, y: &mut [bool]) -> Result<()> {
-    run(op.name(), [Some(x)], y, &|[x], y, n| {
+    run(op.name(), [Some(x)], y, &|[x], y, n, _| {
         // SAFETY: `run` gives blocks of `n` elements.
         unsafe { T::predicate(op, x, y, n) };
         true

@@ -14,6 +14,8 @@ pub(super) struct Unary<T> {
     pub(super) x: *const T,
     pub(super) y: *mut T,
     pub(super) n: usize,
+    /// Past the cache: `y` is aligned to a line, and the caller fences.
+    pub(super) stream: bool,
 }
 
 /// `y[i] = op(a[i], b[i])`, as [`Unary`].
@@ -23,6 +25,7 @@ pub(super) struct Binary<T> {
     pub(super) b: *const T,
     pub(super) y: *mut T,
     pub(super) n: usize,
+    pub(super) stream: bool,
 }
 
 /// `y[i] = op(a[i], b[i], c[i])`, as [`Unary`].
@@ -31,6 +34,7 @@ pub(super) struct Ternary<T> {
     pub(super) operands: [*const T; 3],
     pub(super) y: *mut T,
     pub(super) n: usize,
+    pub(super) stream: bool,
 }
 
 /// The most lanes a vector has: 16 of f32 with AVX-512.
@@ -68,13 +72,14 @@ macro_rules! map {
 /// loop again, so that `f` (often long, and there are many of them) is compiled once, and that loop has no test in it.
 ///
 /// # Safety
-/// The pointers are valid for `n` elements, and equal or not overlapping.
+/// The pointers are valid for `n` elements, and equal or not overlapping; to `stream`, `y` is aligned to a vector.
 #[inline(always)]
 unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
     isa: S,
     mut x: [*const T; K],
     mut y: *mut T,
     n: usize,
+    mut stream: bool,
     f: impl Fn([T::V<S>; K]) -> T::V<S>,
 ) {
     let lanes = T::V::<S>::LANES;
@@ -96,7 +101,12 @@ unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
                     operands[k] = T::V::<S>::load_ptr(isa, x[k].add(i));
                     k += 1;
                 }
-                f(operands).store_ptr(y.add(i));
+                let result = f(operands);
+                if stream {
+                    result.stream_ptr(y.add(i));
+                } else {
+                    result.store_ptr(y.add(i));
+                }
                 i += lanes;
             }
             if end {
@@ -107,7 +117,7 @@ unsafe fn map_vectors<S: Isa, T: Float, const K: usize>(
                 *x = buffer.as_ptr();
             }
             y = output.as_mut_ptr();
-            (whole, end) = (lanes, true);
+            (whole, end, stream) = (lanes, true, false);
         }
         if rest > 0 {
             std::ptr::copy_nonoverlapping(output.as_ptr(), out.add(n - rest), rest);
@@ -125,6 +135,7 @@ impl<T: Float> Unary<T> {
                 [self.x],
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[x]| f(x),
             );
@@ -306,6 +317,7 @@ impl<T: Float> Binary<T> {
                 [self.a, self.b],
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[a, b]| f(a, b),
             );
@@ -328,7 +340,7 @@ impl<T: Float> Kernel for Binary<T> {
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
         let k = Constants(isa);
-        let (zero, half, one) = (k.c::<T>(0.0), k.c::<T>(0.5), k.c::<T>(1.0));
+        let (zero, one) = (k.c::<T>(0.0), k.c::<T>(1.0));
         match self.op {
             BinaryOp::Add => map!(self, isa, |a, b| a + b),
             BinaryOp::Sub => map!(self, isa, |a, b| a - b),
@@ -387,31 +399,14 @@ impl<T: Float> Kernel for Binary<T> {
                 });
             }
             BinaryOp::GeluBackward => {
-                let root = k.c::<T>(-std::f64::consts::FRAC_1_SQRT_2);
-                let density = k.c::<T>(0.398_942_280_401_432_7); // 1/√(2π)
-                map!(self, isa, |a, b| {
-                    let phi = half * math::erfc::<S, T>(isa, b * root);
-                    let d = density * math::exp::<S, T>(isa, -(half * b * b));
-                    a * b.mul_add(d, phi)
-                });
+                map!(self, isa, |a, b| a * math::gelu_slope::<S, T>(isa, b));
             }
             BinaryOp::GeluTanhBackward => {
-                let (c, cubic) = (
-                    k.c::<T>(2.0 * scalar::GELU_TANH.0),
-                    k.c::<T>(scalar::GELU_TANH.1),
-                );
-                let three = k.c::<T>(3.0);
-                map!(self, isa, |a, b| {
-                    let t = cubic * b * b;
-                    let s = math::sigmoid::<S, T>(isa, c * b * (one + t));
-                    let slope = c * three.mul_add(t, one);
-                    a * (b * s * (one - s)).mul_add(slope, s)
-                });
+                map!(self, isa, |a, b| a * math::gelu_tanh_slope::<S, T>(isa, b));
             }
-            BinaryOp::SiluBackward => map!(self, isa, |a, b| {
-                let s = math::sigmoid::<S, T>(isa, b);
-                a * s * b.mul_add(one - s, one)
-            }),
+            BinaryOp::SiluBackward => {
+                map!(self, isa, |a, b| a * math::silu_slope::<S, T>(isa, b));
+            }
             BinaryOp::FloorDiv
             | BinaryOp::Remainder
             | BinaryOp::Fmod
@@ -436,6 +431,7 @@ impl<T: Float> Ternary<T> {
                 self.operands,
                 self.y,
                 self.n,
+                self.stream,
                 #[inline(always)]
                 |[a, b, c]| f(a, b, c),
             );

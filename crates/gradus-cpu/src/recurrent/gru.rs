@@ -1,7 +1,7 @@
 //! Gated recurrent units (Cho et al. 2014) over a sequence, with the reset gate after the matrix:
 //! n = tanh(xn + σ(r) hn), h' = n + σ(z) (h − n).
 
-use super::{Sizes, Weight, by_weight_back, for_rows, read, weight_gradient};
+use super::{Sizes, Weight, for_rows, read, weight_gradient};
 use crate::parallel::SharedMut;
 use crate::scratch::buffer;
 use crate::{Result, error::check_len, lanes};
@@ -33,8 +33,7 @@ pub fn gru<T: Float>(
     n.check_weight(op, weight.len(), 3)?;
     check_len(op, "the bias", bias.len(), 3 * n.hidden)?;
     let (size, hidden) = (n.state(), n.hidden);
-    let mut room = Weight::room(weight, n.batch);
-    let weight = Weight::new(weight, hidden, &mut room);
+    let weight = Weight::new(weight, n);
     let (gates, h, kept) = (
         SharedMut::new(gates),
         SharedMut::new(h),
@@ -58,7 +57,7 @@ pub fn gru<T: Float>(
             for row in of_state.chunks_mut(3 * hidden.max(1)) {
                 row.copy_from_slice(bias);
             }
-            let product = weight.add(before, hidden, &mut of_state);
+            let product = weight.add(before, &mut of_state);
             product.expect("the lengths were checked");
             for b in 0..rows.len() {
                 let row = b * hidden..(b + 1) * hidden;
@@ -174,6 +173,7 @@ pub fn gru_backward<T: Float>(
     n.check_weight(op, out.weight.len(), 3)?;
     check_len(op, "the bias", out.bias.len(), 3 * n.hidden)?;
     let (size, hidden) = (n.state(), n.hidden);
+    let weight = Weight::new(weight, n);
     // The gradient by what the state gave: that of the gates, but for n, where the reset gate stands between.
     let mut of_state = buffer::<T>(3 * n.steps * size); // (T, B, 3H)
     out.h0.fill(T::ZERO);
@@ -211,7 +211,7 @@ pub fn gru_backward<T: Float>(
                     of_state: &mut of_state[wide],
                 });
             }
-            let product = by_weight_back(of_state, weight, (rows.len(), 3 * hidden, hidden), dh0);
+            let product = weight.add_back(of_state, dh0);
             product.expect("the lengths were checked");
         }
     });

@@ -1,6 +1,6 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence: c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c').
 
-use super::{Sizes, Weight, by_weight_back, for_rows, read, weight_gradient};
+use super::{Sizes, Weight, for_rows, read, weight_gradient};
 use crate::parallel::SharedMut;
 use crate::scratch::buffer;
 use crate::{Result, lanes};
@@ -30,8 +30,7 @@ pub fn lstm<T: Float>(
     n.check(op, &[("h", h.len(), n.steps), ("c", c.len(), n.steps)])?;
     n.check_weight(op, weight.len(), 4)?;
     let (size, hidden) = (n.state(), n.hidden);
-    let mut room = Weight::room(weight, n.batch);
-    let weight = Weight::new(weight, hidden, &mut room);
+    let weight = Weight::new(weight, n);
     let (gates, h, c) = (SharedMut::new(gates), SharedMut::new(h), SharedMut::new(c));
     for_rows(n.batch, &|rows| {
         let part = rows.start * hidden..rows.end * hidden;
@@ -50,7 +49,7 @@ pub fn lstm<T: Float>(
                     (h.slice(before.clone()), c.slice(before))
                 },
             };
-            let product = weight.add(h_before, hidden, gates);
+            let product = weight.add(h_before, gates);
             product.expect("the lengths were checked");
             for b in 0..rows.len() {
                 let row = b * hidden..(b + 1) * hidden;
@@ -159,6 +158,7 @@ pub fn lstm_backward<T: Float>(
     n.check_weight(op, weight.len(), 4)?;
     n.check_weight(op, out.weight.len(), 4)?;
     let (size, hidden) = (n.state(), n.hidden);
+    let weight = Weight::new(weight, n);
     // What the step after gives to this one's state; at the end, the gradients by h0 and c0.
     out.h0.fill(T::ZERO);
     out.c0.fill(T::ZERO);
@@ -196,7 +196,7 @@ pub fn lstm_backward<T: Float>(
                 });
             }
             dh0.fill(T::ZERO);
-            let product = by_weight_back(dgates, weight, (rows.len(), 4 * hidden, hidden), dh0);
+            let product = weight.add_back(dgates, dh0);
             product.expect("the lengths were checked");
         }
     });

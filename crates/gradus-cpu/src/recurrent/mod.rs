@@ -17,8 +17,7 @@ mod tests;
 pub use gru::{GruGradients, gru, gru_backward};
 pub use lstm::{LstmGradients, lstm, lstm_backward};
 
-use crate::gemm::{Epilogue, MatMut, MatRef, gemm};
-use crate::scratch::{Buffer, buffer};
+use crate::gemm::{Epilogue, Kept, MatMut, MatRef, gemm};
 use crate::{Error, Result, lanes, parallel};
 use gradus_simd::{Float, Isa};
 use std::ops::Range;
@@ -36,49 +35,49 @@ fn for_rows(batch: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
     });
 }
 
-/// A recurrent weight (N, H) as a step multiplies by it: of many rows its transpose, so that it is not turned over at each.
-#[derive(Clone, Copy)]
+/// A recurrent weight (N, H) as each step multiplies by it: what is packed of it at the first is kept for the others. Packing takes as
+/// long as multiplying sixteen rows does.
 struct Weight<'a, T> {
     weight: &'a [T],
-    turned: Option<&'a [T]>,
+    hidden: usize,
+    kept: Option<Kept>,
 }
 
 impl<'a, T: Float> Weight<'a, T> {
-    /// The transpose goes to `room`, which [`Weight::room`] has made.
-    fn new(weight: &'a [T], hidden: usize, room: &'a mut [T]) -> Self {
-        if room.is_empty() {
-            let turned = None;
-            return Self { weight, turned };
-        }
-        let n = weight.len() / hidden;
-        for (j, row) in weight.chunks_exact(hidden).enumerate() {
-            let column = room[j..].iter_mut().step_by(n);
-            column.zip(row).for_each(|(to, &x)| *to = x);
-        }
+    fn new(weight: &'a [T], n: Sizes) -> Self {
         Self {
             weight,
-            turned: Some(room),
+            hidden: n.hidden,
+            kept: (n.steps > 1).then(Kept::new),
         }
     }
 
-    /// Room for the transpose, if it is worth it.
-    fn room(weight: &[T], batch: usize) -> Buffer<T> {
-        buffer::<T>(if batch >= ROWS { weight.len() } else { 0 })
+    fn matrix(&self) -> Result<MatRef<'_, T>> {
+        let n = self.weight.len() / self.hidden.max(1);
+        let matrix = MatRef::row_major(self.weight, n, self.hidden)?;
+        Ok(match &self.kept {
+            Some(kept) => matrix.keeping(kept),
+            None => matrix,
+        })
     }
 
     /// `out` (B, N) += x (B, H) wᵀ.
-    fn add(&self, x: &[T], hidden: usize, out: &mut [T]) -> Result<()> {
-        let (b, n) = (x.len() / hidden.max(1), self.weight.len() / hidden.max(1));
-        let w = match self.turned {
-            Some(turned) => MatRef::row_major(turned, hidden, n)?,
-            None => MatRef::row_major(self.weight, n, hidden)?.t(),
-        };
-        let (x, out) = (
-            MatRef::row_major(x, b, hidden)?,
-            MatMut::row_major(out, b, n)?,
-        );
-        gemm(T::ONE, x, w, T::ONE, out, &Epilogue::default())
+    fn add(&self, x: &[T], out: &mut [T]) -> Result<()> {
+        add_product(x, self.matrix()?.t(), out)
     }
+
+    /// `out` (B, H) += x (B, N) w.
+    fn add_back(&self, x: &[T], out: &mut [T]) -> Result<()> {
+        add_product(x, self.matrix()?, out)
+    }
+}
+
+/// `out` += x w.
+fn add_product<T: Float>(x: &[T], w: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
+    let (k, n) = (w.rows(), w.cols());
+    let b = x.len() / k.max(1);
+    let (x, out) = (MatRef::row_major(x, b, k)?, MatMut::row_major(out, b, n)?);
+    gemm(T::ONE, x, w, T::ONE, out, &Epilogue::default())
 }
 
 /// The sizes of a sequence.
@@ -116,24 +115,6 @@ impl Sizes {
     fn check_weight(&self, op: &'static str, len: usize, gates: usize) -> Result<()> {
         crate::error::check_len(op, "the weight", len, gates * self.hidden * self.hidden)
     }
-}
-
-/// `out` (B, K) += x (B, N) w, w (N, K).
-fn by_weight_back<T: Float>(
-    x: &[T],
-    w: &[T],
-    (b, n, k): (usize, usize, usize),
-    out: &mut [T],
-) -> Result<()> {
-    let (x, w) = (MatRef::row_major(x, b, n)?, MatRef::row_major(w, n, k)?);
-    gemm(
-        T::ONE,
-        x,
-        w,
-        T::ONE,
-        MatMut::row_major(out, b, k)?,
-        &Epilogue::default(),
-    )
 }
 
 /// `dw` (N, K) += `d` (R, N)ᵀ x (R, K).

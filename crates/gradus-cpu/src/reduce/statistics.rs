@@ -34,7 +34,7 @@ fn load<T: FloatElement>(_: usize, x: &[T], y: &mut [T::Compute]) {
 /// Applies an operation of the compute type to a block in place.
 fn apply<A: Real>(op: UnaryOp, x: &mut [A]) {
     // SAFETY: one slice, as operand and output.
-    unsafe { <A as Kernels>::unary(op, x.as_ptr(), x.as_mut_ptr(), x.len()) }
+    unsafe { <A as Kernels>::unary(op, x.as_ptr(), x.as_mut_ptr(), x.len(), false) }
 }
 
 /// Calls `f(row, part)` for the parts of a block at `position` that belong to one row of `n`.

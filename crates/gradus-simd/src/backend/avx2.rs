@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 use std::ops::{Neg, Not};
 
 use super::{methods, operators};
-use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
+use crate::isa::{FloatVec, IntVec, Isa, MaskVec, Table};
 
 /// The token of AVX2 with FMA.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +164,36 @@ unsafe fn lookup_f64(table: &[f64; 16], index: __m256i) -> __m256d {
     }
 }
 
+/// By rows, turned over: a fourth of the instructions that looking up each column takes.
+#[inline(always)]
+unsafe fn rows_f32(table: &Table<f32>, index: __m256i) -> [__m256; 8] {
+    // SAFETY: called from methods whose values prove AVX2; the indices are below 32, and a row is two halves of four.
+    unsafe {
+        let mut at = [0u32; 8];
+        let index = _mm256_and_si256(index, _mm256_set1_epi32(31));
+        _mm256_storeu_si256(at.as_mut_ptr().cast(), index);
+        let mut y = [_mm256_setzero_ps(); 8];
+        let mut k = 0;
+        while k < 8 {
+            let row = |i: usize| {
+                let four = |i: usize| {
+                    _mm_loadu_ps(table.rows.as_ptr().add(at[i] as usize).cast::<f32>().add(k))
+                };
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(i)), four(i + 4))
+            };
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (low2, high2) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            y[k] = _mm256_shuffle_ps::<0x44>(low, low2);
+            y[k + 1] = _mm256_shuffle_ps::<0xee>(low, low2);
+            y[k + 2] = _mm256_shuffle_ps::<0x44>(high, high2);
+            y[k + 3] = _mm256_shuffle_ps::<0xee>(high, high2);
+            k += 4;
+        }
+        y
+    }
+}
+
 #[inline(always)]
 unsafe fn deinterleave_f32(a: __m256, b: __m256) -> (__m256, __m256) {
     // SAFETY: called from methods whose values prove AVX2. Within halves of four, then the pairs into order.
@@ -220,7 +250,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $movemask:ident $round:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident $first:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path, $lookup:ident $deinterleave:ident $interleave:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:path, $from_int:path, $lookup:ident $deinterleave:ident $interleave:ident $($rows:ident)?;
         integers $iadd:ident $isub:ident $sll:ident $sra:path, $srl:ident $cmpeq:ident $cmpgt:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -349,10 +379,15 @@ macro_rules! vectors {
                 Self::select(self.is_nan(), self, Self(unsafe { $max(self.0, o.0) }))
             }
             #[inline(always)]
-            fn clamp(self, low: Self, high: Self) -> Self {
-                // The instructions give their second argument where either is NaN.
+            fn at_least(self, low: Self) -> Self {
+                // The instruction gives its second argument where either is NaN, or both are equal.
                 // SAFETY: see above.
-                Self(unsafe { $min(high.0, $max(low.0, self.0)) })
+                Self(unsafe { $max(low.0, self.0) })
+            }
+            #[inline(always)]
+            fn at_most(self, high: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $min(high.0, self.0) })
             }
             #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
@@ -382,6 +417,12 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $lookup(table, index.0) })
             }
+            $(#[inline(always)]
+            fn rows(_: Avx2, table: &Table<$float>, index: $ivec) -> [Self; 8] {
+                // SAFETY: see above.
+                let [a, b, c, d, e, f, g, h] = unsafe { $rows(table, index.0) };
+                [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)]
+            })?
             #[inline(always)]
             fn deinterleave(self, o: Self) -> (Self, Self) {
                 // SAFETY: see above.
@@ -455,7 +496,7 @@ vectors! {
     bits _mm256_and_ps _mm256_andnot_ps _mm256_or_ps _mm256_xor_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_movemask_ps _mm256_round_ps;
     memory _mm256_loadu_ps _mm256_storeu_ps _mm256_stream_ps _mm256_maskload_ps _mm256_maskstore_ps first_lanes_32;
     minmax _mm256_min_ps _mm256_max_ps;
-    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps, lookup_f32 deinterleave_f32 interleave_f32;
+    casts _mm256_castps_si256 _mm256_castsi256_ps _mm256_cvtps_epi32, _mm256_cvtepi32_ps, lookup_f32 deinterleave_f32 interleave_f32 rows_f32;
     integers _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_sra_epi32, _mm256_srl_epi32 _mm256_cmpeq_epi32 _mm256_cmpgt_epi32
 }
 

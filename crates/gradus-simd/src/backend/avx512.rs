@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use std::ops::{BitAnd, BitOr, BitXor, Neg, Not};
 
 use super::{methods, operators};
-use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
+use crate::isa::{FloatVec, IntVec, Isa, MaskVec, Table};
 
 /// The token of AVX-512 F, BW, DQ and VL (with AVX2 and FMA, which come with them).
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +140,21 @@ unsafe fn lookup_f64(table: &[f64; 16], index: __m512i) -> __m512d {
 }
 
 #[inline(always)]
+unsafe fn rows_f32(table: &Table<f32>, index: __m512i) -> [__m512; 8] {
+    // SAFETY: called from methods whose values prove AVX-512. A column is two registers; the instruction takes the lowest 5 bits.
+    unsafe {
+        let mut y = [_mm512_setzero_ps(); 8];
+        let mut k = 0;
+        while k < 8 {
+            let half = |at: usize| _mm512_loadu_ps(table.columns[k].as_ptr().add(at));
+            y[k] = _mm512_permutex2var_ps(half(0), index, half(16));
+            k += 1;
+        }
+        y
+    }
+}
+
+#[inline(always)]
 unsafe fn deinterleave_f32(a: __m512, b: __m512) -> (__m512, __m512) {
     // SAFETY: called from methods whose values prove AVX-512.
     unsafe {
@@ -199,7 +214,7 @@ macro_rules! vectors {
         bits $and:ident $andnot:ident $or:ident $xor:ident $cmp:ident $blend:ident $round:ident $scale:ident;
         memory $loadu:ident $storeu:ident $stream:ident $maskload:ident $maskstore:ident;
         minmax $min:ident $max:ident;
-        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident;
+        casts $cast_to_int:ident $cast_from_int:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident $($rows:ident)?;
         integers $iadd:ident $isub:ident $sll:ident $sra:ident $srl:ident $cmpeq:ident $cmpgt:ident $iblend:ident
     ) => {
         #[doc = concat!(stringify!($lanes), " lanes of `", stringify!($float), "`.")]
@@ -344,10 +359,15 @@ macro_rules! vectors {
                 Self::select(self.is_nan(), self, Self(unsafe { $max(self.0, o.0) }))
             }
             #[inline(always)]
-            fn clamp(self, low: Self, high: Self) -> Self {
-                // The instructions give their second argument where either is NaN.
+            fn at_least(self, low: Self) -> Self {
+                // The instruction gives its second argument where either is NaN, or both are equal.
                 // SAFETY: see above.
-                Self(unsafe { $min(high.0, $max(low.0, self.0)) })
+                Self(unsafe { $max(low.0, self.0) })
+            }
+            #[inline(always)]
+            fn at_most(self, high: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $min(high.0, self.0) })
             }
             #[inline(always)]
             fn times_power_of_two(self, n: Self) -> Option<Self> {
@@ -382,6 +402,12 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $lookup(table, index.0) })
             }
+            $(#[inline(always)]
+            fn rows(_: Avx512, table: &Table<$float>, index: $ivec) -> [Self; 8] {
+                // SAFETY: see above.
+                let [a, b, c, d, e, f, g, h] = unsafe { $rows(table, index.0) };
+                [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)]
+            })?
             #[inline(always)]
             fn deinterleave(self, o: Self) -> (Self, Self) {
                 // SAFETY: see above.
@@ -446,7 +472,7 @@ vectors! {
     bits _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_roundscale_ps _mm512_scalef_ps;
     memory _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_mask_loadu_ps _mm512_mask_storeu_ps;
     minmax _mm512_min_ps _mm512_max_ps;
-    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps lookup_f32 deinterleave_f32 interleave_f32;
+    casts _mm512_castps_si512 _mm512_castsi512_ps _mm512_cvtps_epi32 _mm512_cvtepi32_ps lookup_f32 deinterleave_f32 interleave_f32 rows_f32;
     integers _mm512_add_epi32 _mm512_sub_epi32 _mm512_sll_epi32 _mm512_sra_epi32 _mm512_srl_epi32 _mm512_cmpeq_epi32_mask _mm512_cmpgt_epi32_mask _mm512_mask_blend_epi32
 }
 

@@ -9,7 +9,7 @@ use std::arch::aarch64::*;
 use std::ops::{Neg, Not};
 
 use super::{methods, operators};
-use crate::isa::{FloatVec, IntVec, Isa, MaskVec};
+use crate::isa::{FloatVec, IntVec, Isa, MaskVec, Table};
 
 /// The token of NEON.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,36 @@ unsafe fn lookup_f64(table: &[f64; 16], index: int64x2_t) -> float64x2_t {
     }
 }
 
+/// By rows, turned over.
+#[inline(always)]
+unsafe fn rows_f32(table: &Table<f32>, index: int32x4_t) -> [float32x4_t; 8] {
+    // SAFETY: NEON is part of the baseline; the indices are below 32, and a row is two halves of four.
+    unsafe {
+        let mut at = [0i32; 4];
+        vst1q_s32(at.as_mut_ptr(), vandq_s32(index, vdupq_n_s32(31)));
+        let mut y = [vdupq_n_f32(0.0); 8];
+        let mut k = 0;
+        while k < 8 {
+            let row =
+                |i: usize| vld1q_f32(table.rows.as_ptr().add(at[i] as usize).cast::<f32>().add(k));
+            let pairs = |a, b| {
+                (
+                    vreinterpretq_f64_f32(vtrn1q_f32(a, b)),
+                    vreinterpretq_f64_f32(vtrn2q_f32(a, b)),
+                )
+            };
+            let (even, odd) = pairs(row(0), row(1));
+            let (even2, odd2) = pairs(row(2), row(3));
+            y[k] = vreinterpretq_f32_f64(vtrn1q_f64(even, even2));
+            y[k + 1] = vreinterpretq_f32_f64(vtrn1q_f64(odd, odd2));
+            y[k + 2] = vreinterpretq_f32_f64(vtrn2q_f64(even, even2));
+            y[k + 3] = vreinterpretq_f32_f64(vtrn2q_f64(odd, odd2));
+            k += 4;
+        }
+        y
+    }
+}
+
 #[inline(always)]
 unsafe fn deinterleave_f32(a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
     // SAFETY: NEON is part of the baseline.
@@ -114,7 +144,7 @@ macro_rules! vectors {
         rounding $floor:ident $ceil:ident $trunc:ident $round:ident;
         compare $eq:ident $lt:ident $le:ident $select:ident;
         memory $fload:ident $fstore:ident $iload:ident $istore:ident $ustore:ident;
-        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident;
+        casts $f_to_i:ident $i_to_f:ident $i_to_u:ident $u_to_i:ident $to_int:ident $from_int:ident $lookup:ident $deinterleave:ident $interleave:ident $($rows:ident)?;
         integers $iadd:ident $isub:ident $iand:ident $ior:ident $ixor:ident $inot:ident
             $shl:ident $shlu:ident $ieq:ident $igt:ident $iselect:ident;
         masks $uand:ident $uor:ident $uxor:ident $unot:ident
@@ -251,9 +281,12 @@ macro_rules! vectors {
                 Self::select(o.lt(self) | self.is_nan(), self, o)
             }
             #[inline(always)]
-            fn clamp(self, low: Self, high: Self) -> Self {
-                let x = Self::select(self.lt(low), low, self);
-                Self::select(high.lt(x), high, x)
+            fn at_least(self, low: Self) -> Self {
+                Self::select(self.lt(low), low, self)
+            }
+            #[inline(always)]
+            fn at_most(self, high: Self) -> Self {
+                Self::select(high.lt(self), high, self)
             }
             #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
@@ -284,6 +317,12 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 Self(unsafe { $lookup(table, index.0) })
             }
+            $(#[inline(always)]
+            fn rows(_: Neon, table: &Table<$float>, index: $ivec) -> [Self; 8] {
+                // SAFETY: see above.
+                let [a, b, c, d, e, f, g, h] = unsafe { $rows(table, index.0) };
+                [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)]
+            })?
             #[inline(always)]
             fn deinterleave(self, o: Self) -> (Self, Self) {
                 // SAFETY: see above.
@@ -349,7 +388,7 @@ vectors! {
     rounding vrndmq_f32 vrndpq_f32 vrndq_f32 vrndnq_f32;
     compare vceqq_f32 vcltq_f32 vcleq_f32 vbslq_f32;
     memory vld1q_f32 vst1q_f32 vld1q_s32 vst1q_s32 vst1q_u32;
-    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32 lookup_f32 deinterleave_f32 interleave_f32;
+    casts vreinterpretq_s32_f32 vreinterpretq_f32_s32 vreinterpretq_u32_s32 vreinterpretq_s32_u32 vcvtnq_s32_f32 vcvtq_f32_s32 lookup_f32 deinterleave_f32 interleave_f32 rows_f32;
     integers vaddq_s32 vsubq_s32 vandq_s32 vorrq_s32 veorq_s32 vmvnq_s32 vshlq_s32 vshlq_u32 vceqq_s32 vcgtq_s32 vbslq_s32;
     masks vandq_u32 vorrq_u32 veorq_u32 vmvnq_u32
 }

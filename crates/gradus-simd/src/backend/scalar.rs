@@ -168,8 +168,12 @@ macro_rules! lanes {
                 }
             }
             #[inline(always)]
-            fn clamp(self, low: Self, high: Self) -> Self {
-                Self(self.0.clamp(low.0, high.0))
+            fn at_least(self, low: Self) -> Self {
+                Self(if self.0 < low.0 { low.0 } else { self.0 })
+            }
+            #[inline(always)]
+            fn at_most(self, high: Self) -> Self {
+                Self(if high.0 < self.0 { high.0 } else { self.0 })
             }
             #[inline(always)]
             fn copysign(self, sign: Self) -> Self {

@@ -3,14 +3,14 @@
 //! Near 0 an odd polynomial. Further out erfc x = e^(-x²) · erfcx(x), where (1 + 2x) erfcx(x) is a polynomial in
 //! t = (x - k) / (x + k), nearly constant and smooth (Shepherd and Laframboise, Math. Comp. 36, 1981), and e^(-x²) is
 //! taken of the exact square as `2^n · value`. So the tails are right in the last place until they vanish: where
-//! `x (1 + erf(x/√2)) / 2` cancels, `gelu` uses erfc. At -∞ `gelu` is NaN, as PyTorch's is.
+//! `x (1 + erf(x/√2)) / 2` cancels, `gelu` uses erfc; that of f32 is a gate (`gate.rs`) above -6. At -∞ `gelu` is NaN, as PyTorch's is.
 
 use super::activation::{gate_ends, times_scaled};
 use super::double::{Exact, Pair, polynomial};
 use super::exp::{Scaled, exp_of_pair, power_of_two, scale};
-use super::pieces::{self, Pieces};
+use super::gate::{self, Gate};
 use crate::float::Float;
-use crate::isa::{FloatVec, IntVec as _, Isa, MaskVec};
+use crate::isa::{FloatVec, Isa, MaskVec};
 
 /// Coefficients from `tools/minimax.py`.
 pub trait ErrorFunction: Sized + 'static {
@@ -24,9 +24,9 @@ pub trait ErrorFunction: Sized + 'static {
 
 /// How gelu is made.
 pub enum Gelu<T: 'static> {
-    /// Of Φ(-x) e^(x²/2), looked up.
-    Pieces(&'static Pieces<T, 6>),
-    /// Of Φ(x) = ½ + x (c + x² P(x²)), and Φ(-x) = erfc(x/√2) / 2.
+    /// Of a gate, and below it of Φ(-x) = erfc(x/√2) / 2.
+    Gate(&'static Gate<T>, &'static Tail<T>),
+    /// Of Φ(x) = ½ + x (c + x² P(x²)), and of erfc as above.
     Pairs(&'static Near<T>, &'static Tail<T>),
 }
 
@@ -60,7 +60,24 @@ impl ErrorFunction for f32 {
             -0.0007831128,
         ],
     );
-    const GELU: Gelu<f32> = Gelu::Pieces(&pieces::GELU);
+    const GELU: Gelu<f32> = Gelu::Gate(
+        &gate::GELU,
+        &Tail {
+            square: 0.5,
+            slope: 1.5,
+            k: 3.25,
+            far: 14.6,
+            first: 0.6665408,
+            first_low: 1.4133696e-08,
+            rest: &[
+                -0.048110794,
+                -0.072955124,
+                0.089203954,
+                -0.04666038,
+                0.010437643,
+            ],
+        },
+    );
     const ERFC: Tail<f32> = Tail {
         square: 1.0,
         slope: 2.0,
@@ -278,37 +295,28 @@ pub fn erfc<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     T::V::<S>::select(a.lt(half), inner, outer)
 }
 
-/// GELU, x Φ(x) = x (1 + erf(x/√2)) / 2 (Hendrycks and Gimpel, 2016). At most 1 ULP of f64, 2 of f32 (1.76 over all), the tail included.
+/// GELU, x Φ(x) = x (1 + erf(x/√2)) / 2 (Hendrycks and Gimpel, 2016). At most 1 ULP of f64, 2 of f32 (1.63 over all), the tail included.
 #[inline(always)]
 pub fn gelu<S: Isa, T: Float>(isa: S, x: T::V<S>) -> T::V<S> {
     match T::GELU {
-        Gelu::Pieces(pieces) => gelu_by_pieces(isa, pieces, x),
+        Gelu::Gate(gate, far_out) => gate.times_x(
+            isa,
+            x,
+            #[inline(always)]
+            || gelu_far_out(isa, far_out, x),
+        ),
         Gelu::Pairs(near, tail) => gelu_by_pairs(isa, near, tail, x),
     }
 }
 
-/// max(x, 0) - |x| Φ(-|x|) with Φ(-a) = e^(-a²/2) · ratio(a). What the rounding of a² lost goes into the exponent; e^r is left as 1 + u, so
-/// that the ratio is rounded into the product once.
+/// x Φ(x) of x < -√½.
 #[inline(always)]
-fn gelu_by_pieces<S: Isa, T: Float>(isa: S, pieces: &Pieces<T, 6>, x: T::V<S>) -> T::V<S> {
-    let c = |v: f64| T::V::<S>::splat(isa, T::from_f64(v));
-    let constant = |v: T| T::V::<S>::splat(isa, v);
-    let (zero, one, half, far) = (c(0.0), c(1.0), c(0.5), 14.6); // past that it is 0
-    let a = x.abs().clamp(zero, c(far));
-    let index = (a + one).to_bits().shr_logical(T::MANTISSA_BITS - 2);
-    let at = pieces.at(isa, a, index);
-    let ratio = at.value.fast_two_sum(at.slope * at.t);
-    let square = a.two_product(a);
-    let power = square.hi * half;
-    let n = (power * constant(T::LOG2_E)).round_ties_even(); // e^(-a²/2) = 2^-n (1 + u)
-    let low = n.mul_add(constant(T::LN2_LOW), square.lo * -half);
-    let r = n.mul_add(constant(T::LN2), -power) + low;
-    let u = (r * r).mul_add(polynomial::<S, T>(isa, r, T::EXP), r);
-    let product = a.two_product(ratio.hi);
-    let below = product.hi + product.hi.mul_add(u, a.mul_add(ratio.lo, product.lo));
-    let below = scale::<S, T>(isa, below, -n);
-    let y = T::V::<S>::select(x.lt(zero), c(-0.0), x) - below;
-    T::V::<S>::select(x.eq(c(f64::NEG_INFINITY)), c(f64::NAN), y)
+fn gelu_far_out<S: Isa, T: Float>(isa: S, far_out: &Tail<T>, x: T::V<S>) -> T::V<S> {
+    let c = |v: T| T::V::<S>::splat(isa, v);
+    let near = x.clamp(c(-far_out.far), c(T::from_f64(-0.707)));
+    let (n, value) = tail::<S, T>(isa, -near, *far_out);
+    let y = times_scaled(isa, near, &Scaled::<S, T> { n, value });
+    gate_ends::<S, T>(isa, x, far_out.far, y)
 }
 
 /// By the polynomial near 0, and Φ(-|x|) as a pair further out.

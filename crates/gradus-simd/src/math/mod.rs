@@ -13,11 +13,13 @@ mod double;
 pub(crate) mod erf;
 pub(crate) mod exp;
 mod gamma;
+pub(crate) mod gate;
 pub(crate) mod hyperbolic;
 pub(crate) mod log;
 mod payne_hanek;
 pub(crate) mod pieces;
 pub(crate) mod power;
+pub(crate) mod slopes;
 pub(crate) mod trig;
 
 pub use activation::{gelu_tanh, mish, sigmoid, silu, softplus};
@@ -28,6 +30,7 @@ pub use gamma::{digamma, erfinv, lgamma};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
 pub use log::{ln, log1p, log2, log10};
 pub use power::{pow, rsqrt};
+pub use slopes::{gelu_slope, gelu_tanh_slope, silu_slope};
 pub use trig::{cos, sin, tan};
 
 use crate::float::Float;

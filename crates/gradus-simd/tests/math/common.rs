@@ -41,9 +41,17 @@ functions! {
     Erf => erf, Erfc => erfc, Gelu => gelu, Rsqrt => rsqrt,
     Sin => sin, Cos => cos, Tan => tan, Asin => asin, Acos => acos, Atan => atan,
     Lgamma => lgamma, Digamma => digamma, Erfinv => erfinv,
+    GeluSlope => gelu_slope, GeluTanhSlope => gelu_tanh_slope, SiluSlope => silu_slope,
 }
 
 impl Function {
+    /// The largest error there may be beside 1 where the function crosses 0.
+    pub fn floor(self) -> f64 {
+        match self {
+            Self::GeluSlope | Self::GeluTanhSlope | Self::SiluSlope => 1.5e-7,
+            _ => 0.0,
+        }
+    }
     /// The largest error the issue allows, in ULP.
     pub fn bound(self) -> f64 {
         match self {

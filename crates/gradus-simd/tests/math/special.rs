@@ -53,6 +53,9 @@ fn special<T: Float>() {
         (Lgamma, &[(1.0, 0.0), (2.0, 0.0), (0.0, inf), (-0.0, inf), (-3.0, inf), (inf, inf), (-inf, inf)]),
         (Digamma, &[(0.0, -inf), (-0.0, inf), (-2.0, nan), (inf, inf)]),
         (Erfinv, &[(0.0, 0.0), (-0.0, -0.0), (1.0, inf), (-1.0, -inf), (1.5, nan), (tiny, tiny), (-inf, nan)]),
+        (GeluSlope, &[(0.0, 0.5), (-0.0, 0.5), (inf, nan), (-inf, nan), (1e30, 1.0), (-1e30, 0.0)]),
+        (GeluTanhSlope, &[(0.0, 0.5), (-0.0, 0.5), (inf, nan), (-inf, nan), (1e30, 1.0), (-1e30, 0.0)]),
+        (SiluSlope, &[(0.0, 0.5), (-0.0, 0.5), (inf, nan), (-inf, nan), (1e30, 1.0), (-1e30, -0.0)]),
     ];
     assert_eq!(table.len(), Function::ALL.len());
     for (f, cases) in table {
