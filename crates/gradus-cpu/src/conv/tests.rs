@@ -125,6 +125,12 @@ pub(super) fn case<T: Float, const D: usize>(
             &format!("weight_tiles {what}"),
         );
     }
+    if nw > 0 && !x.is_empty() && !dy.is_empty() && weight_shifted::cost(&g).is_some() {
+        got.fill(T::NAN);
+        weight_shifted::run(isa, &g, &x, &dy, &mut got);
+        let what = format!("weight_shifted {what}");
+        assert_close(&got, &want, g.batch * g.pixels(), &what);
+    }
 
     let mut got = vec![T::NAN; w_shape[0]];
     backward_weight::bias(isa, (g.batch, w_shape[0], g.pixels()), &dy, &mut got);
