@@ -111,6 +111,13 @@ impl Planes {
             let line = &mut line[low..high];
             if stride == 1 {
                 line.copy_from_slice(&from[..line.len()]);
+            } else if stride == 2 {
+                // In a form the compiler makes vectors of.
+                let (to, last) = line.split_at_mut(line.len() - 1);
+                last[0] = from[2 * to.len()];
+                for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
+                    *to = pair[0];
+                }
             } else {
                 for (to, &x) in line.iter_mut().zip(from.iter().step_by(stride)) {
                     *to = x;

@@ -20,9 +20,9 @@ use crate::gemm::on;
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
-/// Output channels and rows of im2col of a task (whole channels, or one), whose sums are whole vectors: they take a tenth of L2.
+/// Output channels and rows of im2col of a task (whole channels, or one), whose sums are whole vectors: they take a sixth of L2.
 const OUTPUTS: usize = 32;
-const ROWS: usize = 96;
+const ROWS: usize = 160;
 /// Positions of a stage.
 const POSITIONS: usize = 1024;
 /// Tasks wanted before the batch is left whole.
@@ -48,7 +48,11 @@ impl Cut {
     /// `None` where shifted loads do not serve.
     fn new(g: &Geometry) -> Option<Self> {
         let planes = Planes::new(g)?;
-        let channels = (ROWS / g.taps()).clamp(1, g.channels);
+        let mut channels = (ROWS / g.taps()).clamp(1, g.channels);
+        let others = g.outputs.div_ceil(OUTPUTS) * g.groups * g.batch;
+        while channels > 1 && g.channels.div_ceil(channels) * others < TASKS {
+            channels = channels.div_ceil(2);
+        }
         let (channel_blocks, output_blocks) =
             (g.channels.div_ceil(channels), g.outputs.div_ceil(OUTPUTS));
         let tasks = channel_blocks * output_blocks * g.groups;
@@ -94,7 +98,11 @@ pub(super) fn cost(g: &Geometry) -> Option<f64> {
     let cut = Cut::new(g)?;
     let stages = g.batch.div_ceil(cut.together) * g.output[1].div_ceil(cut.rows);
     let positions = (stages * cut.span(g, cut.together, cut.rows)) as f64;
-    let copy = if g.stride[2] > 1 { 2.0 } else { 0.4 };
+    let copy = match g.stride[2] {
+        1 => 0.4,
+        2 => 1.0,
+        _ => 2.0,
+    };
     let planes = (cut.output_blocks * g.channels * cut.planes.count()) as f64 * copy;
     let gradients = (cut.channel_blocks * g.outputs) as f64 * 0.4;
     let sums = 2.0 * (g.outputs * g.depth() * stages) as f64;
