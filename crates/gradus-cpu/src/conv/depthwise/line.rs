@@ -31,6 +31,7 @@ impl Line {
     }
 
     /// Elements of an aligned buffer before the line, so that the rows of the input begin at a cache line.
+    #[inline]
     pub(super) fn lead(&self) -> usize {
         self.lead
     }
@@ -44,6 +45,7 @@ impl Line {
         self.stride.iter().product()
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.phases() * self.phase() + SLACK
     }

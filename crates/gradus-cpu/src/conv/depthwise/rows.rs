@@ -140,6 +140,8 @@ impl Area {
     }
 
     /// One past its last element in the tensor, and on the line.
+    // Kernels are instantiated in other crates: a call for each plane, of code that knows no wide vectors, cost a third of a small one.
+    #[inline(always)]
     pub(super) fn ends(&self) -> (usize, usize) {
         let below = self.rows - 1;
         (
@@ -254,6 +256,11 @@ unsafe fn tile<S: Isa, T: Float, const R: usize>(
     }
 }
 
+/// Whether what row `i` below a chain's place holds meets its tap `j` in one of so many rows.
+const fn meets(i: usize, j: usize, rows: usize) -> bool {
+    i >= j && i - j < rows
+}
+
 /// Adds a chain's products to R rows.
 ///
 /// # Safety
@@ -273,7 +280,7 @@ unsafe fn add<S: Isa, T: Float, const N: usize, const R: usize>(
         // SAFETY: the caller's promise.
         let x = unsafe { T::V::<S>::load_ptr(isa, x.add(chain.at + I * pitch)) };
         unroll!(J in 0..N (0 1 2) {
-            if const { I >= J && I - J < R } {
+            if const { meets(I, J, R) } {
                 let row = I.wrapping_sub(J);
                 sums.set(row, 0, w.get(J, 0).mul_add(x, sums.get(row, 0)));
             }
@@ -377,7 +384,7 @@ unsafe fn multiply<S: Isa, T: Float, const N: usize, const R: usize>(
         // SAFETY: the caller's promise.
         let x = unsafe { T::V::<S>::load_ptr(isa, x.add(chain.at + I * pitch)) };
         unroll!(J in 0..N (0 1 2) {
-            if const { I >= J && I - J < R } {
+            if const { meets(I, J, R) } {
                 acc.set(J, 0, dy.get(I.wrapping_sub(J), 0).mul_add(x, acc.get(J, 0)));
             }
         });
