@@ -10,9 +10,9 @@
 
 use std::mem::MaybeUninit;
 
-/// `unroll!(I in 0..N (0 1 2 3) { … })`: the body for each `I` below the constant `N`, which the list must reach.
+/// `unroll!(I in 0..N (0 1 2 3) { … })`: the body for each `I` below the constant `N` (a name, or an expression in parentheses), which the list must reach.
 macro_rules! unroll {
-    ($i:ident in 0..$n:ident ($($k:literal)*) $body:block) => {
+    ($i:ident in 0..$n:tt ($($k:literal)*) $body:block) => {
         $(if const { $k < $n } {
             const $i: usize = $k;
             $body

@@ -2,7 +2,8 @@
 //!
 //! The sum runs over the long axis, along which both operands are contiguous, so it is computed as dot products in register
 //! tiles (`gemm::dot`): rows of the im2col matrix are copied to L2, `dy` is read in place, and each accumulator is a whole
-//! vector until the very end. A task owns some (output channel, channel, tap) for all pixels. Where the weight is too small to
+//! vector until the very end. Where the planes of the input can be read in place, `weight_shifted` does the same without the copies. A
+//! task owns some (output channel, channel, tap) for all pixels. Where the weight is too small to
 //! make enough tasks, the batch is cut too: into parts that follow from the sizes alone, whose sums are added in order.
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
@@ -12,6 +13,7 @@ use super::depthwise;
 use super::geometry::Geometry;
 use super::im2col::Im2col;
 use super::weight_product;
+use super::weight_shifted;
 use super::weight_tiles;
 use super::winograd;
 use crate::gemm::{dot_tile, on, tiles};
@@ -28,7 +30,7 @@ const PIXELS: usize = 1024;
 const TASKS: usize = 16;
 
 /// Products below which a second thread does not pay.
-const PARALLEL: usize = 1 << 19;
+pub(super) const PARALLEL: usize = 1 << 19;
 
 /// How the work is cut.
 #[derive(Clone, Copy, Debug)]
@@ -88,9 +90,19 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     }
     let flat = g.flattened();
     let g = &flat;
-    let tiled = weight_tiles::cost::<T>(isa, g).is_some_and(|cost| cost < other_cost::<T>(isa, g));
-    if tiled && weight_tiles::run(g, x, dy, dw) {
+    let other = other_cost::<T>(isa, g);
+    let shifted = weight_shifted::cost(g).filter(|&cost| cost < other);
+    let tiled = weight_tiles::cost::<T>(isa, g);
+    if tiled.is_some_and(|cost| cost < shifted.unwrap_or(other)) && weight_tiles::run(g, x, dy, dw)
+    {
         return;
+    }
+    if shifted.is_some() {
+        weight_shifted::run(isa, g, x, dy, dw);
+        // Perhaps only because a zero between rows of dy met an infinity.
+        if !dw.iter().any(|dw| dw.is_nan()) {
+            return;
+        }
     }
     if weight_product::suits(g) {
         return weight_product::run(isa, g, x, dy, dw);
@@ -154,7 +166,9 @@ fn other_cost<T: Float>(isa: IsaName, g: &Geometry) -> f64 {
     }
     let copies = if in_place(g) { 0 } else { m.div_ceil(OUTPUTS) };
     let copied = copies as f64 * n as f64 * k as f64;
-    m as f64 * n as f64 * k as f64 / 25.0 + 0.7 * copied
+    // A run of a row costs beside its elements.
+    let element = 0.6 + 30.0 / g.output[2] as f64;
+    m as f64 * n as f64 * k as f64 / 25.0 + element * copied
 }
 
 /// A block of `dW`, summed over some images.
@@ -206,6 +220,7 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
             channel,
         };
         let end = (first + images) * pixels;
+        let mut places = Vec::with_capacity(rows);
         let mut p = first * pixels;
         while p < end {
             // Up to the end of the image, or of all.
@@ -238,10 +253,13 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
             assert!(cols.len() >= (rows - 1) * ldb + n);
             // SAFETY: dy has `outputs` rows of n elements lda apart, cols `rows` of n ldb apart, acc that many vectors (asserted).
             unsafe {
+                places.clear();
+                places.extend((0..rows).map(|row| row * ldb));
+                let (a, b) = ((dy, lda, outputs), (cols, &places[..]));
                 if S::REGISTERS >= 32 {
-                    dot_tiles::<S, T, 4, 6>(isa, n, (dy, lda, outputs), (cols, ldb, rows), acc);
+                    dot_tiles::<S, T, 4, 6>(isa, n, a, b, acc);
                 } else {
-                    dot_tiles::<S, T, 3, 3>(isa, n, (dy, lda, outputs), (cols, ldb, rows), acc);
+                    dot_tiles::<S, T, 3, 3>(isa, n, a, b, acc);
                 }
             }
             p += n;
@@ -260,15 +278,16 @@ impl<T: Float> Kernel for Task<'_, '_, T> {
 /// `acc[i, j] += a[i, :]·b[j, :]`, lane by lane, in tiles of MI × NJ; what is left over in narrower ones.
 ///
 /// # Safety
-/// a has `m` rows of k elements `lda` apart, b has `n` rows of k elements `ldb` apart, acc has `m·n` vectors.
+/// a has `m` rows of k elements `lda` apart, b has k elements from each of its n places on, acc has `m·n` vectors.
 #[inline(always)]
-unsafe fn dot_tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
+pub(super) unsafe fn dot_tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     isa: S,
     k: usize,
     (a, lda, m): (&[T], usize, usize),
-    (b, ldb, n): (&[T], usize, usize),
+    (b, places): (&[T], &[usize]),
     acc: &mut [T],
 ) {
+    let n = places.len();
     let mut j = 0;
     while j < n {
         let nj = if n - j >= NJ {
@@ -283,10 +302,8 @@ unsafe fn dot_tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
             let mi = if m - i >= MI { MI } else { 1 };
             // SAFETY: rows i..i + mi and j..j + nj exist.
             unsafe {
-                let (a, b) = (
-                    (a.as_ptr().add(i * lda), lda as isize),
-                    (b.as_ptr().add(j * ldb), ldb as isize),
-                );
+                let a = (a.as_ptr().add(i * lda), lda as isize);
+                let b = (b.as_ptr(), places.as_ptr().add(j));
                 let acc = (acc.as_mut_ptr().add((i * n + j) * T::V::<S>::LANES), n);
                 match (mi == MI, nj) {
                     (true, 1) => tile::<S, T, MI, 1>(isa, k, a, b, acc),
@@ -306,13 +323,13 @@ unsafe fn dot_tiles<S: Isa, T: Float, const MI: usize, const NJ: usize>(
 /// One register tile: its accumulators are loaded, added to and stored.
 ///
 /// # Safety
-/// As [`dot_tile`]; acc has MI rows of NJ vectors, `n` vectors apart.
+/// As [`dot_tile`], b's rows being at NJ places; acc has MI rows of NJ vectors, `n` vectors apart.
 #[inline(always)]
 unsafe fn tile<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     isa: S,
     k: usize,
     a: (*const T, isize),
-    b: (*const T, isize),
+    (b, places): (*const T, *const usize),
     (acc, n): (*mut T, usize),
 ) {
     let lanes = T::V::<S>::LANES;
@@ -324,7 +341,11 @@ unsafe fn tile<S: Isa, T: Float, const MI: usize, const NJ: usize>(
                 sums.set(I, J, T::V::<S>::load_ptr(isa, acc.add((I * n + J) * lanes)));
             });
         });
-        sums = dot_tile::<S, T, MI, NJ>(isa, k, a, b, sums);
+        let mut rows = [b; NJ];
+        unroll!(J in 0..NJ (0 1 2 3 4 5) {
+            rows[J] = b.add(*places.add(J));
+        });
+        sums = dot_tile::<S, T, MI, NJ>(isa, k, a, rows, sums);
         unroll!(I in 0..MI (0 1 2 3) {
             unroll!(J in 0..NJ (0 1 2 3 4 5) {
                 sums.get(I, J).store_ptr(acc.add((I * n + J) * lanes));

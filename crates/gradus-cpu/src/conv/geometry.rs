@@ -182,21 +182,25 @@ impl Geometry {
     }
 
     /// Elements of an input plane.
+    #[inline]
     pub(crate) fn plane(&self) -> usize {
         self.input.iter().product()
     }
 
     /// Elements of an output plane.
+    #[inline]
     pub(crate) fn pixels(&self) -> usize {
         self.output.iter().product()
     }
 
     /// Taps of the kernel.
+    #[inline]
     pub(crate) fn taps(&self) -> usize {
         self.kernel.iter().product()
     }
 
     /// Products an output element sums: (channel, tap).
+    #[inline]
     pub(crate) fn depth(&self) -> usize {
         self.channels * self.taps()
     }

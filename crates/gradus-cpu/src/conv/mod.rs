@@ -23,6 +23,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 mod weight_product;
+mod weight_shifted;
 mod weight_tiles;
 mod winograd;
 

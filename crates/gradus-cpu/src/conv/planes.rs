@@ -56,16 +56,19 @@ impl Planes {
     }
 
     /// Planes of a channel.
+    #[inline]
     pub(super) fn count(&self) -> usize {
         self.phases[0] * self.phases[1]
     }
 
     /// Elements of a plane for `rows` output rows.
+    #[inline]
     pub(super) fn len(&self, rows: usize) -> usize {
         (rows + self.reach[0]) * self.width + self.tail
     }
 
     /// The plane a tap reads, and from where on.
+    #[inline]
     pub(super) fn tap(&self, g: &Geometry, tap: [usize; 2]) -> (usize, usize) {
         let at = [tap[0] * g.dilation[1], tap[1] * g.dilation[2]];
         let (sy, sx) = (g.stride[1], g.stride[2]);
@@ -111,6 +114,13 @@ impl Planes {
             let line = &mut line[low..high];
             if stride == 1 {
                 line.copy_from_slice(&from[..line.len()]);
+            } else if stride == 2 {
+                // In a form the compiler makes vectors of.
+                let (to, last) = line.split_at_mut(line.len() - 1);
+                last[0] = from[2 * to.len()];
+                for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
+                    *to = pair[0];
+                }
             } else {
                 for (to, &x) in line.iter_mut().zip(from.iter().step_by(stride)) {
                     *to = x;

@@ -123,6 +123,12 @@ pub(super) fn case<T: Float, const D: usize>(
             &format!("weight_tiles {what}"),
         );
     }
+    if nw > 0 && !x.is_empty() && !dy.is_empty() && weight_shifted::cost(&g).is_some() {
+        got.fill(T::NAN);
+        weight_shifted::run(isa, &g, &x, &dy, &mut got);
+        let what = format!("weight_shifted {what}");
+        assert_close(&got, &want, g.batch * g.pixels(), &what);
+    }
 
     if winograd::weight_cost::<T>(isa, &g).is_some() && !dy.is_empty() {
         got.fill(T::NAN);

@@ -8,7 +8,7 @@ use gradus_simd::{Float, FloatVec, Isa};
 
 use crate::unroll::{Registers, unroll};
 
-/// The lanes of `sums`, with the products of `k` steps added. Rows of A are `lda` elements apart, rows of B `ldb`.
+/// The lanes of `sums`, with the products of `k` steps added. Rows of A are `lda` elements apart, rows of B anywhere.
 ///
 /// # Safety
 /// `k` elements are readable in each of the MI rows of A and the NJ rows of B.
@@ -17,7 +17,7 @@ pub(crate) unsafe fn dot_tile<S: Isa, T: Float, const MI: usize, const NJ: usize
     isa: S,
     k: usize,
     (a, lda): (*const T, isize),
-    (b, ldb): (*const T, isize),
+    b: [*const T; NJ],
     mut sums: Registers<T::V<S>, MI, NJ>,
 ) -> Registers<T::V<S>, MI, NJ> {
     let lanes = T::V::<S>::LANES;
@@ -30,7 +30,7 @@ pub(crate) unsafe fn dot_tile<S: Isa, T: Float, const MI: usize, const NJ: usize
                 x.set(I, 0, T::V::<S>::load_ptr(isa, a.offset(I as isize * lda).add(p)));
             });
             unroll!(J in 0..NJ (0 1 2 3 4 5 6 7) {
-                let from = b.offset(J as isize * ldb).add(p);
+                let from = b[J].add(p);
                 if MI == 1 {
                     // One row of A: a stream from memory. A line half a kibibyte ahead is asked for now.
                     isa.prefetch(from.wrapping_add(512 / size_of::<T>()));
@@ -49,7 +49,7 @@ pub(crate) unsafe fn dot_tile<S: Isa, T: Float, const MI: usize, const NJ: usize
                 x.set(I, 0, T::V::<S>::load_tail_ptr(isa, from, k - p, T::ZERO));
             });
             unroll!(J in 0..NJ (0 1 2 3 4 5 6 7) {
-                let from = b.offset(J as isize * ldb).add(p);
+                let from = b[J].add(p);
                 let y = T::V::<S>::load_tail_ptr(isa, from, k - p, T::ZERO);
                 unroll!(I in 0..MI (0 1 2 3) {
                     sums.set(I, J, x.get(I, 0).mul_add(y, sums.get(I, J)));

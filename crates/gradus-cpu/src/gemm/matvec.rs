@@ -196,12 +196,16 @@ unsafe fn dots<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     isa: S,
     k: usize,
     a: &[T],
-    b: (*const T, isize),
+    (b, ldb): (*const T, isize),
     to: &mut [T],
 ) -> usize {
     let zero = Registers::new(T::V::<S>::zero(isa));
+    let mut rows = [b; NJ];
+    unroll!(J in 0..NJ (0 1 2 3 4 5 6 7) {
+        rows[J] = b.wrapping_offset(J as isize * ldb);
+    });
     // SAFETY: the caller's promise.
-    let sums = unsafe { dot_tile::<S, T, MI, NJ>(isa, k, (a.as_ptr(), k as isize), b, zero) };
+    let sums = unsafe { dot_tile::<S, T, MI, NJ>(isa, k, (a.as_ptr(), k as isize), rows, zero) };
     unroll!(I in 0..MI (0 1 2 3) {
         unroll!(J in 0..NJ (0 1 2 3 4 5 6 7) {
             to[I * BATCH + J] = sums.get(I, J).reduce_sum();

@@ -1,29 +1,39 @@
-//! A padded plane as a line, and the correlation of a line with the taps of a kernel.
+//! A padded plane as a line, and how it is filled and read.
 
 use gradus_simd::{Float, FloatVec, Isa};
 
+use super::rows::Area;
 use crate::conv::geometry::Geometry;
 use crate::lanes;
-use crate::unroll::{Registers, unroll};
 
 /// Elements past the end of a line that vectors may touch.
 pub(super) const SLACK: usize = 64;
+/// Rows are so many elements apart, or a multiple: where one begins at a cache line, all do.
+pub(super) const ALIGN: usize = 16;
 
 /// A padded plane as a line: for each phase (d, h, w) of the strides, what has that phase, rows one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
-    /// Depth, rows and width of a phase.
+    /// Depth, rows and width of a phase, with what makes the rows begin alike.
     size: [usize; 3],
     stride: [usize; 3],
+    lead: usize,
 }
 
 impl Line {
     pub(super) fn new(g: &Geometry) -> Self {
         let size = |d: usize| (g.input[d] + 2 * g.padding[d]).div_ceil(g.stride[d]);
         Self {
-            size: [size(0), size(1), size(2)],
+            size: [size(0), size(1), size(2).next_multiple_of(ALIGN)],
             stride: g.stride,
+            lead: (g.padding[2] / g.stride[2]).next_multiple_of(ALIGN) - g.padding[2] / g.stride[2],
         }
+    }
+
+    /// Elements of an aligned buffer before the line, so that the rows of the input begin at a cache line.
+    #[inline]
+    pub(super) fn lead(&self) -> usize {
+        self.lead
     }
 
     /// Elements of a phase.
@@ -35,6 +45,7 @@ impl Line {
         self.stride.iter().product()
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.phases() * self.phase() + SLACK
     }
@@ -68,16 +79,20 @@ impl Line {
             .collect()
     }
 
-    /// From the first output to the last, on the line.
-    pub(super) fn span(&self, g: &Geometry) -> usize {
-        self.shift(g.output.map(|n| n - 1)) + 1
+    /// From a row of a phase to the next.
+    pub(super) fn pitch(&self) -> usize {
+        self.size[2]
     }
 
-    /// Where each row of outputs begins.
-    pub(super) fn output_rows(&self, g: &Geometry) -> Vec<usize> {
-        let [depth, rows, _] = g.output;
+    /// The rows of an output: where they begin on the line, and in the plane.
+    pub(super) fn output_rows(&self, g: &Geometry) -> Vec<Row> {
+        let [depth, rows, width] = g.output;
         (0..depth * rows)
-            .map(|row| self.shift([row / rows, row % rows, 0]))
+            .map(|row| Row {
+                at: self.shift([row / rows, row % rows, 0]),
+                from: row * width,
+                n: width,
+            })
             .collect()
     }
 
@@ -111,13 +126,23 @@ pub(super) struct Row {
 
 /// Writes a plane of the input into a line; the padding stays what it is.
 #[inline(always)]
-pub(super) fn fill<S: Isa, T: Float>(isa: S, rows: &[Row], stride: usize, x: &[T], line: &mut [T]) {
-    for row in rows {
-        let (to, from) = (&mut line[row.at..][..row.n], &x[row.from..]);
-        match stride {
-            1 => copy(isa, &from[..row.n], to),
-            2 => every_second(from, to),
-            stride => {
+pub(super) fn fill<S: Isa, T: Float>(
+    isa: S,
+    (rows, areas): (&[Row], &[Area]),
+    (stride, width): (usize, usize),
+    x: &[T],
+    line: &mut [T],
+) {
+    match stride {
+        1 => copy(isa, areas, x, line),
+        2 if width > 1 => {
+            for pair in rows.chunks_exact(2) {
+                part(isa, (&pair[0], &pair[1]), x, line);
+            }
+        }
+        stride => {
+            for row in rows {
+                let (to, from) = (&mut line[row.at..][..row.n], &x[row.from..]);
                 for (to, &x) in to.iter_mut().zip(from.iter().step_by(stride)) {
                     *to = x;
                 }
@@ -126,52 +151,59 @@ pub(super) fn fill<S: Isa, T: Float>(isa: S, rows: &[Row], stride: usize, x: &[T
     }
 }
 
-/// Writes a plane of dy into a line; what is between its rows stays what it is.
+/// Writes the areas' rows into a line; what is between them stays what it is.
 #[inline(always)]
-pub(super) fn fill_output<S: Isa, T: Float>(
-    isa: S,
-    rows: &[usize],
-    width: usize,
-    dy: &[T],
-    line: &mut [T],
-) {
-    for (dy, &at) in dy.chunks_exact(width).zip(rows) {
-        copy(isa, dy, &mut line[at..][..width]);
-    }
-}
-
-/// A short copy, without a call.
-#[inline(always)]
-fn copy<S: Isa, T: Float>(isa: S, from: &[T], to: &mut [T]) {
-    assert_eq!(from.len(), to.len());
-    let (n, mut i) = (from.len(), 0);
-    while i < n {
-        let m = T::V::<S>::LANES.min(n - i);
-        // SAFETY: elements i..i + m of both.
-        unsafe {
-            let v = lanes::load::<S, T>(isa, from.as_ptr().add(i), m, T::ZERO);
-            lanes::store::<S, T>(v, to.as_mut_ptr().add(i), m);
+pub(super) fn copy<S: Isa, T: Float>(isa: S, areas: &[Area], x: &[T], line: &mut [T]) {
+    let lanes = T::V::<S>::LANES;
+    for area in areas {
+        let (read, written) = area.ends();
+        assert!(read <= x.len() && written <= line.len());
+        let (x, line) = (x[area.from..].as_ptr(), line[area.at..].as_mut_ptr());
+        let (whole, rest) = (area.width / lanes * lanes, area.width % lanes);
+        for row in 0..area.rows {
+            // SAFETY: a row of the area, in x and on the line (asserted).
+            unsafe {
+                let (x, line) = (x.add(row * area.step), line.add(row * area.pitch));
+                let mut i = 0;
+                while i < whole {
+                    T::V::<S>::load_ptr(isa, x.add(i)).store_ptr(line.add(i));
+                    i += lanes;
+                }
+                if rest > 0 {
+                    let v = T::V::<S>::load_tail_ptr(isa, x.add(i), rest, T::ZERO);
+                    v.store_tail_ptr(line.add(i), rest);
+                }
+            }
         }
-        i += m;
     }
 }
 
-/// `to[i] = from[2i]`, in a form the compiler makes vectors of.
+/// Writes a row's even and its odd elements to the rows of two phases.
 #[inline(always)]
-fn every_second<T: Copy>(from: &[T], to: &mut [T]) {
-    let Some((last, most)) = to.split_last_mut() else {
-        return;
-    };
-    *last = from[2 * most.len()];
-    for (to, pair) in most.iter_mut().zip(from.chunks_exact(2)) {
-        *to = pair[0];
+fn part<S: Isa, T: Float>(isa: S, (even, odd): (&Row, &Row), x: &[T], line: &mut [T]) {
+    let lanes = T::V::<S>::LANES;
+    let x = &x[even.from..][..even.n + odd.n];
+    assert!(odd.n <= even.n && even.at.max(odd.at) + even.n <= line.len());
+    let (width, x, line) = (x.len(), x.as_ptr(), line.as_mut_ptr());
+    let mut i = 0;
+    while i < even.n {
+        let rest = width - 2 * i;
+        let (first, second) = (lanes.min(rest), lanes.min(rest.saturating_sub(lanes)));
+        // SAFETY: elements 2i.. of the row, and i.. of both phases, as many as there are (asserted).
+        unsafe {
+            let a = lanes::load::<S, T>(isa, x.add(2 * i), first, T::ZERO);
+            let b = lanes::load::<S, T>(isa, x.wrapping_add(2 * i + lanes), second, T::ZERO);
+            let (a, b) = a.deinterleave(b);
+            lanes::store::<S, T>(a, line.add(even.at + i), lanes.min(even.n - i));
+            lanes::store::<S, T>(b, line.add(odd.at + i), lanes.min(odd.n - odd.n.min(i)));
+        }
+        i += lanes;
     }
 }
 
-/// Writes a plane of the input, `width` a row, from a line: [`fill`] the other way.
+/// Writes a plane of the input, `width` a row, from a line: [`fill`] the other way, for strides above 1.
 #[inline(always)]
-pub(super) fn read<S: Isa, T: Float>(
-    isa: S,
+pub(super) fn read<T: Float>(
     rows: &[Row],
     (stride, width): (usize, usize),
     line: &[T],
@@ -197,69 +229,8 @@ pub(super) fn read<S: Isa, T: Float>(
     }
     for row in rows {
         let (from, to) = (&line[row.at..][..row.n], &mut x[row.from..]);
-        if stride == 1 {
-            copy(isa, from, &mut to[..row.n]);
-        } else {
-            for (to, &x) in to.iter_mut().step_by(stride).zip(from) {
-                *to = x;
-            }
+        for (to, &x) in to.iter_mut().step_by(stride).zip(from) {
+            *to = x;
         }
     }
-}
-
-/// `out[f] = Σ w·x[at + f]` over the taps (w, at), for whole vectors until at least n are there.
-#[inline(always)]
-pub(super) fn correlate<S: Isa, T: Float>(
-    isa: S,
-    x: &[T],
-    taps: &[(T, usize)],
-    n: usize,
-    out: &mut [T],
-) {
-    let lanes = T::V::<S>::LANES;
-    let n = n.next_multiple_of(lanes);
-    assert!(out.len() >= n && taps.iter().all(|&(_, at)| at + n <= x.len()));
-    let (x, out) = (x.as_ptr(), out.as_mut_ptr());
-    let mut f = 0;
-    while f < n {
-        // SAFETY: vectors f.. below n, which lie in `out` and, moved by each tap, in x (asserted).
-        let vectors = unsafe {
-            match (n - f) / lanes {
-                8.. => block::<S, T, 8>(isa, x.add(f), taps, out.add(f)),
-                4.. => block::<S, T, 4>(isa, x.add(f), taps, out.add(f)),
-                2.. => block::<S, T, 2>(isa, x.add(f), taps, out.add(f)),
-                _ => block::<S, T, 1>(isa, x.add(f), taps, out.add(f)),
-            }
-        };
-        f += vectors * lanes;
-    }
-}
-
-/// N vectors of [`correlate`]; gives N.
-///
-/// # Safety
-/// They can be read, moved by each tap, and written.
-#[inline(always)]
-unsafe fn block<S: Isa, T: Float, const N: usize>(
-    isa: S,
-    x: *const T,
-    taps: &[(T, usize)],
-    out: *mut T,
-) -> usize {
-    let lanes = T::V::<S>::LANES;
-    let mut sums = Registers::<T::V<S>, 1, N>::new(T::V::<S>::zero(isa));
-    // SAFETY: the caller's promise.
-    unsafe {
-        for &(w, at) in taps {
-            let (w, x) = (T::V::<S>::splat(isa, w), x.add(at));
-            unroll!(J in 0..N (0 1 2 3 4 5 6 7) {
-                let x = T::V::<S>::load_ptr(isa, x.add(J * lanes));
-                sums.set(0, J, w.mul_add(x, sums.get(0, J)));
-            });
-        }
-        unroll!(J in 0..N (0 1 2 3 4 5 6 7) {
-            sums.get(0, J).store_ptr(out.add(J * lanes));
-        });
-    }
-    N
 }

@@ -1,52 +1,57 @@
 //! Depthwise convolution, one input channel a group: direct, nothing packed.
 //!
 //! There is no reduction over channels, so a GEMM would have K = taps and waste its tiles. Instead each padded plane becomes a
-//! [`Line`]: its rows one after the other, once for each phase of the stride. Then output `f` of a line is
-//! `Σ over taps of w[tap]·x[at[tap] + f]` for every f alike, a correlation in one dimension, whatever stride, padding and
-//! rows are; its vectors are full however short the rows. What falls between the rows is computed with the rest and dropped.
+//! [`Line`] in L1: its rows one after the other, a whole number of cache lines apart, once for each phase of the stride. Then output c
+//! of row r is `Σ over taps of w[tap]·x[at[tap] + r·pitch + c]`, whatever stride, padding and kernel are, and `rows` computes that for
+//! a few rows of a vector at a time.
 //!
 //! All three are that: forward reads a line of x; the gradient of x reads a line of dy backwards, once for each phase (with
 //! stride 1 and one output a channel `backward_data` calls forward instead, with the kernel turned around); the gradient of the
-//! weight is the product of the two lines, a sum a tap. In these two, zeros between the rows of dy stand for nothing, which is so
-//! as long as what they are multiplied with is finite; the reference computes the rest.
+//! weight is the product of dy and the line of x, a sum a tap. In these two, zeros between the rows of dy stand for nothing, which is
+//! so as long as what they are multiplied with is finite; the reference computes the rest.
+//!
+//! Roofline of 3 × 3 over 56 × 56: 28 K multiply-adds, 0.9 K cycles at 32 a cycle, for 25 KB that come from the last cache and go
+//! there. Measured: 1.0 µs a plane in L2, a fifth of it the copy to the line; from the last cache 1.5 µs.
 
 mod line;
+mod rows;
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
 use super::geometry::Geometry;
 use super::reference::for_each_product;
 use crate::gemm::{Activation, Bias, Epilogue, Out, activate, on};
-use crate::lanes;
 use crate::parallel::{self, SharedMut};
-use crate::scratch;
-use crate::unroll::{Registers, unroll};
-use line::{Line, SLACK, correlate, fill, fill_output, read};
+use crate::scratch::{self, Buffer};
+use line::{ALIGN, Line, Row, SLACK, copy, fill, read};
+use rows::{Area, Chains, correlate, products};
 
 /// Lines of more than this many elements take the general path.
 const MAX_LINE: usize = 1 << 20;
 /// The largest stride.
 const MAX_STRIDE: usize = 8;
-/// Elements that a task reads at least.
-const GRAIN: usize = 32 * 1024;
+/// Products that a task computes at least, and how many a plane costs beside its own.
+const GRAIN: usize = 64 * 1024;
+const PLANE: usize = 512;
 
 /// Whether this file's paths apply.
 pub(crate) fn suits(g: &Geometry) -> bool {
+    if g.channels != 1 || g.groups == 1 || g.stride.iter().any(|&stride| stride > MAX_STRIDE) {
+        return false;
+    }
     let len: Option<usize> = (0..3).try_fold(1, |n: usize, d| {
         let padded = g.padding[d].checked_mul(2)?.checked_add(g.input[d])?;
-        n.checked_mul(padded.checked_next_multiple_of(g.stride[d])?)
+        let apart = if d == 2 { ALIGN } else { 1 };
+        n.checked_mul(padded.checked_next_multiple_of(g.stride[d] * apart)?)
     });
-    let strides = g.stride.iter().all(|&stride| stride <= MAX_STRIDE);
-    g.channels == 1 && g.groups > 1 && strides && len.is_some_and(|n| n <= MAX_LINE)
+    len.is_some_and(|n| n <= MAX_LINE)
 }
 
 /// Planes a task takes.
 fn group(g: &Geometry) -> usize {
-    (GRAIN / (g.pixels() * g.taps()).max(1)).max(1)
+    (GRAIN / (g.pixels() * g.taps() + PLANE)).max(1)
 }
 
 /// This convolution of one image and one channel.
@@ -55,6 +60,61 @@ fn single(g: &Geometry) -> Geometry {
         batch: 1,
         groups: 1,
         ..*g
+    }
+}
+
+/// Where the rows of x, of the padded line and of y are, and what the taps read: the same for each plane.
+struct Plan {
+    line: Line,
+    /// Rows of x, by phases; with stride 1 also as areas.
+    inputs: Vec<Row>,
+    areas: Vec<Area>,
+    /// Rows of y, on the line.
+    outputs: Vec<Area>,
+    chains: Chains<usize>,
+}
+
+impl Plan {
+    fn new(g: &Geometry) -> Self {
+        let line = Line::new(g);
+        let place = |(t, (phase, shift))| (t, phase * line.phase() + shift);
+        let taps = line.taps(g).into_iter().enumerate().map(place).collect();
+        let inputs = line.input_rows(g);
+        Self {
+            areas: Area::cover(inputs.iter(), line.pitch()),
+            inputs,
+            outputs: Area::cover(line.output_rows(g).iter(), line.pitch()),
+            chains: Chains::new(taps, line.pitch()),
+            line,
+        }
+    }
+
+    #[inline(always)]
+    fn fill<S: Isa, T: Float>(&self, isa: S, g: &Geometry, x: &[T], line: &mut [T]) {
+        let rows = (&self.inputs[..], &self.areas[..]);
+        fill(isa, rows, (g.stride[2], g.input[2]), x, line);
+    }
+}
+
+/// Two lines of zeros, taken in turn.
+struct TwoLines<T> {
+    buffer: Buffer<T>,
+    lead: usize,
+    each: usize,
+}
+
+impl<T: Float> TwoLines<T> {
+    #[inline(always)]
+    fn new(line: &Line) -> Self {
+        let (lead, each) = (line.lead(), line.len().next_multiple_of(ALIGN));
+        let mut buffer = scratch::buffer::<T>(lead + 2 * each);
+        buffer.fill(T::ZERO);
+        Self { buffer, lead, each }
+    }
+
+    #[inline(always)]
+    fn line(&mut self, i: usize) -> &mut [T] {
+        &mut self.buffer[self.lead + i % 2 * self.each..][..self.each]
     }
 }
 
@@ -70,7 +130,7 @@ pub(crate) fn forward<T: Float>(
     let planes = g.batch * g.groups;
     let part = g.outputs * g.pixels();
     let y = SharedMut::new(y);
-    let group = group(g);
+    let (group, plan) = (group(g), Plan::new(g));
     parallel::for_each(planes.div_ceil(group), &|task| {
         let range = task * group..planes.min((task + 1) * group);
         // SAFETY: the planes of different tasks do not overlap.
@@ -80,6 +140,7 @@ pub(crate) fn forward<T: Float>(
             isa,
             Forward {
                 g,
+                plan: &plan,
                 x,
                 w,
                 epilogue,
@@ -95,6 +156,7 @@ pub(crate) fn forward<T: Float>(
 
 struct Forward<'a, T> {
     g: &'a Geometry,
+    plan: &'a Plan,
     x: &'a [T],
     w: &'a [T],
     epilogue: &'a Epilogue<'a, T>,
@@ -109,53 +171,34 @@ impl<T: Float> Kernel for Forward<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let (g, line) = (self.g, Line::new(self.g));
-        let (span, width) = (line.span(g), g.output[2]);
-        let place = |&(phase, shift): &(usize, usize)| (T::ZERO, phase * line.phase() + shift);
-        let mut taps: Vec<(T, usize)> = line.taps(g).iter().map(place).collect();
-        let mut padded = scratch::buffer::<T>(line.len());
-        let padded = &mut *padded;
-        padded.fill(T::ZERO);
-        let mut sums = scratch::buffer::<T>(span + SLACK);
-        let sums = &mut *sums;
-        let (inputs, outputs) = (line.input_rows(g), line.output_rows(g));
+        let (g, plan) = (self.g, self.plan);
+        let mut taps = plan.chains.unweighted();
+        // Two lines: a plane is copied while the one before it is read. Loads that follow a copy at once wait until its stores are in
+        // L1, and those stand in line behind the last plane's outputs, wherever they go.
+        let mut lines = TwoLines::new(&plan.line);
+        let plane = |i: usize| &self.x[(self.first + i) * g.plane()..][..g.plane()];
+        let planes = self.y.len() / (g.outputs * g.pixels());
+        plan.fill(isa, g, plane(0), lines.line(0));
         for (i, y) in self.y.chunks_exact_mut(g.outputs * g.pixels()).enumerate() {
             let index = self.first + i;
-            let x = &self.x[index * g.plane()..][..g.plane()];
-            fill(isa, &inputs, g.stride[2], x, padded);
+            if i + 1 < planes {
+                plan.fill(isa, g, plane(i + 1), lines.line(i + 1));
+            }
+            let padded = lines.line(i);
             for (o, y) in y.chunks_exact_mut(g.pixels()).enumerate() {
                 let channel = index % g.groups * g.outputs + o;
                 let w = &self.w[channel * g.taps()..][..g.taps()];
-                taps.iter_mut().zip(w).for_each(|(tap, &w)| tap.0 = w);
-                correlate(isa, padded, &taps, span, sums);
+                plan.chains.weigh(w, &mut taps);
                 let bias = match self.epilogue.bias {
                     Bias::Row(bias) => bias[channel],
                     _ => T::ZERO,
                 };
                 let after = (bias, self.epilogue.activation);
-                for (y, &at) in y.chunks_exact_mut(width).zip(&outputs) {
-                    finish(isa, &sums[at..][..width], after, y);
+                for area in &plan.outputs {
+                    correlate(isa, padded, &taps, area, after, y);
                 }
             }
         }
-    }
-}
-
-/// Writes a row of sums with bias and ReLU.
-#[inline(always)]
-fn finish<S: Isa, T: Float>(isa: S, sums: &[T], (bias, activation): (T, Activation), y: &mut [T]) {
-    assert_eq!(sums.len(), y.len());
-    let bias = T::V::<S>::splat(isa, bias);
-    let (n, mut i) = (y.len(), 0);
-    while i < n {
-        let m = T::V::<S>::LANES.min(n - i);
-        // SAFETY: elements i..i + m of both.
-        unsafe {
-            let sum = lanes::load::<S, T>(isa, sums.as_ptr().add(i), m, T::ZERO);
-            let r = activation.relu::<S, T>(isa, sum + bias);
-            lanes::store::<S, T>(r, y.as_mut_ptr().add(i), m);
-        }
-        i += m;
     }
 }
 
@@ -166,7 +209,7 @@ pub(crate) fn backward_data<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &
         return;
     }
     let dx = SharedMut::new(dx);
-    let group = group(g);
+    let (group, plan) = (group(g), BackwardPlan::new(g));
     parallel::for_each(planes.div_ceil(group), &|task| {
         let range = task * group..planes.min((task + 1) * group);
         // SAFETY: the planes of different tasks do not overlap.
@@ -176,6 +219,7 @@ pub(crate) fn backward_data<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &
             isa,
             BackwardData {
                 g,
+                plan: &plan,
                 dy,
                 w,
                 first,
@@ -185,8 +229,57 @@ pub(crate) fn backward_data<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &
     });
 }
 
+/// As [`Plan`], the other way: a line of dy for each output, and the rows of x, or of its line, each phase by the taps that write it.
+struct BackwardPlan {
+    line: Line,
+    inputs: Vec<Row>,
+    outputs: Vec<Area>,
+    /// So many zeros before a line of dy that a tap's shift reads nothing else.
+    before: usize,
+    /// Elements from one output's line to the next.
+    each: usize,
+    /// Of each phase: its rows, and the taps.
+    phases: Vec<(Vec<Area>, Chains<usize>)>,
+}
+
+impl BackwardPlan {
+    fn new(g: &Geometry) -> Self {
+        let line = Line::new(g);
+        let (places, phase) = (line.taps(g), line.phase());
+        let before = places.iter().map(|place| place.1).max().unwrap_or(0);
+        let before = before.next_multiple_of(ALIGN);
+        let each = before + phase + SLACK;
+        let inputs = line.input_rows(g);
+        let phases = (0..line.phases()).map(|p| {
+            let rows = inputs.iter().filter(|row| row.at / phase == p);
+            let mut areas = Area::cover(rows, line.pitch());
+            for area in &mut areas {
+                if g.stride[2] > 1 {
+                    (area.from, area.step) = (area.at, area.pitch);
+                }
+                area.at -= p * phase;
+            }
+            let taps = (0..g.outputs).flat_map(|o| {
+                let here = places.iter().enumerate().filter(|(_, place)| place.0 == p);
+                here.map(move |(t, place)| (o * g.taps() + t, o * each + before - place.1))
+            });
+            let chains = Chains::new(taps.collect(), line.pitch());
+            (areas, chains)
+        });
+        Self {
+            before,
+            each,
+            phases: phases.collect(),
+            outputs: Area::cover(line.output_rows(g).iter(), line.pitch()),
+            inputs,
+            line,
+        }
+    }
+}
+
 struct BackwardData<'a, T> {
     g: &'a Geometry,
+    plan: &'a BackwardPlan,
     dy: &'a [T],
     w: &'a [T],
     first: usize,
@@ -198,34 +291,15 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let (g, line) = (self.g, Line::new(self.g));
-        let (places, phase) = (line.taps(g), line.phase());
-        // A line of dy for each output, with so many zeros before it that a tap's shift reads nothing else.
-        let before = places.iter().map(|place| place.1).max().unwrap_or(0);
-        let each = before + phase + SLACK;
-        let mut lines = scratch::buffer::<T>(g.outputs * each);
+        let (g, plan) = (self.g, self.plan);
+        let mut lines = scratch::buffer::<T>(g.outputs * plan.each);
         let lines = &mut *lines;
         lines.fill(T::ZERO);
-        let mut sums = scratch::buffer::<T>(line.len());
+        let mut sums = scratch::buffer::<T>(plan.line.len());
         let sums = &mut *sums;
-        let (inputs, outputs) = (line.input_rows(g), line.output_rows(g));
-        // Of each phase: what of it is read, and the taps that write it, as (place among the weights, where they read).
-        let mut parts: Vec<(Range<usize>, Vec<(usize, usize)>)> = Vec::new();
-        for p in 0..line.phases() {
-            let rows = inputs.iter().filter(|row| row.at / phase == p);
-            let ends = rows.map(|row| (row.at, row.at + row.n));
-            let Some(range) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-                continue;
-            };
-            let mut taps = Vec::new();
-            for o in 0..g.outputs {
-                let start = o * each + before + range.0 - p * phase;
-                let here = places.iter().enumerate().filter(|(_, place)| place.0 == p);
-                taps.extend(here.map(|(t, place)| (o * g.taps() + t, start - place.1)));
-            }
-            parts.push((range.0..range.1, taps));
-        }
-        let mut taps = Vec::new();
+        let after = (T::ZERO, Activation::None);
+        let chains = plan.phases.iter().map(|(_, chains)| chains.unweighted());
+        let mut taps: Vec<Chains<T>> = chains.collect();
         for (i, dx) in self.dx.chunks_exact_mut(g.plane()).enumerate() {
             let index = self.first + i;
             let dy = &self.dy[index * g.outputs * g.pixels()..][..g.outputs * g.pixels()];
@@ -236,20 +310,23 @@ impl<T: Float> Kernel for BackwardData<'_, T> {
                 continue;
             }
             for (o, dy) in dy.chunks_exact(g.pixels()).enumerate() {
-                fill_output(
-                    isa,
-                    &outputs,
-                    g.output[2],
-                    dy,
-                    &mut lines[o * each + before..],
-                );
+                let line = &mut lines[o * plan.each + plan.before..];
+                copy(isa, &plan.outputs, dy, line);
             }
-            for (range, places) in &parts {
-                taps.clear();
-                taps.extend(places.iter().map(|&(j, at)| (w[j], at)));
-                correlate(isa, lines, &taps, range.len(), &mut sums[range.start..]);
+            let to = if g.stride[2] > 1 {
+                &mut *sums
+            } else {
+                &mut *dx
+            };
+            for ((areas, chains), taps) in plan.phases.iter().zip(&mut taps) {
+                chains.weigh(w, taps);
+                for area in areas {
+                    correlate(isa, lines, taps, area, after, to);
+                }
             }
-            read(isa, &inputs, (g.stride[2], g.input[2]), sums, dx);
+            if g.stride[2] > 1 {
+                read(&plan.inputs, (g.stride[2], g.input[2]), sums, dx);
+            }
         }
     }
 }
@@ -270,9 +347,11 @@ pub(crate) fn backward_weight<T: Float>(
     dy: &[T],
     dw: &mut [T],
 ) {
+    let plan = Plan::new(g);
     parallel::for_each_chunk_mut(dw, g.outputs * g.taps(), |channel, dw| {
         let kernel = BackwardWeight {
             g,
+            plan: &plan,
             x,
             dy,
             channel,
@@ -296,6 +375,7 @@ pub(crate) fn backward_weight<T: Float>(
 
 struct BackwardWeight<'a, T> {
     g: &'a Geometry,
+    plan: &'a Plan,
     x: &'a [T],
     dy: &'a [T],
     channel: usize,
@@ -308,36 +388,27 @@ impl<T: Float> Kernel for BackwardWeight<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let (g, line) = (self.g, Line::new(self.g));
-        let (lanes, taps, span) = (T::V::<S>::LANES, g.taps(), line.span(g));
-        let place = |(phase, shift): (usize, usize)| phase * line.phase() + shift;
-        let at: Vec<usize> = line.taps(g).into_iter().map(place).collect();
+        let (g, plan) = (self.g, self.plan);
+        let (lanes, taps) = (T::V::<S>::LANES, g.taps());
         let zeros = |n: usize| {
             let mut buffer = scratch::buffer::<T>(n);
             buffer.fill(T::ZERO);
             buffer
         };
-        let (mut x_line, mut dy_line) = (zeros(line.len()), zeros(span + SLACK));
-        let mut acc = zeros(self.dw.len() * lanes);
-        let (inputs, outputs) = (line.input_rows(g), line.output_rows(g));
+        let (mut lines, mut acc) = (TwoLines::new(&plan.line), zeros(self.dw.len() * lanes));
+        let plane =
+            |image: usize| &self.x[(image * g.groups + self.channel) * g.plane()..][..g.plane()];
+        plan.fill(isa, g, plane(0), lines.line(0));
         for image in 0..g.batch {
             let index = image * g.groups + self.channel;
-            let x = &self.x[index * g.plane()..][..g.plane()];
-            fill(isa, &inputs, g.stride[2], x, &mut x_line);
+            if image + 1 < g.batch {
+                plan.fill(isa, g, plane(image + 1), lines.line(image + 1));
+            }
+            let x_line = &*lines.line(image);
             for (o, acc) in acc.chunks_exact_mut(taps * lanes).enumerate() {
                 let dy = &self.dy[(index * g.outputs + o) * g.pixels()..][..g.pixels()];
-                fill_output(isa, &outputs, g.output[2], dy, &mut dy_line);
-                let mut t = 0;
-                while t < taps {
-                    let (at, acc) = (&at[t..], &mut acc[t * lanes..]);
-                    let lines = (&*x_line, &dy_line[..span.next_multiple_of(lanes)]);
-                    t += match taps - t {
-                        13.. => tap_sums::<S, T, 13>(isa, lines, at, acc),
-                        9.. => tap_sums::<S, T, 9>(isa, lines, at, acc),
-                        5.. => tap_sums::<S, T, 5>(isa, lines, at, acc),
-                        3.. => tap_sums::<S, T, 3>(isa, lines, at, acc),
-                        _ => tap_sums::<S, T, 1>(isa, lines, at, acc),
-                    };
+                for area in &plan.outputs {
+                    products(isa, x_line, &plan.chains, area, dy, acc);
                 }
             }
         }
@@ -345,32 +416,4 @@ impl<T: Float> Kernel for BackwardWeight<'_, T> {
             *dw = T::V::<S>::load(isa, acc).reduce_sum();
         }
     }
-}
-
-/// Adds the products of the line of dy and the line of x, moved by each of N taps, to N vectors; gives N.
-#[inline(always)]
-fn tap_sums<S: Isa, T: Float, const N: usize>(
-    isa: S,
-    (x, dy): (&[T], &[T]),
-    at: &[usize],
-    acc: &mut [T],
-) -> usize {
-    let lanes = T::V::<S>::LANES;
-    let mut sums = Registers::<T::V<S>, N, 1>::new(T::V::<S>::zero(isa));
-    unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
-        assert!(at[I] + dy.len() <= x.len());
-        sums.set(I, 0, T::V::<S>::load(isa, &acc[I * lanes..]));
-    });
-    for (f, dy) in dy.chunks_exact(lanes).enumerate() {
-        let dy = T::V::<S>::load(isa, dy);
-        unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
-            // SAFETY: as long as dy from at[I] on (asserted).
-            let x = unsafe { T::V::<S>::load_ptr(isa, x.as_ptr().add(at[I] + f * lanes)) };
-            sums.set(I, 0, dy.mul_add(x, sums.get(I, 0)));
-        });
-    }
-    unroll!(I in 0..N (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
-        sums.get(I, 0).store(&mut acc[I * lanes..]);
-    });
-    N
 }

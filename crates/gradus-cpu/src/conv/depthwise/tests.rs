@@ -108,3 +108,65 @@ fn infinities_spread_no_further_than_in_the_reference() {
         assert!(want.iter().any(|x| x.is_infinite()) && want.iter().all(|x| !x.is_nan()));
     }
 }
+
+#[test]
+fn tiles_cover_an_area_once() {
+    for (rows, width, lanes) in (1..30).flat_map(|r| [1, 7, 8, 17, 33].map(|w| (r, w, 8))) {
+        let area = Area {
+            at: 0,
+            pitch: 40,
+            from: 0,
+            step: width,
+            rows,
+            width,
+        };
+        let mut seen = vec![0; rows * width];
+        area.tiles(lanes, |row, column, n, m| {
+            assert!([1, 2, 3, 4, 6, 7].contains(&n), "a size that has a kernel");
+            for r in row..row + n {
+                seen[r * width + column..][..m]
+                    .iter_mut()
+                    .for_each(|n| *n += 1);
+            }
+        });
+        assert!(seen.iter().all(|&n| n == 1), "{rows} x {width}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let params = Conv2dParams {
+        stride: [2, 1],
+        padding: [2, 2],
+        dilation: [1, 1],
+        groups: 24,
+    };
+    let (x_shape, w_shape) = ([5, 24, 23, 19], [48, 1, 5, 5]);
+    let g = Geometry::new("test", &x_shape, &w_shape, &params).unwrap();
+    let (nx, nw, ny) = g.lens();
+    let (x, w, dy) = (
+        numbers::<f32>(nx, 1),
+        numbers::<f32>(nw, 2),
+        numbers::<f32>(ny, 3),
+    );
+    for &isa in available() {
+        let all = |threads| {
+            parallel::with_threads(threads, || {
+                let (mut y, mut dx, mut dw) = (vec![0.0; ny], vec![0.0; nx], vec![0.0; nw]);
+                forward(isa, &g, &x, &w, &Epilogue::default(), &mut y);
+                backward_data(isa, &g, &dy, &w, &mut dx);
+                backward_weight(isa, &g, &x, &dy, &mut dw);
+                [y, dx, dw].concat()
+            })
+        };
+        let one = all(1);
+        for threads in [2, 3, 7] {
+            assert!(
+                one.iter()
+                    .zip(all(threads))
+                    .all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{isa}, {threads} threads"
+            );
+        }
+    }
+}
