@@ -2,7 +2,9 @@
 //!
 //! Each element of B is used at most four times, so the limit is bandwidth: 768 × 50257 in f32 is 154 MB, 4.3 ms at
 //! 36 GB/s. If the columns of B are contiguous (`x·Wᵀ`, a linear layer) each result is a dot product, several at a time so
-//! that several streams are in flight; if its rows are (`x·W`), rows are added up, eight at a time.
+//! that several streams are in flight; if its rows are (`x·W`), rows are added up, eight at a time, by each thread others.
+
+use std::ops::Range;
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 
@@ -10,12 +12,15 @@ use super::blocked::on;
 use super::dot::dot_tile;
 use super::epilogue::{Bias, Epilogue, Scale, activate, finish};
 use super::matrix::{MatMut, MatRef, Out};
-use crate::parallel;
+use crate::parallel::{self, SharedMut};
 use crate::scratch;
 use crate::unroll::{Registers, unroll};
 
 /// The most rows these paths take.
 const MAX_ROWS: usize = 4;
+/// Rows of B shorter than this are cut between them and not along them, into so many parts: then what a task reads lies together.
+const WIDE: usize = 8192;
+const PARTS: usize = 8;
 /// Elements of B below which a second thread does not pay.
 const PARALLEL: usize = 128 * 1024;
 
@@ -73,37 +78,62 @@ pub(crate) fn try_run<T: Float>(
         }
     }
     let out = Out::matrix(c);
+    let job = Rows {
+        a: rows,
+        m,
+        k,
+        b,
+        cols: (0, n),
+        out: &out,
+        scale: Scale { alpha, beta },
+        epilogue,
+    };
+    let large = n.saturating_mul(k) >= PARALLEL;
+    let each = |tasks: usize, task: &(dyn Fn(usize) + Sync)| {
+        if large {
+            parallel::for_each(tasks, task);
+        } else {
+            (0..tasks).for_each(task);
+        }
+    };
+    let finished = |cols: (usize, usize)| {
+        activate(isa, epilogue.activation, &out, (0, cols.0), (m, cols.1));
+    };
+    if !by_dots && large && n < WIDE && k >= PARTS * 8 {
+        // Some rows of B a task, which lie together; their sums are added in order.
+        let some = k.div_ceil(PARTS).next_multiple_of(8);
+        let parts = k.div_ceil(some);
+        let mut sums = scratch::buffer::<T>(parts * m * n);
+        let sums = &mut *sums;
+        let all = SharedMut::new(sums);
+        each(parts, &|i| {
+            // SAFETY: each task has its own sums.
+            let to = unsafe { all.slice(i * m * n..(i + 1) * m * n) };
+            let ks = i * some..k.min((i + 1) * some);
+            on(isa, Axpys { job, ks, to });
+        });
+        on(isa, Finish { job, sums });
+        finished((0, n));
+        return true;
+    }
     let step = if by_dots {
         (65536 / k).clamp(8, 512).next_multiple_of(8)
     } else {
         (n / 8).clamp(128, 1024)
     };
-    let task = |i: usize| {
+    each(n.div_ceil(step), &|i| {
         let cols = (i * step, step.min(n - i * step));
-        let job = Rows {
-            a: rows,
-            m,
-            k,
-            b,
-            cols,
-            out: &out,
-            scale: Scale { alpha, beta },
-            epilogue,
-        };
+        let job = Rows { cols, ..job };
         if by_dots {
             on(isa, Dots(job));
         } else {
-            on(isa, Axpys(job));
+            let mut sums = scratch::buffer::<T>(m * cols.1);
+            let (ks, sums) = (0..k, &mut *sums);
+            on(isa, Axpys { job, ks, to: sums });
+            on(isa, Finish { job, sums });
         }
-        activate(isa, epilogue.activation, &out, (0, cols.0), (m, cols.1));
-    };
-    let tasks = n.div_ceil(step);
-    if n.saturating_mul(k) >= PARALLEL {
-        parallel::for_each(tasks, &task);
-    } else {
-        (0..tasks).for_each(task);
-    }
-
+        finished(cols);
+    });
     true
 }
 
@@ -214,51 +244,72 @@ unsafe fn dots<S: Isa, T: Float, const MI: usize, const NJ: usize>(
     NJ
 }
 
-/// Rows of B added up, eight at a time, into a row of C that stays in L1.
-struct Axpys<'a, T>(Rows<'a, T>);
+/// Some rows of B added up, eight at a time, into rows of C that stay in L1.
+struct Axpys<'a, T> {
+    job: Rows<'a, T>,
+    ks: Range<usize>,
+    /// `m × cols`.
+    to: &'a mut [T],
+}
 
 impl<T: Float> Kernel for Axpys<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let Rows {
-            a,
-            m,
-            k,
-            b,
-            cols: (first, cols),
-            out,
-            scale,
-            epilogue,
-        } = self.0;
-        assert!(
-            b.col_stride() == 1 && a.len() == m * k && b.rows() == k && first + cols <= b.cols()
-        );
-        let mut tile = scratch::buffer::<T>(m * cols);
-        let tile = &mut *tile;
-        tile.fill(T::ZERO);
-        let mut p = 0;
-        while p < k {
+        let Self { job, ks, to } = self;
+        let Rows { a, m, k, b, .. } = job;
+        let (first, cols) = job.cols;
+        assert!(b.col_stride() == 1 && a.len() == m * k && b.rows() == k && ks.end <= k);
+        assert!(first + cols <= b.cols() && to.len() == m * cols);
+        to.fill(T::ZERO);
+        let mut p = ks.start;
+        while p < ks.end {
             let from = (b.ptr(p, first), b.row_stride());
-            let (x, to) = (a[p..].as_ptr(), tile.as_mut_ptr());
-            // SAFETY: rows p..p + N <= k of B have cols elements from `first` on; the tile is m × cols.
+            let (x, to) = (a[p..].as_ptr(), to.as_mut_ptr());
+            // SAFETY: rows p..p + N <= ks.end of B have cols elements from `first` on; `to` is m × cols.
             p += unsafe {
-                match k - p {
+                match ks.end - p {
                     8.. => axpys::<S, T, 8>(isa, (m, cols), (x, k), from, to),
                     4.. => axpys::<S, T, 4>(isa, (m, cols), (x, k), from, to),
                     _ => axpys::<S, T, 1>(isa, (m, cols), (x, k), from, to),
                 }
             };
         }
+    }
+}
+
+/// The sums of one or several parts, `m × cols` each, become C.
+struct Finish<'a, T> {
+    job: Rows<'a, T>,
+    sums: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Finish<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let Rows { m, out, scale, .. } = self.job;
+        let (first, cols) = self.job.cols;
+        let (sums, rest) = self.sums.split_at_mut(m * cols);
+        let lanes = T::V::<S>::LANES;
+        for part in rest.chunks_exact(m * cols) {
+            for (to, part) in sums.chunks_mut(lanes).zip(part.chunks(lanes)) {
+                let sum = T::V::<S>::load_tail(isa, to, T::ZERO);
+                (sum + T::V::<S>::load_tail(isa, part, T::ZERO)).store_tail(to);
+            }
+        }
+        let epilogue = self.job.epilogue;
         let epilogue = (!epilogue.is_identity()).then_some(epilogue);
-        // SAFETY: the tile is m × cols; these columns of C are this task's.
+        let size = (m, cols);
+        // SAFETY: the sums are m × cols; these columns of C are this task's.
         unsafe {
             finish(
                 isa,
-                tile.as_ptr(),
+                sums.as_ptr(),
                 cols,
-                (m, cols),
+                size,
                 out,
                 (0, first),
                 &scale,

@@ -187,6 +187,25 @@ fn every_layout() {
 }
 
 #[test]
+fn few_rows_by_parts_of_a_large_matrix() {
+    for &isa in available() {
+        for (i, &shape) in [
+            (1, 197, 700),
+            (3, 515, 300),
+            (4, 130, 1029),
+            (1, 9001, 65),
+            (1, 40, 4096),
+        ]
+        .iter()
+        .enumerate()
+        {
+            case::<f32>(isa, shape, (Layout::Rows, Layout::Rows), i);
+            case::<f64>(isa, shape, (Layout::Rows, Layout::Rows), i + 1);
+        }
+    }
+}
+
+#[test]
 fn several_blocks_and_tiles() {
     let isa = gradus_simd::current();
     for (i, &shape) in [
