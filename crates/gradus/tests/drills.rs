@@ -88,6 +88,7 @@ fn assert_same(a: &Checkpoint, b: &Checkpoint, what: &str) {
     assert_eq!(rows(a), rows(b), "{what}: history");
 }
 
+const EPOCHS: u64 = 3;
 /// To be followed by the number of epochs.
 const TINY: &str = "train mnist --limit 480 --validation 60 --batch-size 20 --seed 5 --epochs";
 
@@ -95,7 +96,7 @@ const TINY: &str = "train mnist --limit 480 --validation 60 --batch-size 20 --se
 fn killed_at_100_random_moments_while_saving() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    let arguments = format!("{TINY} 3 --model article --threads 1");
+    let arguments = format!("{TINY} {EPOCHS} --model article --threads 1");
     run(&arguments, &whole);
     let want = last(&whole);
 
@@ -104,9 +105,10 @@ fn killed_at_100_random_moments_while_saving() {
     // A hundred kills, and as many more as it takes until enough of them fell into an epoch.
     let go_on = |kills: usize, mid_epoch: usize| kills < 100 || (mid_epoch <= 10 && kills < 400);
     while go_on(kills, mid_epoch) {
-        // A run that saves after every step, killed and resumed until it gets through (or all kills are spent).
+        // A run that saves after every step, killed and resumed until all is learnt; then it may evaluate and end.
         let out = folder.path().join(format!("killed{runs}"));
         runs += 1;
+        let mut learnt = false;
         loop {
             let resume = if out.join("last.safetensors").is_file() {
                 "--resume"
@@ -117,11 +119,12 @@ fn killed_at_100_random_moments_while_saving() {
                 .spawn()
                 .unwrap();
             let mut ended = None;
-            if go_on(kills, mid_epoch) {
+            let kill = !learnt && go_on(kills, mid_epoch);
+            if kill {
                 std::thread::sleep(Duration::from_micros(dice.below(300_000)));
                 ended = child.try_wait().unwrap();
             }
-            if ended.is_none() && go_on(kills, mid_epoch) {
+            if ended.is_none() && kill {
                 child.kill().unwrap(); // SIGKILL
                 child.wait().unwrap();
                 kills += 1;
@@ -130,8 +133,10 @@ fn killed_at_100_random_moments_while_saving() {
                     if file.exists() {
                         let checkpoint =
                             Checkpoint::load(&file).expect("a file that loads after every kill");
-                        mid_epoch +=
-                            usize::from(name.starts_with("last") && checkpoint.progress.batch > 0);
+                        if name.starts_with("last") {
+                            mid_epoch += usize::from(checkpoint.progress.batch > 0);
+                            learnt = checkpoint.progress.epoch >= EPOCHS;
+                        }
                     }
                 }
                 continue;

@@ -79,8 +79,9 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
         return depthwise::backward_weight(isa, g, x, dy, dw);
     }
     let fewer = winograd::weight_cost::<T>(isa, g).is_some_and(|cost| {
-        let tiles = weight_tiles::cost::<T>(isa, g).unwrap_or(f64::INFINITY);
-        cost < tiles.min(other_cost::<T>(isa, g))
+        let others = [weight_tiles::cost::<T>(isa, g), weight_shifted::cost(g)];
+        let others = others.into_iter().flatten();
+        cost < others.fold(other_cost::<T>(isa, g), f64::min)
     });
     if fewer && winograd::backward_weight(isa, g, x, dy, dw) {
         return;

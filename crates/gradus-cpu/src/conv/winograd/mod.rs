@@ -85,7 +85,7 @@ impl Cut {
         let image = Self::image(g)?;
         let all = g.batch * image[0];
         let mut rows = (TILES / image[1]).clamp(1, all);
-        while all.div_ceil(rows) < 8 && rows * image[1] > 64 {
+        while all.div_ceil(rows) < 8 && rows > 1 && rows * image[1] > 64 {
             rows = rows.div_ceil(2);
         }
         let rows = all.div_ceil(all.div_ceil(rows));
