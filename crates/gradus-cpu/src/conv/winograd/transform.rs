@@ -1,9 +1,11 @@
 //! The three sandwiches of F(2 × 2, 3 × 3): Bᵀ d B of the input, G g Gᵀ of the weights, Aᵀ m A of the products.
 //!
+//! ```text
 //!          1  0 −1  0          1   0   0
 //!     Bᵀ = 0  1  1  0     G =  ½   ½   ½     Aᵀ = 1  1  1  0
 //!          0 −1  1  0          ½  −½   ½          0  1 −1 −1
 //!          0  1  0 −1          0   0   1
+//! ```
 //!
 //! Lanes are tiles (of weights: channels), so nothing moves between lanes but where columns of an image become tiles and back: a
 //! tile is two columns further than the one before, which is `deinterleave`. Bᵀ d B is done by rows first, once for each row of the
