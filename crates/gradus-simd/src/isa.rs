@@ -18,6 +18,7 @@ use crate::float::Float;
 #[repr(align(64))]
 pub struct Table<E> {
     pub(crate) rows: [[E; 8]; 32],
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // AVX-512 looks up whole columns
     pub(crate) columns: [[E; 32]; 8],
 }
 
