@@ -46,34 +46,20 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, dy: &[T], w: &[T], dx: &
             }
             _ => depthwise::backward_data(isa, g, dy, w, dx),
         }
-    } else if let Some(turned) = turned(g).filter(|g| forward::is_by_winograd::<T>(isa, g)) {
-        by_convolution(isa, g, &turned, dy, w, dx);
+    } else if let Some(turned) = turned(g).filter(|_| g.channels >= CHANNELS) {
+        let mut v = scratch::buffer::<T>(w.len());
+        let v = &mut *v;
+        turn(g, w, v);
+        let v = Weights::from(&*v);
+        forward::run(isa, &turned, dy, v, &Epilogue::default(), dx);
     } else if let Some(seen) = BatchLast::new(g) {
         seen.backward_data(isa, dy, w, dx);
-    } else if let Some(turned) = turned(g).filter(|_| g.channels >= CHANNELS) {
-        by_convolution(isa, g, &turned, dy, w, dx);
     } else if g.taps().saturating_mul(g.output[2]) > MAX_BLOCK {
         dx.fill(T::ZERO);
         for_each_product(g, |i, j, k| dx[i] = dy[k].mul_add(w[j], dx[i]));
     } else {
         col2im(isa, g, dy, w, dx);
     }
-}
-
-/// As the convolution of `dy` that [`turned`] found.
-fn by_convolution<T: Float>(
-    isa: IsaName,
-    g: &Geometry,
-    turned: &Geometry,
-    dy: &[T],
-    w: &[T],
-    dx: &mut [T],
-) {
-    let mut v = scratch::buffer::<T>(w.len());
-    let v = &mut *v;
-    turn(g, w, v);
-    let v = Weights::from(&*v);
-    forward::run(isa, turned, dy, v, &Epilogue::default(), dx);
 }
 
 /// The convolution of `dy` that gives `dx`, if the stride is 1.

@@ -50,12 +50,6 @@ pub(crate) fn run<T: Float>(
     run_by(way, isa, g, x, w, epilogue, y);
 }
 
-/// Whether [`run`] would take Winograd's way.
-pub(crate) fn is_by_winograd<T: Float>(isa: IsaName, g: &Geometry) -> bool {
-    let way = Way::cheapest::<T>(&Way::ALL, isa, g, false);
-    matches!(way, Way::Winograd(_)) && !depthwise::suits(g)
-}
-
 /// How the product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {

@@ -222,7 +222,7 @@ pub(crate) struct Scale<T> {
 /// # Safety
 /// As [`FloatVec::load_tail_ptr`].
 #[inline(always)]
-unsafe fn load<S: Isa, T: Float>(isa: S, p: *const T, n: usize) -> T::V<S> {
+pub(crate) unsafe fn load<S: Isa, T: Float>(isa: S, p: *const T, n: usize) -> T::V<S> {
     // SAFETY: the caller's promise.
     unsafe {
         if n == T::V::<S>::LANES {

@@ -39,7 +39,7 @@ pub use reference::gemm as gemm_reference;
 
 pub(crate) use blocked::{Job, blocked, on};
 pub(crate) use dot::dot_tile;
-pub(crate) use epilogue::{Scale, activate, finish};
+pub(crate) use epilogue::{Scale, activate, finish, load};
 pub(crate) use matrix::Out;
 pub(crate) use microkernel::{RegisterTile, Shifted, register_tile, tile};
 pub(crate) use pack::{Columns, PackA};

@@ -175,6 +175,20 @@ impl Area {
 /// What is done to a sum: a bias is added, and perhaps ReLU.
 pub(super) type After<T> = (T, Activation);
 
+/// A tile of as many rows as there are, of those heights that [`Area::tiles`] makes.
+macro_rules! by_height {
+    ($rows:expr, $tile:ident($($argument:expr),*)) => {
+        match $rows {
+            7 => $tile::<S, T, 7>($($argument),*),
+            6 => $tile::<S, T, 6>($($argument),*),
+            4 => $tile::<S, T, 4>($($argument),*),
+            3 => $tile::<S, T, 3>($($argument),*),
+            2 => $tile::<S, T, 2>($($argument),*),
+            _ => $tile::<S, T, 1>($($argument),*),
+        }
+    };
+}
+
 /// Writes `out[from + r·step + c] = Σ w·x[at + tap + r·pitch + c]` for an area.
 #[inline(always)]
 pub(super) fn correlate<S: Isa, T: Float>(
@@ -197,14 +211,7 @@ pub(super) fn correlate<S: Isa, T: Float>(
             unsafe {
                 let x = x.add(row * area.pitch + column);
                 let out = (out.add(row * area.step + column), area.step, m);
-                match rows {
-                    7 => tile::<S, T, 7>(isa, (x, area.pitch), taps, after, out),
-                    6 => tile::<S, T, 6>(isa, (x, area.pitch), taps, after, out),
-                    4 => tile::<S, T, 4>(isa, (x, area.pitch), taps, after, out),
-                    3 => tile::<S, T, 3>(isa, (x, area.pitch), taps, after, out),
-                    2 => tile::<S, T, 2>(isa, (x, area.pitch), taps, after, out),
-                    _ => tile::<S, T, 1>(isa, (x, area.pitch), taps, after, out),
-                }
+                by_height!(rows, tile(isa, (x, area.pitch), taps, after, out));
             }
         },
     );
@@ -312,14 +319,7 @@ pub(super) fn products<S: Isa, T: Float>(
             unsafe {
                 let x = x.add(row * area.pitch + column);
                 let dy = (dy.add(row * area.step + column), area.step, m);
-                match rows {
-                    7 => weight_tile::<S, T, 7>(isa, (x, area.pitch), taps, dy, sums),
-                    6 => weight_tile::<S, T, 6>(isa, (x, area.pitch), taps, dy, sums),
-                    4 => weight_tile::<S, T, 4>(isa, (x, area.pitch), taps, dy, sums),
-                    3 => weight_tile::<S, T, 3>(isa, (x, area.pitch), taps, dy, sums),
-                    2 => weight_tile::<S, T, 2>(isa, (x, area.pitch), taps, dy, sums),
-                    _ => weight_tile::<S, T, 1>(isa, (x, area.pitch), taps, dy, sums),
-                }
+                by_height!(rows, weight_tile(isa, (x, area.pitch), taps, dy, sums));
             }
         },
     );

@@ -65,6 +65,11 @@ pub fn enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
 
+/// Whether they may for this type.
+fn allowed<T: Float>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<f32>() && enabled()
+}
+
 /// How the outputs are cut into tiles, and these into tasks; by the sizes alone.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
@@ -80,9 +85,10 @@ struct Cut {
 }
 
 impl Cut {
-    /// A task's channels are panels of `height`. `None` where the kernel is another, or a row of tiles too long.
-    fn new(g: &Geometry, height: usize) -> Option<Self> {
+    /// A task's channels are panels of the engine's. `None` where the kernel is another, or a row of tiles too long.
+    fn new<T: Float>(isa: IsaName, engine: Engine, g: &Geometry) -> Option<Self> {
         let image = Self::image(g)?;
+        let height = engine.height::<T>(isa, g);
         let all = g.batch * image[0];
         let mut rows = (TILES / image[1]).clamp(1, all);
         while all.div_ceil(rows) < 8 && rows > 1 && rows * image[1] > 64 {
@@ -138,13 +144,10 @@ pub(crate) fn cost<T: Float>(
     engine: Engine,
     kept: bool,
 ) -> Option<f64> {
-    if TypeId::of::<T>() != TypeId::of::<f32>() || !enabled() {
+    if !allowed::<T>() || engine == Engine::Tiles && isa != IsaName::Amx {
         return None;
     }
-    if engine == Engine::Tiles && isa != IsaName::Amx {
-        return None;
-    }
-    let cut = Cut::new(g, engine.height::<T>(isa, g))?;
+    let cut = Cut::new::<T>(isa, engine, g)?;
     let (o, c, n) = (g.outputs as f64, g.channels as f64, cut.tiles() as f64);
     let parts = g.outputs.div_ceil(cut.channels) as f64;
     let tasks = cut.all.div_ceil(cut.rows) as f64;
@@ -181,7 +184,7 @@ pub(crate) fn run<T: Float>(
     epilogue: &Epilogue<'_, T>,
     out: &Out<'_, T>,
 ) -> bool {
-    let cut = Cut::new(g, engine.height::<T>(isa, g)).expect("`cost` found it");
+    let cut = Cut::new::<T>(isa, engine, g).expect("`cost` found it");
     let weights = product::Weights::new(isa, engine, g, w);
     let weights = weights.as_slice();
     let parts = g.outputs.div_ceil(cut.channels);

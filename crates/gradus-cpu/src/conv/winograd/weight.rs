@@ -5,14 +5,13 @@
 //! first, a quarter as many elements as come out of the transforms. Then each place is a product `(tiles × O)ᵀ·(tiles × C)` that GEMM
 //! packs by copying. Some hundred tiles at a time go through L3; threads share their rows, then the places.
 
-use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel, MaskVec};
 
-use super::{Cut, PLACES, enabled};
+use super::{Cut, PLACES, allowed};
 use crate::conv::geometry::Geometry;
-use crate::gemm::{Epilogue, Job, MatMut, MatRef, Out, blocked, on, tiles};
+use crate::gemm::{Epilogue, Job, MatMut, MatRef, Out, blocked, load, on, tiles};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
@@ -57,10 +56,7 @@ impl Rows {
 
 /// Cycles, as a multiply-add of vectors counts them, that the whole takes; `None` if it cannot be done so or may not.
 pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
-    if TypeId::of::<T>() != TypeId::of::<f32>() || !enabled() {
-        return None;
-    }
-    let rows = Rows::new(g)?;
+    let rows = Rows::new(g).filter(|_| allowed::<T>())?;
     let (o, c, n) = (g.outputs, g.channels, rows.all * rows.width);
     let lines = (o + c) as f64 * n as f64;
     let vectors = o as f64 * c as f64 * n as f64 / 27.0 + 0.3 * lines;
@@ -248,22 +244,6 @@ fn turn<S: Isa, T: Float>(
         let first = if c < whole[0] { whole[1] } else { 0 };
         for w in first..columns {
             to[w * channels + c] = from[c * plane + w];
-        }
-    }
-}
-
-/// `n` elements, which are all lanes more often than not.
-///
-/// # Safety
-/// They are readable.
-#[inline(always)]
-unsafe fn load<S: Isa, T: Float>(isa: S, p: *const T, n: usize) -> T::V<S> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if n == T::V::<S>::LANES {
-            T::V::<S>::load_ptr(isa, p)
-        } else {
-            T::V::<S>::load_tail_ptr(isa, p, n, T::ZERO)
         }
     }
 }
