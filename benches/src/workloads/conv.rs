@@ -1,6 +1,6 @@
 //! Convolution layers of the peers' scripts, forward and backward: `conv_c64x56_3x3_b8_fwd`.
 //!
-//! `_bwd` is the gradients by input and by weight together, as `torch.autograd.grad` gives them.
+//! `_fwd` is what a layer does in inference, `_bwd` the gradients by input and by weight together, as `torch.autograd.grad` gives them.
 
 use super::rand;
 use crate::measure::{Work, Workload};
@@ -43,7 +43,9 @@ pub fn all() -> Vec<Workload> {
                 Work::Flops(flops),
                 move || {
                     let (x, w) = (rand(&x_shape)?, rand(&w_shape)?);
-                    Ok(Box::new(move || x.conv2d(&w, None, &params).map(drop)))
+                    Ok(Box::new(move || {
+                        x.conv_keeping(&w, None, &params).map(drop)
+                    }))
                 },
             ));
             if batch != 8 {

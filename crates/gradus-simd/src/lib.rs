@@ -12,6 +12,7 @@ mod dispatch;
 mod float;
 mod isa;
 pub mod math;
+mod rate;
 pub mod slices;
 
 #[cfg(target_arch = "x86_64")]
@@ -28,4 +29,5 @@ pub use dispatch::{
 };
 pub use float::Float;
 pub use isa::{FloatVec, IntVec, Isa, MaskVec, Table};
+pub use rate::multiply_adds;
 pub use slices::{map, map_in_place, zip_map, zip_map_in_place};

@@ -78,17 +78,27 @@ fn turned(g: &Geometry) -> Option<Geometry> {
     })
 }
 
+/// Input channels whose kernels are turned together: those of an output channel lie side by side.
+const TOGETHER: usize = 16;
+
 /// `v[group][c][o][tap] = w[group][o][c][last − tap]`.
 fn turn<T: Float>(g: &Geometry, w: &[T], v: &mut [T]) {
-    let taps = g.taps();
-    let size = g.outputs * g.depth();
-    parallel::for_each_chunk_mut(v, (g.outputs * taps).max(1), |i, v| {
-        let (group, c) = (i / g.channels, i % g.channels);
-        let w = &w[group * size..][..size];
-        for (o, v) in v.chunks_exact_mut(taps).enumerate() {
-            let w = &w[(o * g.channels + c) * taps..][..taps];
-            for (to, &x) in v.iter_mut().zip(w.iter().rev()) {
-                *to = x;
+    let (taps, blocks) = (g.taps(), g.channels.div_ceil(TOGETHER));
+    let (size, line) = (g.outputs * g.depth(), g.outputs * taps);
+    let v = SharedMut::new(v);
+    parallel::for_each(g.groups * blocks, &|i| {
+        let (group, first) = (i / blocks, i % blocks * TOGETHER);
+        let count = TOGETHER.min(g.channels - first);
+        let at = group * size + first * line;
+        // SAFETY: each block has its own input channels.
+        let v = unsafe { v.slice(at..at + count * line) };
+        for o in 0..g.outputs {
+            let w = &w[group * size + o * g.depth() + first * taps..][..count * taps];
+            for (c, w) in w.chunks_exact(taps).enumerate() {
+                let v = &mut v[c * line + o * taps..][..taps];
+                for (to, &x) in v.iter_mut().zip(w.iter().rev()) {
+                    *to = x;
+                }
             }
         }
     });

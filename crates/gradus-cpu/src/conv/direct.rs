@@ -21,7 +21,7 @@ use super::planes::{Places, Planes};
 use crate::gemm::kept::Key;
 use crate::gemm::{
     Epilogue, KC, MatRef, Out, PackA, RegisterTile, Scale, Shifted, activate, finish, on,
-    register_tile, tile,
+    register_tile, tile, tiles,
 };
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
@@ -177,12 +177,19 @@ impl<'a, T: Float> Band<'a, T> {
     }
 }
 
-/// Cycles of a multiply-add that the whole takes; `None` if it cannot be done so.
-pub(crate) fn cost(g: &Geometry, kept: bool) -> Option<f64> {
+/// Cycles that the whole takes; `None` if it cannot be done so, or is of no use: with a single tap the copy is read as often
+/// as what packing writes, and less well.
+pub(crate) fn cost(isa: IsaName, g: &Geometry, kept: bool) -> Option<f64> {
+    if g.taps() == 1 {
+        return None;
+    }
     let planes = Planes::new(g)?;
     let waste = planes.width as f64 / g.output[2] as f64;
     let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64 * g.pixels() as f64;
-    Some(products * waste / 27.0 + planes.overhead(g, 0.5, if kept { 0.0 } else { 0.7 }, 4))
+    Some(
+        products * waste / tiles::vectors_rate(isa)
+            + planes.overhead(g, 0.5, if kept { 0.0 } else { 0.7 }, 4),
+    )
 }
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments of one group: `w` is (O, C·taps), `out` O × (B·pixels), and

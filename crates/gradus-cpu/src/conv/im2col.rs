@@ -9,7 +9,7 @@ use std::ops::Range;
 use gradus_simd::{Float, FloatVec, Isa};
 
 use super::geometry::Geometry;
-use crate::gemm::Columns;
+use crate::gemm::{Columns, Panels, copy};
 
 /// The im2col matrix of one group: `(channels·taps) × (batch·pixels)`.
 #[derive(Clone, Copy, Debug)]
@@ -60,37 +60,6 @@ unsafe fn fill<S: Isa, T: Float>(isa: S, to: *mut T, n: usize, room: usize) {
                 zero.store_ptr(to.add(i));
             } else {
                 zero.store_tail_ptr(to.add(i), n - i);
-            }
-        }
-        i += lanes;
-    }
-}
-
-/// Copies `n` elements; up to a vector past them while both rooms last.
-///
-/// # Safety
-/// `from` is readable for `readable >= n` elements, `to` writable for `room >= n`.
-#[inline(always)]
-unsafe fn copy<S: Isa, T: Float>(
-    isa: S,
-    from: *const T,
-    readable: usize,
-    to: *mut T,
-    n: usize,
-    room: usize,
-) {
-    let lanes = T::V::<S>::LANES;
-    let whole = readable.min(room);
-    let mut i = 0;
-    while i < n {
-        // SAFETY: inside both rooms, or just n.
-        unsafe {
-            if i + lanes <= whole {
-                T::V::<S>::load_ptr(isa, from.add(i)).store_ptr(to.add(i));
-            } else {
-                let left = lanes.min(n - i);
-                T::V::<S>::load_tail_ptr(isa, from.add(i), left, T::ZERO)
-                    .store_tail_ptr(to.add(i), left);
             }
         }
         i += lanes;
@@ -281,6 +250,35 @@ impl<T: Float> Im2col<'_, T> {
         }
     }
 
+    /// [`Columns::pack`] where the matrix is the input itself, image by image; of checked arguments.
+    #[inline(always)]
+    fn pack_pointwise<S: Isa>(
+        &self,
+        isa: S,
+        ks: Range<usize>,
+        cols: Range<usize>,
+        nr: usize,
+        dst: &mut [T],
+    ) {
+        let (g, pixels) = (self.g, self.g.pixels());
+        let panels = Panels::new(dst, nr, ks.len(), cols.len(), T::V::<S>::LANES);
+        let mut first = cols.start;
+        while first < cols.end {
+            let (image, pixel) = (first / pixels, first % pixels);
+            let n = (cols.end - first).min(pixels - pixel);
+            let (at, channel) = (
+                first - cols.start,
+                image * g.groups * g.channels + self.channel,
+            );
+            for (step, k) in ks.clone().enumerate() {
+                let from = &self.x[(channel + k) * pixels + pixel..][..n];
+                // SAFETY: these columns exist in this step of the panels, and n elements to read.
+                unsafe { panels.deal(isa, step, at, from.as_ptr(), n, pixels as isize) };
+            }
+            first += n;
+        }
+    }
+
     pub(crate) fn check(&self, ks: &Range<usize>, cols: &Range<usize>) {
         let g = self.g;
         assert!(ks.end <= g.depth() && cols.end <= g.batch * g.pixels());
@@ -298,6 +296,9 @@ impl<T: Float> Columns<T> for Im2col<'_, T> {
         self.check(&ks, &cols);
         let len = cols.len().next_multiple_of(lanes) * ks.len();
         assert!(nr <= MAX_RUNS && dst.len() >= len);
+        if self.g.is_pointwise() {
+            return self.pack_pointwise(isa, ks, cols, nr, dst);
+        }
         let (taps, plane) = (self.g.taps(), self.g.plane());
         let [_, kh, kw] = self.g.kernel;
         let mut views = [(0, 0, 0); MAX_VIEWS];

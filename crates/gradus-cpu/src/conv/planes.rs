@@ -149,7 +149,7 @@ impl Planes {
         room
     }
 
-    /// What both ways cost beside the products, in cycles of a multiply-add: copying, at `copy` an element or more with a stride, packing
+    /// What both ways cost beside the products, in cycles: copying, at `copy` an element or more with a stride, packing
     /// the weights, at `pack`, and reading them anew for each band, `bytes` an element, where L2 does not hold them.
     pub(super) fn overhead(&self, g: &Geometry, copy: f64, pack: f64, bytes: usize) -> f64 {
         let copied = g.batch * g.channels * self.count() * self.len(g.output[1]);

@@ -16,7 +16,7 @@ use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel};
 use super::backward_weight::{PARALLEL, dot_tiles};
 use super::geometry::Geometry;
 use super::planes::Planes;
-use crate::gemm::on;
+use crate::gemm::{on, tiles};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
 
@@ -93,8 +93,8 @@ impl Cut {
     }
 }
 
-/// Cycles of a multiply-add that the whole takes; `None` if it cannot be done so.
-pub(super) fn cost(g: &Geometry) -> Option<f64> {
+/// Cycles that the whole takes; `None` if it cannot be done so.
+pub(super) fn cost(isa: IsaName, g: &Geometry) -> Option<f64> {
     let cut = Cut::new(g)?;
     let stages = g.batch.div_ceil(cut.together) * g.output[1].div_ceil(cut.rows);
     let positions = (stages * cut.span(g, cut.together, cut.rows)) as f64;
@@ -106,7 +106,11 @@ pub(super) fn cost(g: &Geometry) -> Option<f64> {
     let planes = (cut.output_blocks * g.channels * cut.planes.count()) as f64 * copy;
     let gradients = (cut.channel_blocks * g.outputs) as f64 * 0.4;
     let sums = 2.0 * (g.outputs * g.depth() * stages) as f64;
-    Some(positions * ((g.outputs * g.depth()) as f64 / 25.0 + planes + gradients) + sums)
+    Some(
+        positions
+            * ((g.outputs * g.depth()) as f64 / tiles::vectors_rate(isa) + planes + gradients)
+            + sums,
+    )
 }
 
 /// `dw` of checked, contiguous, non-empty arguments; it may hold NaN where another way gives numbers or infinities.
@@ -284,7 +288,7 @@ mod tests {
         ];
         for (x, w, params) in cases {
             let g = Geometry::new("test", &x, &w, &params).unwrap();
-            assert!(cost(&g).is_some(), "{x:?}");
+            assert!(cost(gradus_simd::current(), &g).is_some(), "{x:?}");
             for &isa in available() {
                 case::<f32, 2>(isa, &x, &w, &params);
                 case::<f64, 2>(isa, &x, &w, &params);

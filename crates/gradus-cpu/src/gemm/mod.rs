@@ -42,7 +42,7 @@ pub(crate) use dot::dot_tile;
 pub(crate) use epilogue::{Scale, activate, finish, load};
 pub(crate) use matrix::Out;
 pub(crate) use microkernel::{RegisterTile, Shifted, register_tile, tile};
-pub(crate) use pack::{Columns, PackA};
+pub(crate) use pack::{Columns, PackA, Panels, copy};
 pub(crate) use tiling::KC;
 
 use crate::{Error, Result};

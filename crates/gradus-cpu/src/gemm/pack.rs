@@ -151,7 +151,6 @@ pub(crate) fn pack_panels<S: Isa, T: Float>(
     if rows.is_empty() || ks.is_empty() {
         return;
     }
-    let lanes = T::V::<S>::LANES;
     let k = ks.len();
     assert!(
         rows.end <= m.rows()
@@ -159,6 +158,17 @@ pub(crate) fn pack_panels<S: Isa, T: Float>(
             && dst.len() >= rows.len().next_multiple_of(round) * k
     );
     let (row_stride, k_stride) = (m.row_stride(), m.col_stride());
+    if row_stride == 1 {
+        let panels = Panels::new(dst, height, k, rows.len(), round);
+        for p in 0..k {
+            // SAFETY: elements (rows, ks) of m exist, side by side, and so does each step of the panels.
+            unsafe {
+                let from = m.ptr(rows.start, ks.start + p);
+                panels.deal(isa, p, 0, from, rows.len(), k_stride);
+            }
+        }
+        return;
+    }
     let mut first = rows.start;
     let mut panel = dst.as_mut_ptr();
     while first < rows.end {
@@ -171,35 +181,123 @@ pub(crate) fn pack_panels<S: Isa, T: Float>(
         let src = m.ptr(first, ks.start);
         // SAFETY: elements (first.., ks) of m exist; the panel's k × padded elements lie inside dst, as asserted.
         unsafe {
-            if row_stride == 1 {
-                // The panel's rows lie side by side: copy vectors.
-                for p in 0..k {
-                    let (from, to) = (src.offset(p as isize * k_stride), panel.add(p * padded));
-                    let mut i = 0;
-                    while i + lanes <= n {
-                        T::V::<S>::load_ptr(isa, from.add(i)).store_ptr(to.add(i));
-                        i += lanes;
-                    }
-                    if i < n {
-                        T::V::<S>::load_tail_ptr(isa, from.add(i), n - i, T::ZERO)
-                            .store_tail_ptr(to.add(i), n - i);
-                    }
-                    for i in n..padded {
-                        *to.add(i) = T::ZERO;
-                    }
-                }
-            } else {
-                let tiled = turn_tiles(isa, m, (first, ks.start), (n, k), (panel, padded));
-                turn(src, (row_stride, k_stride), (n, tiled..k), (panel, padded));
-                for p in 0..k {
-                    for i in n..padded {
-                        *panel.add(p * padded + i) = T::ZERO;
-                    }
+            let tiled = turn_tiles(isa, m, (first, ks.start), (n, k), (panel, padded));
+            turn(src, (row_stride, k_stride), (n, tiled..k), (panel, padded));
+            for p in 0..k {
+                for i in n..padded {
+                    *panel.add(p * padded + i) = T::ZERO;
                 }
             }
             panel = panel.add(padded * k);
         }
         first += n;
+    }
+}
+
+/// Panels that are packed a step at a time, where the lines of a step lie side by side: it is read from left to right through all of them, so
+/// that cache lines come in their order, and those of a later step are asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<T> {
+    to: *mut T,
+    height: usize,
+    steps: usize,
+    lines: usize,
+    round: usize,
+}
+
+/// Steps ahead that are asked for.
+const AHEAD: isize = 2;
+
+impl<T: Float> Panels<T> {
+    /// As [`pack_panels`] lays them out in `dst`.
+    ///
+    /// # Panics
+    /// If it is too short.
+    pub fn new(dst: &mut [T], height: usize, steps: usize, lines: usize, round: usize) -> Self {
+        assert!(dst.len() >= lines.next_multiple_of(round) * steps);
+        Self {
+            to: dst.as_mut_ptr(),
+            height,
+            steps,
+            lines,
+            round,
+        }
+    }
+
+    /// Writes lines `first..first + n` of a step, and with the last of all the zeros after it; before that, up to a vector past them. The
+    /// next step lies `stride` elements further on.
+    ///
+    /// # Safety
+    /// There are these lines and this step, and `n` elements to read.
+    #[inline(always)]
+    pub unsafe fn deal<S: Isa>(
+        self,
+        isa: S,
+        step: usize,
+        first: usize,
+        from: *const T,
+        n: usize,
+        stride: isize,
+    ) {
+        let end = first + n;
+        let (mut panel, mut line) = (first / self.height * self.height, first);
+        while line < end {
+            let left = self.lines - panel;
+            let width = if left >= self.height {
+                self.height
+            } else {
+                left.next_multiple_of(self.round)
+            };
+            let next = end.min(panel + self.height);
+            let (count, done) = (next - line, line - first);
+            let soon = from.wrapping_offset(AHEAD * stride + done as isize);
+            for i in (0..count).step_by(64 / size_of::<T>()) {
+                isa.prefetch(soon.wrapping_add(i));
+            }
+            // SAFETY: the caller's promise; the panel's step is `width` elements wide.
+            unsafe {
+                let to = self.to.add(panel * self.steps + step * width);
+                let (within, room) = (to.add(line - panel), width - (line - panel));
+                copy(isa, from.add(done), n - done, within, count, room);
+                if next == self.lines {
+                    for i in next - panel..width {
+                        *to.add(i) = T::ZERO;
+                    }
+                }
+            }
+            (panel, line) = (panel + self.height, next);
+        }
+    }
+}
+
+/// Copies `n` elements; up to a vector past them while both rooms last.
+///
+/// # Safety
+/// `from` is readable for `readable >= n` elements, `to` writable for `room >= n`.
+#[inline(always)]
+pub(crate) unsafe fn copy<S: Isa, T: Float>(
+    isa: S,
+    from: *const T,
+    readable: usize,
+    to: *mut T,
+    n: usize,
+    room: usize,
+) {
+    let lanes = T::V::<S>::LANES;
+    let whole = readable.min(room);
+    let mut i = 0;
+    while i < n {
+        // SAFETY: inside both rooms, or just n.
+        unsafe {
+            if i + lanes <= whole {
+                T::V::<S>::load_ptr(isa, from.add(i)).store_ptr(to.add(i));
+            } else {
+                let left = lanes.min(n - i);
+                T::V::<S>::load_tail_ptr(isa, from.add(i), left, T::ZERO)
+                    .store_tail_ptr(to.add(i), left);
+            }
+        }
+        i += lanes;
     }
 }
 

@@ -13,7 +13,7 @@
 use std::any::TypeId;
 use std::ops::Range;
 
-use gradus_simd::{Float, Isa, IsaName, Kernel};
+use gradus_simd::{Float, Isa, IsaName, Kernel, multiply_adds};
 
 use super::epilogue::{Epilogue, Scale};
 use super::matrix::{MatRef, Out};
@@ -53,9 +53,14 @@ pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> us
 /// neighbour on the same core takes half of it: where the two ways would be close, vectors are the safer one.
 pub(crate) const RATE: f64 = 45.0;
 
-/// Cycles, as a multiply-add of vectors counts them, that a product (M, N, K) takes: computing, and packing `lines` rows and columns.
-pub(crate) fn vectors_cost((m, n, k): (usize, usize, usize), lines: usize) -> f64 {
-    products(m, n, k) / 27.0 + 0.7 * lines as f64 * k as f64
+/// The same of vectors: what loops and loads leave of the processor's.
+pub(crate) fn vectors_rate(isa: IsaName) -> f64 {
+    multiply_adds(isa) * 0.85
+}
+
+/// Cycles that a product (M, N, K) takes: computing, and packing `lines` rows and columns.
+pub(crate) fn vectors_cost(isa: IsaName, (m, n, k): (usize, usize, usize), lines: usize) -> f64 {
+    products(m, n, k) / vectors_rate(isa) + 0.7 * lines as f64 * k as f64
 }
 
 /// Cycles that it takes by tiles; `None` where there are none.
@@ -82,7 +87,7 @@ fn products(m: usize, n: usize, k: usize) -> f64 {
 
 /// Whether tiles compute this product faster than vectors.
 pub(crate) fn pay<T: Float>(isa: IsaName, size: (usize, usize, usize), lines: usize) -> bool {
-    cost::<T>(isa, size, lines).is_some_and(|cost| cost < vectors_cost(size, lines))
+    cost::<T>(isa, size, lines).is_some_and(|cost| cost < vectors_cost(isa, size, lines))
 }
 
 #[cfg(target_arch = "x86_64")]

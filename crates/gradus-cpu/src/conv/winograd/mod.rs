@@ -40,6 +40,8 @@ pub(crate) use weight::{cost as weight_cost, run as backward_weight};
 const PLACES: usize = 16;
 /// Tiles a task: so many that a place's weights, read from L3, are used often enough, and few enough for L2.
 const TILES: usize = 128;
+/// Cycles that a channel of an image costs, beside its tiles.
+const IMAGE: f64 = 250.0;
 /// Elements that all a task's transformed inputs and products may take.
 const MOST: usize = 8 << 20;
 
@@ -137,7 +139,7 @@ impl Cut {
     }
 }
 
-/// Cycles, as a multiply-add of vectors counts them, that the whole takes; `None` if it cannot be done so or may not.
+/// Cycles that the whole takes; `None` if it cannot be done so or may not.
 pub(crate) fn cost<T: Float>(
     isa: IsaName,
     g: &Geometry,
@@ -152,7 +154,7 @@ pub(crate) fn cost<T: Float>(
     let parts = g.outputs.div_ceil(cut.channels) as f64;
     let tasks = cut.all.div_ceil(cut.rows) as f64;
     let (products, input, pack, bytes) = match engine {
-        Engine::Vectors => (o * c * n / 27.0, 8.0, 3.1, 4.0),
+        Engine::Vectors => (o * c * n / tiles::vectors_rate(isa), 8.0, 2.0, 4.0),
         Engine::Tiles => {
             let up = |n: usize| n.next_multiple_of(16) as f64;
             let c = g.channels.next_multiple_of(32) as f64;
@@ -166,7 +168,16 @@ pub(crate) fn cost<T: Float>(
         0.0
     };
     let pack = if kept { 0.0 } else { pack };
-    Some(PLACES as f64 * products + input * c * n * parts + 8.0 * o * n + pack * weights + anew)
+    // A channel of an image costs something however small it is.
+    let planes = IMAGE * (g.batch * g.channels) as f64 * parts;
+    Some(
+        PLACES as f64 * products
+            + input * c * n * parts
+            + planes
+            + 8.0 * o * n
+            + pack * weights
+            + anew,
+    )
 }
 
 /// `y = epilogue(conv(x, w))` of checked, contiguous arguments of one group, as `direct`'s. `false` if numbers do not suit the algorithm:

@@ -103,7 +103,7 @@ impl Engine {
     }
 }
 
-/// Calls `f` with each panel of `height` output channels: the first of them, how many, and their transformed weights, (O, place, C).
+/// Calls `f` with each panel of `height` output channels: the first of them, how many, and their weights, packed as (C, 9, height).
 fn for_each_panel<T: Float>(
     isa: IsaName,
     g: &Geometry,
@@ -111,44 +111,33 @@ fn for_each_panel<T: Float>(
     height: usize,
     f: impl Fn(usize, usize, &[T]) + Sync,
 ) {
+    let a = MatRef::row_major(w, g.outputs, g.depth()).expect("the slice was cut to size");
     parallel::for_each(g.outputs.div_ceil(height), &|i| {
-        let (first, count) = (i * height, height.min(g.outputs - i * height));
-        let mut u = scratch::buffer::<T>(count * PLACES * g.channels);
-        for (o, u) in u.chunks_exact_mut(PLACES * g.channels).enumerate() {
-            let w = &w[(first + o) * g.depth()..][..g.depth()];
-            on(isa, Kernels { w, u });
-        }
-        f(first, count, &u);
+        let (first, mr) = (i * height, height.min(g.outputs - i * height));
+        let mut panel = scratch::buffer::<T>(mr * g.depth());
+        let pack = PackA {
+            a: &a,
+            rows: first..first + mr,
+            ks: 0..g.depth(),
+            mr,
+            dst: &mut panel,
+        };
+        on(isa, pack);
+        f(first, mr, &panel);
     });
-}
-
-/// Those of one place as a matrix (O, C).
-fn matrix<T>(u: &[T], outputs: usize, place: usize) -> MatRef<'_, T> {
-    let depth = u.len() / outputs;
-    let channels = depth / PLACES;
-    let size = (outputs, channels);
-    MatRef::new(u, place * channels, size, (depth as isize, 1)).expect("made to size")
 }
 
 fn pack<T: Float>(isa: IsaName, g: &Geometry, w: &[T], mr: usize, to: &mut [T]) {
     let (k, size) = (g.channels, g.outputs * g.channels);
     assert!(to.len() == PLACES * size);
     let to = SharedMut::new(to);
-    for_each_panel(isa, g, w, mr, |first, count, u| {
-        for place in 0..PLACES {
-            let a = &matrix(u, count, place);
-            let (rows, ks, at) = (0..count, 0..k, place * size + first * k);
+    for_each_panel(isa, g, w, mr, |first, height, w| {
+        let u = std::array::from_fn(|place| {
+            let at = place * size + first * k;
             // SAFETY: each panel has its own part of a place.
-            let dst = unsafe { to.slice(at..at + count * k) };
-            let pack = PackA {
-                a,
-                rows,
-                ks,
-                mr: count,
-                dst,
-            };
-            on(isa, pack);
-        }
+            unsafe { to.slice(at..at + height * k) }
+        });
+        on(isa, Kernels { w, height, u });
     });
 }
 
@@ -227,8 +216,15 @@ mod by_tiles {
         let (size, block) = (place(g), blocks(g).1);
         assert!(to.len() == PLACES * size);
         let to = SharedMut::new(to);
-        for_each_panel(isa, g, w, PANEL, |first, count, u| {
-            for place in 0..PLACES {
+        for_each_panel(isa, g, w, PANEL, |first, height, w| {
+            let len = height * g.channels;
+            let mut u = scratch::buffer::<T>(PLACES * len);
+            let mut places = u.chunks_exact_mut(len.max(1));
+            let u_of = std::array::from_fn(|_| places.next().expect("sixteen"));
+            on(isa, Kernels { w, height, u: u_of });
+            for (place, u) in u.chunks_exact(len.max(1)).enumerate() {
+                let size_of_u = (height, g.channels);
+                let u = MatRef::new(u, 0, size_of_u, (1, height as isize)).expect("made to size");
                 let mut at = place * size;
                 for channel in (0..g.channels).step_by(block) {
                     let ks = channel..g.channels.min(channel + block);
@@ -236,7 +232,7 @@ mod by_tiles {
                     let begin = at + first / PANEL * len;
                     // SAFETY: each panel has its own part of a block of a place.
                     let panel = unsafe { to.slice(begin..begin + len) };
-                    tiles::pack(matrix(u, count, place), 0..count, ks, true, panel);
+                    tiles::pack(u, 0..height, ks, true, panel);
                     at += g.outputs.div_ceil(PANEL) * len;
                 }
             }

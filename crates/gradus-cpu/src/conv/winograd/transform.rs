@@ -7,7 +7,7 @@
 //!          0  1  0 −1          0   0   1
 //! ```
 //!
-//! Lanes are tiles (of weights: channels), so nothing moves between lanes but where columns of an image become tiles and back: a
+//! Lanes are tiles (of weights: output channels), so nothing moves between lanes but where columns of an image become tiles and back: a
 //! tile is two columns further than the one before, which is `deinterleave`. Bᵀ d B is done by rows first, once for each row of the
 //! image, though each belongs to two rows of tiles.
 
@@ -142,10 +142,11 @@ fn zero<S: Isa, T: Float>(isa: S, to: &mut [T]) {
     }
 }
 
-/// The weights of one output channel: `w` (C, 9) becomes (place, C).
+/// The weights of a panel of `height` output channels, packed as (C, 9, height), become (C, height) of each place.
 pub(super) struct Kernels<'a, T> {
     pub w: &'a [T],
-    pub u: &'a mut [T],
+    pub height: usize,
+    pub u: [&'a mut [T]; PLACES],
 }
 
 impl<T: Float> Kernel for Kernels<'_, T> {
@@ -153,35 +154,31 @@ impl<T: Float> Kernel for Kernels<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
-        let Self { w, u } = self;
-        let (channels, lanes) = (w.len() / 9, T::V::<S>::LANES);
-        assert!(u.len() == PLACES * channels);
-        let mut taps = scratch::buffer::<T>(9 * lanes);
-        let taps = &mut *taps;
+        let Self { w, height, u } = self;
+        let lanes = T::V::<S>::LANES;
         let half = T::V::<S>::splat(isa, T::from_f64(0.5));
-        for first in (0..channels).step_by(lanes) {
-            let n = lanes.min(channels - first);
-            for (l, w) in w[first * 9..][..n * 9].chunks_exact(9).enumerate() {
-                for (tap, &w) in w.iter().enumerate() {
-                    taps[tap * lanes + l] = w;
+        for (c, taps) in w.chunks_exact(9 * height).enumerate() {
+            for first in (0..height).step_by(lanes) {
+                let n = lanes.min(height - first);
+                let mut rows = [[T::V::<S>::zero(isa); 3]; 4];
+                for j in 0..3 {
+                    let tap = |i: usize| {
+                        let tap = &taps[(3 * i + j) * height + first..][..n];
+                        T::V::<S>::load_tail(isa, tap, T::ZERO)
+                    };
+                    let (g0, g1, g2) = (tap(0), tap(1), tap(2));
+                    let both = g0 + g2;
+                    rows[0][j] = g0;
+                    rows[1][j] = half * (both + g1);
+                    rows[2][j] = half * (both - g1);
+                    rows[3][j] = g2;
                 }
-            }
-            let mut rows = [[T::V::<S>::zero(isa); 3]; 4];
-            for j in 0..3 {
-                let g0 = T::V::<S>::load(isa, &taps[j * lanes..]);
-                let g1 = T::V::<S>::load(isa, &taps[(3 + j) * lanes..]);
-                let g2 = T::V::<S>::load(isa, &taps[(6 + j) * lanes..]);
-                let both = g0 + g2;
-                rows[0][j] = g0;
-                rows[1][j] = half * (both + g1);
-                rows[2][j] = half * (both - g1);
-                rows[3][j] = g2;
-            }
-            for (i, [g0, g1, g2]) in rows.into_iter().enumerate() {
-                let both = g0 + g2;
-                let places = [g0, half * (both + g1), half * (both - g1), g2];
-                for (k, place) in places.into_iter().enumerate() {
-                    place.store_tail(&mut u[(4 * i + k) * channels + first..][..n]);
+                for (i, [g0, g1, g2]) in rows.into_iter().enumerate() {
+                    let both = g0 + g2;
+                    let places = [g0, half * (both + g1), half * (both - g1), g2];
+                    for (k, place) in places.into_iter().enumerate() {
+                        place.store_tail(&mut u[4 * i + k][c * height + first..][..n]);
+                    }
                 }
             }
         }
