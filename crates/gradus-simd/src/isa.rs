@@ -56,6 +56,33 @@ pub trait Isa: Copy + Debug + Send + Sync + 'static {
     fn prefetch<T>(self, p: *const T) {
         let _ = p;
     }
+    /// `LANES` bf16 from `p`, given as their bits, as `f32`.
+    ///
+    /// # Safety
+    /// They are readable.
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> Self::F32 {
+        let mut lanes = Self::F32::zero(self).to_array();
+        for (i, lane) in lanes.as_mut().iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *lane = f32::from_bits(u32::from(unsafe { *p.add(i) }) << 16);
+        }
+        Self::F32::load(self, lanes.as_ref())
+    }
+    /// Stores the lanes as bf16, rounded to the nearest, halves to even; NaN stays NaN.
+    ///
+    /// # Safety
+    /// `LANES` of them are writable at `p`.
+    #[inline(always)]
+    unsafe fn store_bf16(self, x: Self::F32, p: *mut u16) {
+        for (i, &x) in x.to_array().as_ref().iter().enumerate() {
+            let bits = x.to_bits();
+            let near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+            let half = if x.is_nan() { bits >> 16 | 0x40 } else { near };
+            // SAFETY: the caller's promise.
+            unsafe { *p.add(i) = half as u16 };
+        }
+    }
     /// Rows and columns of what [`Isa::transpose_tile`] turns over.
     const TILE: usize = 8;
     /// `dst[i·dst_step + j] = src[j·src_step + i]` for i and j below [`Isa::TILE`]; the words are moved, whatever they mean. Stores
@@ -296,6 +323,22 @@ pub trait FloatVec<S: Isa, E: Float>:
             k += 1;
         }
         y
+    }
+
+    /// Whether there is [`FloatVec::dot_pairs`] for these lanes; whether this processor has it is what [`multiplies_bf16`] says.
+    ///
+    /// [`multiplies_bf16`]: crate::multiplies_bf16
+    const DOTS: bool = false;
+    /// `c` and the two products of `self` and `b`, whose lanes are the bits of two bf16 each. Denormal numbers count as 0.
+    ///
+    /// # Safety
+    /// The processor has it.
+    ///
+    /// # Panics
+    /// If [`FloatVec::DOTS`] is false.
+    #[inline(always)]
+    unsafe fn dot_pairs(self, _b: Self, _c: Self) -> Self {
+        unreachable!("not among this instruction set's")
     }
 
     /// The even and the odd of the elements of `self` and then `o`, each in their order.

@@ -24,10 +24,10 @@ pub use backend::neon::Neon;
 pub use backend::scalar::Scalar;
 pub use cache::last_level_cache;
 pub use dispatch::{
-    IsaError, IsaName, Kernel, UnavailableIsa, available, current, dispatch, dispatch_on, init,
-    with_isa,
+    IsaError, IsaName, Kernel, UnavailableIsa, available, current, dispatch, dispatch_on,
+    dispatch_pairs, init, with_isa,
 };
 pub use float::Float;
 pub use isa::{FloatVec, IntVec, Isa, MaskVec, Table};
-pub use rate::multiply_adds;
+pub use rate::{multiplies_bf16, multiply_adds};
 pub use slices::{map, map_in_place, zip_map, zip_map_in_place};

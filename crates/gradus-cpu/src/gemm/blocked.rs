@@ -19,11 +19,11 @@
 
 use std::ops::Range;
 
-use gradus_simd::{Float, IsaName, Kernel, dispatch_on};
+use gradus_simd::{Float, IsaName, Kernel, dispatch_on, dispatch_pairs};
 
 use super::epilogue::{Epilogue, Scale, activate};
 use super::matrix::Out;
-use super::microkernel::MacroKernel;
+use super::microkernel::{MacroKernel, OfPairs};
 use super::pack::{Columns, Rows};
 use super::tiles::{self, TileKernel};
 use super::tiling::{Engine, Tiling, run_tasks};
@@ -234,23 +234,24 @@ fn compute_tile<T: Float, A: Rows<T>, B: Columns<T>>(
             beta,
         };
         let epilogue = last.then_some(job.epilogue);
+        let vectors = MacroKernel {
+            a,
+            b,
+            mr: t.mr,
+            k: k_block,
+            rows,
+            cols,
+            out: job.out,
+            row: first_row,
+            col: first_col,
+            scale,
+            epilogue,
+        };
         match t.engine {
-            Engine::Vectors => on(
-                job.isa,
-                MacroKernel {
-                    a,
-                    b,
-                    mr: t.mr,
-                    k: k_block,
-                    rows,
-                    cols,
-                    out: job.out,
-                    row: first_row,
-                    col: first_col,
-                    scale,
-                    epilogue,
-                },
-            ),
+            Engine::Vectors => on(job.isa, vectors),
+            Engine::Pairs => {
+                dispatch_pairs(OfPairs(vectors)).expect("the engine is chosen where it is");
+            }
             Engine::Tiles => on(
                 job.isa,
                 TileKernel {

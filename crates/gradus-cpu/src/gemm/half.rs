@@ -1,33 +1,34 @@
-//! Products of bf16 matrices on AMX tiles: bf16 in, sums in f32, bf16 out.
+//! Products of bf16 matrices: bf16 in, sums in f32, bf16 out.
 //!
-//! What it is: the operands of `blocked` whose elements are packed as one bf16 and not three, and the entry that takes them. Sums
-//! stay in an f32 matrix until their tile is final; then the tile, still in L2, is rounded to bf16 once. What it is not: a way for
-//! other processors; they convert to f32, as the caller does when this file declines. Denormal numbers count as 0 here.
+//! What it is: the operands of `blocked` whose elements are bf16, and the entry that takes them. AMX tiles read them as they are; vectors that
+//! multiply pairs of them (AMD's, with AVX512_BF16) read two steps of k as one element of the same register tile, at twice the speed of f32;
+//! all others widen them to f32 in the packing, and so write and read no f32 matrix. Sums stay in an f32 matrix until their tile is final; then
+//! the tile, still in L2, is rounded to bf16 once. For AMX and pairs, denormal numbers count as 0.
 //!
-//! Roofline: 512 multiply-adds a cycle. A step of 32 k for 32 × 32 of C takes 64 cycles and loads 4 kB: 64 bytes a cycle, at
+//! Roofline of the tiles: 512 multiply-adds a cycle. A step of 32 k for 32 × 32 of C takes 64 cycles and loads 4 kB: 64 bytes a cycle, at
 //! the limit of L2, so it is a panel of B staying in L1 that decides, and two thirds of the peak is what one can have.
 
 use std::ops::Range;
 
-use gradus_simd::{Isa, IsaName};
+use gradus_simd::{FloatVec, IntVec, Isa, IsaName, Kernel, multiplies_bf16};
 use half::bf16;
 
 use super::batch::{folded_stride, offsets, one, weight};
-use super::blocked::{Job, blocked_by};
+use super::blocked::{Job, blocked_by, on};
 use super::kept::{Kept, Key};
 use super::matrix::{MatMut, MatRef, Out};
-use super::pack::{Columns, Rows};
+use super::pack::{Columns, Rows, pack_panels};
 use super::tiling::{Engine, Tiling};
 use super::{Bias, Epilogue};
 use crate::parallel::SharedMut;
 use crate::scratch;
 use crate::{Error, Result, View, numel};
 
-/// Multiply-adds from which the tiles pay.
+/// Multiply-adds from which it pays.
 const LEAST: usize = 32 * 1024;
 
-/// `C[b] = act(A[b]·B[b] + bias + residual[b])` of bf16 matrices, shapes as in [`matmul`](super::matmul), if the current instruction
-/// set has AMX tiles and the product is worth them; says whether it was computed. Sums are f32, rounded once to bf16. Of a B that does not
+/// `C[b] = act(A[b]·B[b] + bias + residual[b])` of bf16 matrices, shapes as in [`matmul`](super::matmul), if the product is worth packing;
+/// says whether it was computed. Sums are f32, rounded once to bf16. Of a B that does not
 /// change, what is packed is kept, if there is a place for it.
 ///
 /// # Errors
@@ -67,7 +68,8 @@ pub fn try_matmul_bf16(
         return fail("bias or residual do not fit the result");
     }
     let worth = m.saturating_mul(n).saturating_mul(k) >= LEAST && k >= 16;
-    if gradus_simd::current() != IsaName::Amx || !worth || size == 0 {
+    let isa = gradus_simd::current();
+    if !worth || size == 0 {
         return Ok(false);
     }
     let foldable = (0..rank - 2).all(|d| batch[d] == 1 || b.stride(d) == 0)
@@ -76,7 +78,7 @@ pub fn try_matmul_bf16(
         let (data, offset) = a.origin();
         let strides = (stride, a.stride(rank - 1));
         let tall = MatRef::new(data, offset as usize, (count * m, k), strides)?;
-        product(tall, weight(&b, kept)?, epilogue, c);
+        product(isa, tall, weight(&b, kept)?, epilogue, c);
         return Ok(true);
     }
     let (first_a, first_b) = (one(&a)?, one(&b)?);
@@ -87,13 +89,19 @@ pub fn try_matmul_bf16(
             residual,
             ..*epilogue
         };
-        product(first_a.moved(at_a), first_b.moved(at_b), &epilogue, c);
+        product(isa, first_a.moved(at_a), first_b.moved(at_b), &epilogue, c);
     }
     Ok(true)
 }
 
 /// One product of checked arguments; C is row-major.
-fn product(a: MatRef<'_, bf16>, b: MatRef<'_, bf16>, epilogue: &Epilogue<'_, f32>, c: &mut [bf16]) {
+fn product(
+    isa: IsaName,
+    a: MatRef<'_, bf16>,
+    b: MatRef<'_, bf16>,
+    epilogue: &Epilogue<'_, f32>,
+    c: &mut [bf16],
+) {
     let (rows, cols) = (a.rows(), b.cols());
     // Rows a power of two apart would all fall into one set of L1. (A residual is laid out as C is.)
     let row_stride = cols + if epilogue.residual.is_some() { 0 } else { 16 };
@@ -117,25 +125,74 @@ fn product(a: MatRef<'_, bf16>, b: MatRef<'_, bf16>, epilogue: &Epilogue<'_, f32
                     c.slice(part),
                 )
             };
-            narrow(from, to);
+            on(isa, Narrow { from, to });
         }
     };
-    blocked_by(
-        Engine::Tiles,
-        &Job {
-            a: Half(a),
-            b: &Half(b),
-            alpha: 1.0,
-            beta: 0.0,
-            out: &out,
-            epilogue,
-            isa: IsaName::Amx,
-            done: Some(&done),
-        },
-    );
+    let by = Product {
+        isa,
+        out: &out,
+        epilogue,
+        done: &done,
+    };
+    if isa == IsaName::Amx {
+        by.run(Engine::Tiles, Half(a), &Half(b));
+    } else if multiplies_bf16(isa) {
+        by.run(Engine::Pairs, Pairs(a), &Pairs(b));
+    } else {
+        by.run(Engine::Vectors, Half(a), &Half(b));
+    }
 }
 
-/// A matrix of bf16 as an operand.
+/// A product but for its operands.
+struct Product<'a> {
+    isa: IsaName,
+    out: &'a Out<'a, f32>,
+    epilogue: &'a Epilogue<'a, f32>,
+    done: &'a (dyn Fn(Range<usize>, Range<usize>) + Sync),
+}
+
+impl Product<'_> {
+    fn run<A: Rows<f32>, B: Columns<f32>>(&self, engine: Engine, a: A, b: &B) {
+        let job = Job {
+            a,
+            b,
+            alpha: 1.0,
+            beta: 0.0,
+            out: self.out,
+            epilogue: self.epilogue,
+            isa: self.isa,
+            done: Some(self.done),
+        };
+        blocked_by(engine, &job);
+    }
+}
+
+/// Rounds to bf16.
+struct Narrow<'a> {
+    from: &'a [f32],
+    to: &'a mut [bf16],
+}
+
+impl Kernel for Narrow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        let Self { from, to } = self;
+        assert!(from.len() == to.len());
+        let whole = from.len() - from.len() % S::F32::LANES;
+        for i in (0..whole).step_by(S::F32::LANES) {
+            let x = S::F32::load(isa, &from[i..]);
+            // SAFETY: as many lie from i on in both; bf16 is its 16 bits.
+            unsafe { isa.store_bf16(x, to.as_mut_ptr().add(i).cast()) };
+        }
+        for (to, &x) in to.iter_mut().zip(from).skip(whole) {
+            *to = bf16::from_f32(x);
+        }
+    }
+}
+
+/// A matrix of bf16 as an operand: for AMX as it is, for vectors widened to f32 when it is packed.
 struct Half<'a>(MatRef<'a, bf16>);
 
 impl Rows<f32> for Half<'_> {
@@ -154,8 +211,15 @@ impl Rows<f32> for Half<'_> {
     }
 
     #[inline(always)]
-    fn pack<S: Isa>(&self, _: S, _: Range<usize>, _: Range<usize>, _: usize, _: &mut [f32]) {
-        unreachable!("bf16 products are the tiles' alone")
+    fn pack<S: Isa>(
+        &self,
+        isa: S,
+        rows: Range<usize>,
+        ks: Range<usize>,
+        mr: usize,
+        dst: &mut [f32],
+    ) {
+        pack_vectors::<S, false>(isa, self.0, rows, ks, (mr, 1), dst);
     }
 
     fn pack_tiles(&self, rows: Range<usize>, ks: Range<usize>, dst: &mut [f32]) {
@@ -169,8 +233,15 @@ impl Columns<f32> for Half<'_> {
     }
 
     #[inline(always)]
-    fn pack<S: Isa>(&self, _: S, _: Range<usize>, _: Range<usize>, _: usize, _: &mut [f32]) {
-        unreachable!("bf16 products are the tiles' alone")
+    fn pack<S: Isa>(
+        &self,
+        isa: S,
+        ks: Range<usize>,
+        cols: Range<usize>,
+        nr: usize,
+        dst: &mut [f32],
+    ) {
+        pack_vectors::<S, false>(isa, self.0.t(), cols, ks, (nr, S::F32::LANES), dst);
     }
 
     fn pack_tiles(&self, _: IsaName, ks: Range<usize>, cols: Range<usize>, dst: &mut [f32]) {
@@ -178,8 +249,141 @@ impl Columns<f32> for Half<'_> {
     }
 }
 
+/// A matrix of bf16 whose steps of k are taken two by two: K is half as long, and an element the bits of two, the earlier one below.
+struct Pairs<'a>(MatRef<'a, bf16>);
+
+impl Rows<f32> for Pairs<'_> {
+    fn rows(&self) -> usize {
+        self.0.rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.0.cols().div_ceil(2)
+    }
+
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.0.keeper()?, Key::of_matrix(&self.0, true, t)))
+    }
+
+    #[inline(always)]
+    fn pack<S: Isa>(
+        &self,
+        isa: S,
+        rows: Range<usize>,
+        ks: Range<usize>,
+        mr: usize,
+        dst: &mut [f32],
+    ) {
+        pack_vectors::<S, true>(isa, self.0, rows, ks, (mr, 1), dst);
+    }
+
+    fn pack_tiles(&self, _: Range<usize>, _: Range<usize>, _: &mut [f32]) {
+        unreachable!("tiles take them one by one")
+    }
+}
+
+impl Columns<f32> for Pairs<'_> {
+    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
+        Some((self.0.keeper()?, Key::of_matrix(&self.0, false, t)))
+    }
+
+    #[inline(always)]
+    fn pack<S: Isa>(
+        &self,
+        isa: S,
+        ks: Range<usize>,
+        cols: Range<usize>,
+        nr: usize,
+        dst: &mut [f32],
+    ) {
+        pack_vectors::<S, true>(isa, self.0.t(), cols, ks, (nr, S::F32::LANES), dst);
+    }
+}
+
+/// Packs lines `lines` and steps `ks` of `m` (pairs of steps with `PAIRS`) as panels, as [`pack_panels`] does, from a copy of them that is
+/// widened to f32, or holds pairs.
+#[inline(always)]
+fn pack_vectors<S: Isa, const PAIRS: bool>(
+    isa: S,
+    m: MatRef<'_, bf16>,
+    lines: Range<usize>,
+    ks: Range<usize>,
+    (height, round): (usize, usize),
+    dst: &mut [f32],
+) {
+    let (n, k, lanes) = (lines.len(), ks.len(), S::F32::LANES);
+    if n == 0 || k == 0 {
+        return;
+    }
+    let mut copy = scratch::buffer::<f32>(n * k);
+    let end = m.cols();
+    let one = |line: usize, step: usize| {
+        if step < end {
+            u32::from(m.at(line, step).to_bits())
+        } else {
+            0
+        }
+    };
+    let single = |line: usize, step: usize| {
+        f32::from_bits(if PAIRS {
+            one(line, 2 * step) | one(line, 2 * step + 1) << 16
+        } else {
+            one(line, step) << 16
+        })
+    };
+    // SAFETY (the blocks below): elements (line.., step..) of m are there, as many as a vector holds side by side; bf16 is its 16 bits.
+    let strides = if m.row_stride() == 1 {
+        for (step, to) in ks.zip(copy.chunks_exact_mut(n)) {
+            let first = if PAIRS { 2 * step } else { step };
+            let whole = if PAIRS && first + 1 == end {
+                0
+            } else {
+                n - n % lanes
+            };
+            let from = m.ptr(lines.start, first).cast::<u16>();
+            for i in (0..whole).step_by(lanes) {
+                let mut x = unsafe { isa.load_bf16(from.add(i)) };
+                if PAIRS {
+                    let high = unsafe { isa.load_bf16(from.offset(m.col_stride()).add(i)) };
+                    x = S::F32::from_bits(x.to_bits().shr_logical(16) | high.to_bits());
+                }
+                x.store(&mut to[i..]);
+            }
+            for (i, to) in to.iter_mut().enumerate().skip(whole) {
+                *to = single(lines.start + i, step);
+            }
+        }
+        (1, n as isize)
+    } else {
+        for (line, to) in lines.zip(copy.chunks_exact_mut(k)) {
+            // Pairs lie side by side as they are wanted.
+            let in_place = if PAIRS {
+                k - usize::from(2 * ks.end > end)
+            } else {
+                k - k % lanes
+            };
+            let whole = if m.col_stride() == 1 { in_place } else { 0 };
+            let from = m.ptr(line, if PAIRS { 2 * ks.start } else { ks.start });
+            if PAIRS {
+                let (from, to) = (from.cast::<u8>(), to.as_mut_ptr().cast::<u8>());
+                unsafe { std::ptr::copy_nonoverlapping(from, to, 4 * whole) };
+            } else {
+                for i in (0..whole).step_by(lanes) {
+                    unsafe { isa.load_bf16(from.cast::<u16>().add(i)) }.store(&mut to[i..]);
+                }
+            }
+            for (i, to) in to.iter_mut().enumerate().skip(whole) {
+                *to = single(line, ks.start + i);
+            }
+        }
+        (k as isize, 1)
+    };
+    let copy = MatRef::new(&copy, 0, (n, k), strides).expect("made to size");
+    pack_panels(isa, copy, 0..n, 0..k, height, round, dst);
+}
+
 #[cfg(target_arch = "x86_64")]
-use x86::{narrow, pack};
+use x86::pack;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -187,13 +391,6 @@ mod x86 {
 
     use super::*;
     use crate::gemm::tiles::{HEAD, PANEL, panel_len};
-
-    /// Rounds to bf16.
-    pub(super) fn narrow(from: &[f32], to: &mut [bf16]) {
-        assert!(from.len() == to.len() && amx::is_available());
-        // SAFETY: as many elements in both; bf16 is its 16 bits.
-        unsafe { amx::narrow(from.as_ptr(), to.as_mut_ptr().cast(), from.len()) };
-    }
 
     /// Packs lines `lines` of `m` (rows of A; columns of B, transposed), steps `ks`, as panels of one part.
     pub(super) fn pack(
@@ -239,11 +436,6 @@ mod x86 {
             }
         }
     }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn narrow(_: &[f32], _: &mut [bf16]) {
-    unreachable!("no tiles")
 }
 
 #[cfg(not(target_arch = "x86_64"))]

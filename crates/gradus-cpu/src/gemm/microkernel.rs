@@ -63,12 +63,20 @@ impl<T: Copy> Steps<T> for Shifted<T> {
     }
 }
 
-/// `tile (MR × NV vectors) = A·B`, or `+=` with `add`. `a` steps by MR a step.
+/// `tile (MR × NV vectors) = A·B`, or `+=` with `add`. `a` steps by MR a step. With `PAIRS` an element is the bits of two bf16, which are
+/// two steps of k.
 ///
 /// # Safety
-/// `a` holds `k·MR` elements, each of the k steps of `b` `NV·LANES`, and the tile's rows (`stride` apart) are writable.
+/// For `PAIRS` the processor multiplies them. `a` holds `k·MR` elements, each of the k steps of `b` `NV·LANES`, and the tile's rows (`stride` apart) are writable.
 #[inline(always)]
-unsafe fn outer_product<S: Isa, T: Float, B: Steps<T>, const MR: usize, const NV: usize>(
+unsafe fn outer_product<
+    S: Isa,
+    T: Float,
+    B: Steps<T>,
+    const PAIRS: bool,
+    const MR: usize,
+    const NV: usize,
+>(
     isa: S,
     k: usize,
     mut a: *const T,
@@ -90,7 +98,8 @@ unsafe fn outer_product<S: Isa, T: Float, B: Steps<T>, const MR: usize, const NV
             unroll!(I in 0..MR (0 1 2 3 4 5 6 7 8 9 10 11 12 13) {
                 let x = T::V::<S>::splat(isa, *a.add(I));
                 unroll!(V in 0..NV (0 1 2 3) {
-                    acc.set(I, V, x.mul_add(row.get(0, V), acc.get(I, V)));
+                    let (b, c) = (row.get(0, V), acc.get(I, V));
+                    acc.set(I, V, if PAIRS { x.dot_pairs(b, c) } else { x.mul_add(b, c) });
                 });
             });
             a = a.add(MR);
@@ -111,12 +120,31 @@ unsafe fn outer_product<S: Isa, T: Float, B: Steps<T>, const MR: usize, const NV
     }
 }
 
+/// [`outer_product`] of numbers for a height and a width known only now.
+///
+/// # Safety
+/// As [`tile_of`].
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
+    isa: S,
+    size: (usize, usize),
+    k: usize,
+    a: *const T,
+    b: B,
+    out: *mut T,
+    stride: usize,
+    add: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile_of::<S, T, B, false>(isa, size, k, a, b, out, stride, add) }
+}
+
 /// [`outer_product`] for a height and a width known only now.
 ///
 /// # Safety
 /// As [`outer_product`]; the tile is at most the ISA's [`register_tile`].
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
+unsafe fn tile_of<S: Isa, T: Float, B: Steps<T>, const PAIRS: bool>(
     isa: S,
     (height, width): (usize, usize),
     k: usize,
@@ -131,7 +159,7 @@ pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
         ($nv:literal: $($h:literal)*) => {
             match height {
                 $($h if const { $h <= register_tile::<S, T>().0 } => {
-                    unsafe { outer_product::<S, T, B, $h, $nv>(isa, k, a, b, out, stride, add) }
+                    unsafe { outer_product::<S, T, B, PAIRS, $h, $nv>(isa, k, a, b, out, stride, add) }
                 })*
                 _ => debug_assert!(false, "a tile of height {height}"),
             }
@@ -174,6 +202,28 @@ impl<T: Float> Kernel for MacroKernel<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) {
+        self.run_as::<S, false>(isa);
+    }
+}
+
+/// The same of packed pairs of bf16, on a processor that multiplies them.
+pub(crate) struct OfPairs<'a, T>(pub MacroKernel<'a, T>);
+
+impl<T: Float> Kernel for OfPairs<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) {
+        self.0.run_as::<S, true>(isa);
+    }
+}
+
+impl<T: Float> MacroKernel<'_, T> {
+    #[inline(always)]
+    fn run_as<S: Isa, const PAIRS: bool>(self, isa: S) {
+        if const { PAIRS && !T::V::<S>::DOTS } {
+            unreachable!("the engine is chosen only where it is");
+        }
         let lanes = T::V::<S>::LANES;
         let (max_mr, nv) = register_tile::<S, T>();
         let nr = nv * lanes;
@@ -214,7 +264,7 @@ impl<T: Float> Kernel for MacroKernel<'_, T> {
                     } else {
                         (scratch.0.as_mut_ptr(), nr, false, &self.scale)
                     };
-                    tile::<S, T, _>(isa, (rows, width), k, a, b, to, stride, add);
+                    tile_of::<S, T, _, PAIRS>(isa, (rows, width), k, a, b, to, stride, add);
                     if !direct || self.epilogue.is_some() {
                         finish(
                             isa,

@@ -25,6 +25,8 @@ const PACK_PANELS: usize = 8;
 pub(crate) enum Engine {
     /// Fused multiply-adds of vectors: `microkernel`.
     Vectors,
+    /// The same of pairs of bf16, with sums in `f32` (see `half`).
+    Pairs,
     /// AMX: `tiles`.
     Tiles,
 }
@@ -79,7 +81,7 @@ impl Tiling {
         let kc = k.div_ceil(k.div_ceil(KC).max(1)).max(1);
         // Panels a tile: ten of A, a quarter of a megabyte of B, so that both fit L2. With a short k, C is what is long.
         let whole = Self {
-            engine: Engine::Vectors,
+            engine,
             mr,
             nr,
             lanes,
@@ -134,7 +136,7 @@ impl Tiling {
     /// Elements of `rows` rows of A, `ks` steps, packed.
     pub(super) fn a_len(&self, rows: usize, ks: usize) -> usize {
         match self.engine {
-            Engine::Vectors => rows * ks,
+            Engine::Vectors | Engine::Pairs => rows * ks,
             Engine::Tiles => tiles::packed_len(self.parts, rows, ks, self.kc),
         }
     }
@@ -142,7 +144,7 @@ impl Tiling {
     /// Elements of `cols` columns of B, `ks` steps, packed.
     pub(super) fn b_len(&self, cols: usize, ks: usize) -> usize {
         match self.engine {
-            Engine::Vectors => cols.next_multiple_of(self.lanes) * ks,
+            Engine::Vectors | Engine::Pairs => cols.next_multiple_of(self.lanes) * ks,
             Engine::Tiles => tiles::packed_len(self.parts, cols, ks, self.kc),
         }
     }
@@ -158,7 +160,7 @@ impl Tiling {
     ) {
         let mr = self.mr;
         match self.engine {
-            Engine::Vectors => on(
+            Engine::Vectors | Engine::Pairs => on(
                 isa,
                 PackA {
                     a,
@@ -183,7 +185,7 @@ impl Tiling {
     ) {
         let nr = self.nr;
         match self.engine {
-            Engine::Vectors => on(
+            Engine::Vectors | Engine::Pairs => on(
                 isa,
                 PackB {
                     b,

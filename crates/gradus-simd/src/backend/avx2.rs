@@ -49,6 +49,14 @@ impl Isa for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> F32x8 {
+        // SAFETY: the token proves AVX2, the caller promises 8 numbers.
+        F32x8(unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        })
+    }
+    #[inline(always)]
     unsafe fn transpose_tile(
         self,
         src: *const f32,

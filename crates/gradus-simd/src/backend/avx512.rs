@@ -1,7 +1,7 @@
 //! The AVX-512 backend (F, BW, DQ, VL): 16 `f32` or 8 `f64` lanes in 512-bit registers.
 //!
 //! What it is: the trait methods as one or two intrinsics each; masks are bits in mask registers, and tails are
-//! masked loads and stores. What it is not: the bf16 and VNNI dot products; those belong to gemm.
+//! masked loads and stores. What it is not: VNNI's dot products.
 
 #![allow(unused_unsafe)] // needed where AVX-512 is not enabled at compile time
 
@@ -56,6 +56,28 @@ impl Isa for Avx512 {
     fn prefetch<T>(self, p: *const T) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> F32x16 {
+        // SAFETY: the token proves AVX-512, the caller promises 16 numbers.
+        F32x16(unsafe {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        })
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, x: F32x16, p: *mut u16) {
+        // SAFETY: as above.
+        unsafe {
+            let bits = _mm512_castps_si512(x.0);
+            let high = _mm512_srli_epi32::<16>(bits);
+            let odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+            let near = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+            let near = _mm512_srli_epi32::<16>(near);
+            let nan = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+            let half = _mm512_mask_blend_epi32(x.is_nan().0, near, nan);
+            _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(half));
+        }
     }
     const TILE: usize = 16;
     #[inline(always)]
@@ -407,6 +429,15 @@ macro_rules! vectors {
                 // SAFETY: see above.
                 let [a, b, c, d, e, f, g, h] = unsafe { $rows(table, index.0) };
                 [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)]
+            }
+            const DOTS: bool = true;
+            #[inline(always)]
+            unsafe fn dot_pairs(self, b: Self, c: Self) -> Self {
+                // SAFETY: the caller promises the instruction; 512 bits are any 32 bf16.
+                unsafe {
+                    let pairs = |x: $reg| std::mem::transmute::<$reg, __m512bh>(x);
+                    Self(_mm512_dpbf16_ps(c.0, pairs(self.0), pairs(b.0)))
+                }
             })?
             #[inline(always)]
             fn deinterleave(self, o: Self) -> (Self, Self) {
