@@ -1,5 +1,7 @@
 //! How fast the processor multiplies: what a choice between more products and more of other work counts on.
 
+use std::sync::OnceLock;
+
 use crate::IsaName;
 
 /// `f32` multiply-adds a cycle that vectors of an instruction set come to on this processor, where nothing else holds them up. From the
@@ -23,32 +25,39 @@ pub fn multiply_adds(isa: IsaName) -> f64 {
 /// Whether vectors multiply pairs of bf16 (`dot_pairs` of their `f32` lanes), and twice as fast as `f32`: AMD's do from Zen 4 on. Intel's
 /// have the instruction at half the speed, and AMX beside it.
 pub fn multiplies_bf16(isa: IsaName) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        isa == IsaName::Avx512 && is_amd() && is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = isa;
-        false
-    }
+    isa == IsaName::Avx512 && processor().dots
 }
 
-/// Whether a vector of 512 bits takes the multiplying ports for two cycles: Zen 4, the first of AMD's families to have it.
+/// Whether a vector of 512 bits takes the multiplying ports for two cycles.
 fn halves_vectors() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::__cpuid;
-        let family = __cpuid(1).eax;
-        // base and extended family
-        is_amd() && (family >> 8 & 15) + (family >> 20 & 255) == 0x19
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    processor().halves
 }
 
-/// Whether the maker is "AuthenticAMD".
+/// What CPUID says; asking takes microseconds in a virtual machine.
+#[derive(Clone, Copy, Debug, Default)]
+struct Processor {
+    dots: bool,
+    halves: bool,
+}
+
+fn processor() -> Processor {
+    static KNOWN: OnceLock<Processor> = OnceLock::new();
+    *KNOWN.get_or_init(ask)
+}
+
 #[cfg(target_arch = "x86_64")]
-fn is_amd() -> bool {
-    std::arch::x86_64::__cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
+fn ask() -> Processor {
+    use std::arch::x86_64::__cpuid;
+    let amd = __cpuid(0).ebx == u32::from_le_bytes(*b"Auth"); // "AuthenticAMD"
+    let signature = __cpuid(1).eax;
+    let family = (signature >> 8 & 15) + (signature >> 20 & 255);
+    Processor {
+        dots: amd && is_x86_feature_detected!("avx512bf16"),
+        halves: amd && family == 0x19, // Zen 4, the first of AMD's with such vectors
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask() -> Processor {
+    Processor::default()
 }

@@ -388,3 +388,54 @@ fn even_and_odd_elements_come_apart_and_together() {
     deinterleaves::<f32>();
     deinterleaves::<f64>();
 }
+
+/// All bf16 widened, and some `f32` rounded to bf16.
+struct Halves<'a>(&'a [u16], &'a [f32]);
+
+impl Kernel for Halves<'_> {
+    type Output = (Vec<u32>, Vec<u16>);
+    #[inline(always)]
+    fn run<S: Isa>(self, isa: S) -> Self::Output {
+        let Self(halves, floats) = self;
+        let lanes = S::F32::LANES;
+        let (mut wide, mut near) = (vec![0.0; halves.len()], vec![0; floats.len()]);
+        assert!(halves.len().is_multiple_of(lanes) && floats.len().is_multiple_of(lanes));
+        // SAFETY: whole vectors fill both.
+        unsafe {
+            for i in (0..halves.len()).step_by(lanes) {
+                isa.load_bf16(halves.as_ptr().add(i)).store(&mut wide[i..]);
+            }
+            for i in (0..floats.len()).step_by(lanes) {
+                isa.store_bf16(S::F32::load(isa, &floats[i..]), near.as_mut_ptr().add(i));
+            }
+        }
+        (wide.into_iter().map(f32::to_bits).collect(), near)
+    }
+}
+
+#[test]
+fn bf16_is_widened_and_rounded() {
+    let halves: Vec<u16> = (0..=u16::MAX).collect();
+    // Around every bf16: itself, just below and above half way to the next, and half way.
+    let around = |h: &u16| {
+        let bits = u32::from(*h) << 16;
+        [0, 0x7fff, 0x8000, 0x8001].map(|low| f32::from_bits(bits | low))
+    };
+    let floats: Vec<f32> = halves.iter().flat_map(around).collect();
+    let nearest = |x: &f32| {
+        let (bits, high) = (x.to_bits(), (x.to_bits() >> 16) as u16);
+        let low = bits & 0xffff;
+        let up = low > 0x8000 || low == 0x8000 && high & 1 == 1;
+        if x.is_nan() {
+            high | 0x40
+        } else {
+            high + u16::from(up)
+        }
+    };
+    let wide: Vec<u32> = halves.iter().map(|&h| u32::from(h) << 16).collect();
+    let near: Vec<u16> = floats.iter().map(nearest).collect();
+    for &isa in available() {
+        let (w, n) = dispatch_on(isa, Halves(&halves, &floats)).unwrap();
+        assert!(w == wide && n == near, "{isa}");
+    }
+}
