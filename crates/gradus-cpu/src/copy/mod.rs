@@ -14,11 +14,13 @@ use crate::{Element, Error, Result, View, ViewMut, error::check_len};
 const TILE: usize = 32;
 
 /// `y[i] = value`.
+#[inline(never)]
 pub fn fill<T: Element>(y: &mut [T], value: T) {
     for_each_chunk_mut(y, 4 * GRAIN, |_, part| part.fill(value));
 }
 
 /// Sets every element of a strided view.
+#[inline(never)]
 pub fn fill_into<T: Element>(y: ViewMut<'_, T>, value: T) -> Result<()> {
     let shape = y.shape();
     copy_into(View::scalar(&value, shape)?, y)
@@ -28,6 +30,7 @@ pub fn fill_into<T: Element>(y: ViewMut<'_, T>, value: T) -> Result<()> {
 ///
 /// # Errors
 /// If `y` does not have as many elements as `x`.
+#[inline(never)]
 pub fn copy<T: Element>(x: View<'_, T>, y: &mut [T]) -> Result<()> {
     check_len("copy", "the output", y.len(), x.len())?;
     let walk = x.walk();
@@ -111,6 +114,7 @@ fn transpose<T: Element>(data: &[T], origin: isize, walk: &Walk<1>, dim: usize, 
 ///
 /// # Errors
 /// If the shapes differ.
+#[inline(never)]
 pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
     if x.shape() != y.shape() {
         return Err(Error::shape(
@@ -177,6 +181,7 @@ pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
 ///
 /// # Errors
 /// If a piece is not `outer · inner` long or `y` is not as long as all of them.
+#[inline(never)]
 pub fn cat<T: Element>(pieces: &[(&[T], usize)], outer: usize, y: &mut [T]) -> Result<()> {
     let row = pieces
         .iter()

@@ -34,6 +34,7 @@ use crate::{Error, Result, View, parallel, scratch};
 ///
 /// # Errors
 /// If the last axes are not the maps' inputs, or `y` does not have the output's size.
+#[inline(never)]
 pub fn resample<T: Float>(x: View<'_, T>, maps: &[AxisMap], y: &mut [T]) -> Result<()> {
     let op = "interpolate";
     let Some(lead) = x.rank().checked_sub(maps.len()).filter(|&lead| {
