@@ -109,6 +109,11 @@ fn transpose<T: Element>(data: &[T], origin: isize, walk: &Walk<1>, dim: usize, 
     });
 }
 
+/// Dimensions by stride, the largest first. (Not generic: a sort is a lot of code.)
+fn order_of_memory(dims: &mut [usize], strides: &[isize; MAX_RANK]) {
+    dims.sort_by_key(|&d| std::cmp::Reverse(strides[d].unsigned_abs()));
+}
+
 /// Copies a view to a strided one of the same shape. Where elements of `y` coincide, the last write in row-major
 /// order wins.
 ///
@@ -129,12 +134,12 @@ pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
     let (mut shape, mut sx, mut sy) = ([1usize; MAX_RANK], [0isize; MAX_RANK], [0isize; MAX_RANK]);
     let rank = x.rank();
     let (x_strides, y_strides) = (x.stride_array(), y.stride_array());
-    let mut order: Vec<usize> = (0..rank).collect();
+    let mut order: [usize; MAX_RANK] = std::array::from_fn(|d| d);
     if injective {
         // Any order of writing is the same: take that of the destination's memory.
-        order.sort_by_key(|&d| std::cmp::Reverse(y_strides[d].unsigned_abs()));
+        order_of_memory(&mut order[..rank], &y_strides);
     }
-    for (to, &d) in order.iter().enumerate() {
+    for (to, &d) in order[..rank].iter().enumerate() {
         (shape[to], sx[to], sy[to]) = (x.shape()[d], x_strides[d], y_strides[d]);
     }
     let shape = &shape[..rank];
