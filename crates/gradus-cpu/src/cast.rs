@@ -16,6 +16,7 @@ use crate::{Element, FloatElement, Kind, Result, View, error::check_len, source:
 /// assert_eq!(y, [1, -1, 0, i32::MAX]); // truncated; NaN is 0; out of range saturates
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn cast<A: Element, B: Element>(x: View<'_, A>, y: &mut [B]) -> Result<()> {
     check_len("cast", "the output", y.len(), x.len())?;
     if let Some(x) = x.as_slice() {

@@ -171,6 +171,7 @@ impl Corners {
 ///
 /// # Errors
 /// If the shapes do not fit together, no window fits, or `y` has another size.
+#[inline(never)]
 pub fn deform_columns<T: Float>(
     x: View<'_, T>,
     offset: View<'_, T>,
@@ -218,6 +219,7 @@ pub fn deform_columns<T: Float>(
 ///
 /// # Errors
 /// As [`deform_columns`].
+#[inline(never)]
 pub fn deform_columns_backward_input<T: Float>(
     dy: View<'_, T>,
     offset: View<'_, T>,
@@ -274,6 +276,7 @@ pub fn deform_columns_backward_input<T: Float>(
 ///
 /// # Errors
 /// As [`deform_columns`]; if `dmask` is not there exactly when `mask` is.
+#[inline(never)]
 pub fn deform_columns_backward_places<T: Float>(
     dy: View<'_, T>,
     x: View<'_, T>,

@@ -37,6 +37,7 @@ fn check(
 /// assert_eq!(y, [5, 6, 1, 2]);
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn gather_rows<T: Element>(
     table: &[T],
     rows: usize,
@@ -66,6 +67,7 @@ pub fn gather_rows<T: Element>(
 ///
 /// # Errors
 /// If an index is not in `0..rows` or the lengths do not fit.
+#[inline(never)]
 pub fn scatter_add_rows<T: Element>(
     x: &[T],
     indices: &[i64],

@@ -159,6 +159,7 @@ impl Geometry {
 ///
 /// # Errors
 /// As [`FoldParams::windows`]; if `x` has not four dimensions or `y` another size.
+#[inline(never)]
 pub fn unfold<T: Float>(x: View<'_, T>, params: &FoldParams, y: &mut [T]) -> Result<()> {
     let op = "unfold";
     let g = Geometry::new(op, params, x.shape())?;
@@ -194,6 +195,7 @@ pub fn unfold<T: Float>(x: View<'_, T>, params: &FoldParams, y: &mut [T]) -> Res
 ///
 /// # Errors
 /// As [`unfold`] of such images.
+#[inline(never)]
 pub fn fold<T: Float>(
     y: View<'_, T>,
     params: &FoldParams,

@@ -46,6 +46,7 @@ mod error;
 pub mod fold;
 pub mod gemm;
 pub mod grid_sample;
+mod instances;
 mod lanes;
 pub mod loss;
 pub mod norm;
@@ -68,6 +69,8 @@ mod walk;
 pub use element::{Element, FloatElement, Kind};
 pub use error::{Error, Result};
 pub use half::{bf16, f16};
+#[doc(hidden)]
+pub use instances::instances;
 pub use view::{MAX_RANK, View, ViewMut, numel};
 
 /// The README's program, as a test.

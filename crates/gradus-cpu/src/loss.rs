@@ -192,6 +192,7 @@ fn check<T: Element>(
 ///
 /// # Errors
 /// If a target is neither a class nor `ignore_index`, or shapes do not fit.
+#[inline(never)]
 pub fn cross_entropy<T: FloatElement>(
     logits: View<'_, T>,
     target: &[i64],
@@ -270,6 +271,7 @@ pub fn cross_entropy<T: FloatElement>(
 ///
 /// # Errors
 /// As [`cross_entropy`].
+#[inline(never)]
 pub fn cross_entropy_backward<T: FloatElement>(
     dy: &[T],
     logits: View<'_, T>,

@@ -82,6 +82,7 @@ pub struct Adagrad {
 }
 
 /// The sum of the squares, added up in f64: the norm that gradients are clipped by. One pass, 4 bytes a number.
+#[inline(never)]
 pub fn sum_of_squares<T: FloatElement>(x: &[T]) -> f64 {
     // Chunks of a fixed size, each in a fixed tree of lanes, added in order: the same for any number of threads.
     let parts = crate::parallel::map(x.len().div_ceil(GRAIN), |i| {
@@ -229,6 +230,7 @@ impl Rule<2> for SgdRule {
 ///
 /// # Errors
 /// If the slices are not equally long, or momentum has no state.
+#[inline(never)]
 pub fn sgd<T: Real>(
     options: Sgd,
     param: &mut [T],
@@ -334,6 +336,7 @@ impl Rule<4> for AdamRule {
 /// assert!((p[0] - 0.9).abs() < 1e-8); // the first step has the length of the learning rate
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn adam<T: Real>(
     options: Adam,
     param: &mut [T],
@@ -416,6 +419,7 @@ impl Rule<4> for RmsPropRule {
 ///
 /// # Errors
 /// If the slices are not equally long, or momentum or centring lack their state.
+#[inline(never)]
 pub fn rmsprop<T: Real>(
     options: RmsProp,
     param: &mut [T],
@@ -458,6 +462,7 @@ impl Rule<2> for AdagradRule {
 ///
 /// # Errors
 /// If the slices are not equally long.
+#[inline(never)]
 pub fn adagrad<T: Real>(
     options: Adagrad,
     param: &mut [T],

@@ -139,6 +139,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
 /// assert_eq!(y, [0.5; 4]);
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn softmax<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) -> Result<()> {
     map_rows("softmax", [x], axis, y, &|_, [x], y| {
         dispatch(Forward { log: false, x, y });
@@ -149,6 +150,7 @@ pub fn softmax<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) -> Res
 ///
 /// # Errors
 /// As [`softmax`], and if the shapes differ.
+#[inline(never)]
 pub fn softmax_backward<T: FloatElement>(
     dy: View<'_, T>,
     y: View<'_, T>,
@@ -169,6 +171,7 @@ pub fn softmax_backward<T: FloatElement>(
 ///
 /// # Errors
 /// As [`softmax`].
+#[inline(never)]
 pub fn log_softmax<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) -> Result<()> {
     map_rows("log_softmax", [x], axis, y, &|_, [x], y| {
         dispatch(Forward { log: true, x, y });
@@ -179,6 +182,7 @@ pub fn log_softmax<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) ->
 ///
 /// # Errors
 /// As [`softmax_backward`].
+#[inline(never)]
 pub fn log_softmax_backward<T: FloatElement>(
     dy: View<'_, T>,
     y: View<'_, T>,

@@ -125,6 +125,7 @@ impl<'a, T> View<'a, T> {
     /// # Errors
     /// If one of them lies outside `data`, the lengths of shape and strides differ, the rank is above [`MAX_RANK`] or
     /// the number of elements overflows.
+    #[inline]
     pub fn new(
         data: &'a [T],
         offset: usize,
@@ -145,6 +146,7 @@ impl<'a, T> View<'a, T> {
     ///
     /// # Errors
     /// If `data` does not have exactly that many elements.
+    #[inline]
     pub fn contiguous(data: &'a [T], shape: &'a [usize]) -> Result<Self> {
         let len = check(data.len(), 0, shape, Strides::Contiguous)?;
         crate::error::check_len("view", "data", data.len(), len)?;
@@ -161,6 +163,7 @@ impl<'a, T> View<'a, T> {
     ///
     /// # Errors
     /// If the number of elements overflows or the rank is above [`MAX_RANK`].
+    #[inline]
     pub fn scalar(value: &'a T, shape: &'a [usize]) -> Result<Self> {
         let data = std::slice::from_ref(value);
         Ok(Self {
@@ -173,21 +176,25 @@ impl<'a, T> View<'a, T> {
     }
 
     /// The shape.
+    #[inline]
     pub fn shape(&self) -> &'a [usize] {
         self.shape
     }
 
     /// The number of dimensions.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.shape.len()
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are no elements.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -256,6 +263,7 @@ impl<'a, T> ViewMut<'a, T> {
     ///
     /// # Errors
     /// As [`View::new`].
+    #[inline]
     pub fn new(
         data: &'a mut [T],
         offset: usize,
@@ -273,16 +281,19 @@ impl<'a, T> ViewMut<'a, T> {
     }
 
     /// The shape.
+    #[inline]
     pub fn shape(&self) -> &'a [usize] {
         self.shape
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are no elements.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

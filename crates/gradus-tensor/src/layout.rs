@@ -34,30 +34,35 @@ impl Layout {
 
     /// Sizes of the dimensions.
     #[must_use]
+    #[inline]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
     /// Elements to skip per step of each dimension.
     #[must_use]
+    #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.strides
     }
 
     /// Position of the first element.
     #[must_use]
+    #[inline]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
     /// Number of elements (checked when the layout was made).
     #[must_use]
+    #[inline]
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }
 
     /// Are the elements one row-major run? Sizes 1 and empty tensors do not mind their strides.
     #[must_use]
+    #[inline]
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1isize;
         for (&d, &s) in self.shape.iter().zip(self.strides.iter()).rev() {

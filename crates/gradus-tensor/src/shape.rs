@@ -72,6 +72,7 @@ impl<T: Copy + Default> Small<T> {
 
 impl<T> Deref for Small<T> {
     type Target = [T];
+    #[inline]
     fn deref(&self) -> &[T] {
         match self {
             Small::Inline(n, a) => &a[..*n as usize],
@@ -81,6 +82,7 @@ impl<T> Deref for Small<T> {
 }
 
 impl<T> DerefMut for Small<T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
             Small::Inline(n, a) => &mut a[..*n as usize],
@@ -118,12 +120,14 @@ impl Shape {
 
     /// The sizes.
     #[must_use]
+    #[inline]
     pub fn dims(&self) -> &[usize] {
         &self.0
     }
 
     /// How many dimensions.
     #[must_use]
+    #[inline]
     pub fn rank(&self) -> usize {
         self.0.len()
     }
@@ -193,6 +197,7 @@ impl Shape {
 
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }

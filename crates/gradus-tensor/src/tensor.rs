@@ -47,11 +47,13 @@ pub struct Tensor {
 
 impl Tensor {
     /// Sizes of the dimensions.
+    #[inline]
     pub fn shape(&self) -> &Shape {
         &self.layout.shape
     }
 
     /// Sizes of the dimensions, as a slice.
+    #[inline]
     pub fn dims(&self) -> &[usize] {
         &self.layout.shape
     }
@@ -71,6 +73,7 @@ impl Tensor {
     }
 
     /// Number of dimensions; 0 for a single number.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.layout.shape.rank()
     }
@@ -81,6 +84,7 @@ impl Tensor {
     }
 
     /// Type of the elements.
+    #[inline]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -100,11 +104,13 @@ impl Tensor {
     }
 
     /// Shape, strides and offset.
+    #[inline]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// Are the elements one row-major run?
+    #[inline]
     pub fn is_contiguous(&self) -> bool {
         self.layout.is_contiguous()
     }
@@ -318,6 +324,7 @@ impl Tensor {
         not(feature = "cuda"),
         allow(unused_variables, clippy::unnecessary_wraps)
     )]
+    #[inline]
     pub(crate) fn buffer(&self, op: &'static str) -> Result<&CpuBuffer> {
         match &*self.storage {
             Storage::Cpu(buffer) => Ok(buffer),
@@ -338,6 +345,7 @@ impl Tensor {
     }
 
     /// Is it on a GPU?
+    #[inline]
     pub(crate) fn is_cuda(&self) -> bool {
         self.device() != Device::Cpu
     }
@@ -362,6 +370,7 @@ impl Tensor {
         Ok(self.buffer(op)?.words::<W>())
     }
 
+    #[inline]
     pub(crate) fn from_buffer(buffer: CpuBuffer, layout: Layout, dtype: DType) -> Tensor {
         Tensor {
             storage: Arc::new(Storage::Cpu(buffer)),
@@ -449,6 +458,7 @@ impl Tensor {
     }
 
     /// May this tensor's elements be overwritten in place, on the CPU?
+    #[inline]
     pub(crate) fn is_exclusive(&self) -> bool {
         let writable = self
             .buffer("is_exclusive")
@@ -464,17 +474,21 @@ impl Tensor {
             .ok_or_else(|| Error::shape(op, format!("shape {} is not contiguous", self.shape())))
     }
 
+    #[inline]
     pub(crate) fn expect_dtype<T: Element>(&self, op: &'static str) -> Result<()> {
         if self.dtype == T::DTYPE {
             return Ok(());
         }
+        Err(self.unexpected_dtype(op, T::DTYPE))
+    }
+
+    #[cold]
+    fn unexpected_dtype(&self, op: &'static str, dtype: DType) -> Error {
         let message = format!(
-            "the tensor is {}, not {}; convert with to_dtype(DType::{:?}) first",
-            self.dtype,
-            T::DTYPE,
-            T::DTYPE
+            "the tensor is {}, not {dtype}; convert with to_dtype(DType::{dtype:?}) first",
+            self.dtype
         );
-        Err(Error::dtype(op, message))
+        Error::dtype(op, message)
     }
 }
 

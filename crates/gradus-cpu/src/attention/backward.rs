@@ -25,6 +25,7 @@ pub struct AttentionGradients<'a, T> {
 ///
 /// # Errors
 /// If the shapes do not fit.
+#[inline(never)]
 pub fn attention_backward<T: Float>(
     (dy, y): (View<'_, T>, View<'_, T>),
     q: View<'_, T>,

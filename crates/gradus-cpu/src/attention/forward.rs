@@ -30,6 +30,7 @@ use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
 ///
 /// # Errors
 /// If the shapes do not fit.
+#[inline(never)]
 pub fn attention<T: Float>(
     q: View<'_, T>,
     k: View<'_, T>,

@@ -187,6 +187,9 @@ mod x86 {
 
         #[inline(always)]
         fn run<S: Isa>(self, isa: S) -> bool {
+            if const { !tiles::is_served::<S, T>() } {
+                unreachable!("`cost` takes tiles for no other");
+            }
             let Self { band, weights } = self;
             let (g, planes, (first, channels)) = (band.g, band.planes, band.channels);
             let (count, len) = (planes.count(), planes.len(band.rows.1));

@@ -62,6 +62,7 @@ use crate::{Error, Result, View};
 ///
 /// # Errors
 /// As [`ConvParams::output_shape`]; if `y`, bias or residual do not have the output's size.
+#[inline(never)]
 pub fn conv<T: Float, const D: usize>(
     x: View<'_, T>,
     weight: View<'_, T>,
@@ -77,6 +78,7 @@ pub fn conv<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`conv`].
+#[inline(never)]
 pub fn conv_keeping<T: Float, const D: usize>(
     x: View<'_, T>,
     weight: View<'_, T>,
@@ -145,6 +147,7 @@ impl<'a, T> From<&'a [T]> for Weights<'a, T> {
 ///
 /// # Errors
 /// As [`conv`].
+#[inline(never)]
 pub fn conv2d<T: Float>(
     x: View<'_, T>,
     weight: View<'_, T>,
@@ -163,6 +166,7 @@ pub fn conv2d<T: Float>(
 ///
 /// # Errors
 /// As [`ConvParams::output_shape`] of `x_shape`; if `dy` or `dx` do not have the sizes that follow.
+#[inline(never)]
 pub fn conv_backward_data<T: Float, const D: usize>(
     dy: View<'_, T>,
     weight: View<'_, T>,
@@ -182,6 +186,7 @@ pub fn conv_backward_data<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`conv_backward_data`].
+#[inline(never)]
 pub fn conv2d_backward_data<T: Float>(
     dy: View<'_, T>,
     weight: View<'_, T>,
@@ -196,6 +201,7 @@ pub fn conv2d_backward_data<T: Float>(
 ///
 /// # Errors
 /// As [`ConvParams::output_shape`]; if `dy` or `dw` do not have the sizes that follow.
+#[inline(never)]
 pub fn conv_backward_weight<T: Float, const D: usize>(
     x: View<'_, T>,
     dy: View<'_, T>,
@@ -215,6 +221,7 @@ pub fn conv_backward_weight<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`conv_backward_weight`].
+#[inline(never)]
 pub fn conv2d_backward_weight<T: Float>(
     x: View<'_, T>,
     dy: View<'_, T>,
@@ -229,6 +236,7 @@ pub fn conv2d_backward_weight<T: Float>(
 ///
 /// # Errors
 /// If `dy` has no second dimension or `db` another size.
+#[inline(never)]
 pub fn conv_backward_bias<T: Float>(dy: View<'_, T>, db: &mut [T]) -> Result<()> {
     let op = "conv_backward_bias";
     let &[batch, outputs, ref rest @ ..] = dy.shape() else {

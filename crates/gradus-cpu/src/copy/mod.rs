@@ -14,11 +14,13 @@ use crate::{Element, Error, Result, View, ViewMut, error::check_len};
 const TILE: usize = 32;
 
 /// `y[i] = value`.
+#[inline(never)]
 pub fn fill<T: Element>(y: &mut [T], value: T) {
     for_each_chunk_mut(y, 4 * GRAIN, |_, part| part.fill(value));
 }
 
 /// Sets every element of a strided view.
+#[inline(never)]
 pub fn fill_into<T: Element>(y: ViewMut<'_, T>, value: T) -> Result<()> {
     let shape = y.shape();
     copy_into(View::scalar(&value, shape)?, y)
@@ -28,6 +30,7 @@ pub fn fill_into<T: Element>(y: ViewMut<'_, T>, value: T) -> Result<()> {
 ///
 /// # Errors
 /// If `y` does not have as many elements as `x`.
+#[inline(never)]
 pub fn copy<T: Element>(x: View<'_, T>, y: &mut [T]) -> Result<()> {
     check_len("copy", "the output", y.len(), x.len())?;
     let walk = x.walk();
@@ -106,11 +109,17 @@ fn transpose<T: Element>(data: &[T], origin: isize, walk: &Walk<1>, dim: usize, 
     });
 }
 
+/// Dimensions by stride, the largest first. (Not generic: a sort is a lot of code.)
+fn order_of_memory(dims: &mut [usize], strides: &[isize; MAX_RANK]) {
+    dims.sort_by_key(|&d| std::cmp::Reverse(strides[d].unsigned_abs()));
+}
+
 /// Copies a view to a strided one of the same shape. Where elements of `y` coincide, the last write in row-major
 /// order wins.
 ///
 /// # Errors
 /// If the shapes differ.
+#[inline(never)]
 pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
     if x.shape() != y.shape() {
         return Err(Error::shape(
@@ -125,12 +134,12 @@ pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
     let (mut shape, mut sx, mut sy) = ([1usize; MAX_RANK], [0isize; MAX_RANK], [0isize; MAX_RANK]);
     let rank = x.rank();
     let (x_strides, y_strides) = (x.stride_array(), y.stride_array());
-    let mut order: Vec<usize> = (0..rank).collect();
+    let mut order: [usize; MAX_RANK] = std::array::from_fn(|d| d);
     if injective {
         // Any order of writing is the same: take that of the destination's memory.
-        order.sort_by_key(|&d| std::cmp::Reverse(y_strides[d].unsigned_abs()));
+        order_of_memory(&mut order[..rank], &y_strides);
     }
-    for (to, &d) in order.iter().enumerate() {
+    for (to, &d) in order[..rank].iter().enumerate() {
         (shape[to], sx[to], sy[to]) = (x.shape()[d], x_strides[d], y_strides[d]);
     }
     let shape = &shape[..rank];
@@ -177,6 +186,7 @@ pub fn copy_into<T: Element>(x: View<'_, T>, y: ViewMut<'_, T>) -> Result<()> {
 ///
 /// # Errors
 /// If a piece is not `outer · inner` long or `y` is not as long as all of them.
+#[inline(never)]
 pub fn cat<T: Element>(pieces: &[(&[T], usize)], outer: usize, y: &mut [T]) -> Result<()> {
     let row = pieces
         .iter()

@@ -69,6 +69,7 @@ impl Step {
 /// # Errors
 /// If there is no step, a step names something that is not there, shapes or lengths differ, the type lacks an operation, or an
 /// integer is divided by zero.
+#[inline(never)]
 pub fn chain<T: Element>(steps: &[Step], inputs: &[View<'_, T>], y: &mut [T]) -> Result<()> {
     let op = "chain";
     let Some((last, before)) = steps.split_last() else {

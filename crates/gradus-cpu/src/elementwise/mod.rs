@@ -158,6 +158,7 @@ fn same_shape<A, B>(op: &'static str, a: &View<'_, A>, b: &View<'_, B>) -> Resul
 ///
 /// # Errors
 /// If the type does not have the operation or the lengths differ.
+#[inline(never)]
 pub fn unary<T: Element>(op: UnaryOp, x: View<'_, T>, y: &mut [T]) -> Result<()> {
     unary_on(op, Some(x), y)
 }
@@ -166,6 +167,7 @@ pub fn unary<T: Element>(op: UnaryOp, x: View<'_, T>, y: &mut [T]) -> Result<()>
 ///
 /// # Errors
 /// If the type does not have the operation.
+#[inline(never)]
 pub fn unary_in_place<T: Element>(op: UnaryOp, x: &mut [T]) -> Result<()> {
     unary_on(op, None, x)
 }
@@ -185,6 +187,7 @@ fn unary_on<T: Element>(op: UnaryOp, x: Option<View<'_, T>>, y: &mut [T]) -> Res
 /// # Errors
 /// If the type does not have the operation, shapes or lengths differ, or an integer is divided by zero (`y` is then
 /// partly written).
+#[inline(never)]
 pub fn binary<T: Element>(op: BinaryOp, a: View<'_, T>, b: View<'_, T>, y: &mut [T]) -> Result<()> {
     same_shape(op.name(), &a, &b)?;
     binary_on(op, Some(a), Some(b), y)
@@ -194,6 +197,7 @@ pub fn binary<T: Element>(op: BinaryOp, a: View<'_, T>, b: View<'_, T>, y: &mut 
 ///
 /// # Errors
 /// As [`binary`].
+#[inline(never)]
 pub fn binary_in_place<T: Element>(op: BinaryOp, a: &mut [T], b: View<'_, T>) -> Result<()> {
     binary_on(op, None, Some(b), a)
 }
@@ -202,6 +206,7 @@ pub fn binary_in_place<T: Element>(op: BinaryOp, a: &mut [T], b: View<'_, T>) ->
 ///
 /// # Errors
 /// As [`binary`].
+#[inline(never)]
 pub fn binary_in_place_right<T: Element>(op: BinaryOp, a: View<'_, T>, b: &mut [T]) -> Result<()> {
     binary_on(op, Some(a), None, b)
 }
@@ -228,6 +233,7 @@ fn binary_on<T: Element>(
 ///
 /// # Errors
 /// If the type is not a float, or shapes or lengths differ.
+#[inline(never)]
 pub fn ternary<T: Element>(
     op: TernaryOp,
     a: View<'_, T>,
@@ -255,6 +261,7 @@ pub fn ternary<T: Element>(
 ///
 /// # Errors
 /// If shapes or lengths differ.
+#[inline(never)]
 pub fn compare<T: Element>(
     op: CompareOp,
     a: View<'_, T>,
@@ -274,6 +281,7 @@ pub fn compare<T: Element>(
 ///
 /// # Errors
 /// If the lengths differ.
+#[inline(never)]
 pub fn predicate<T: Element>(op: PredicateOp, x: View<'_, T>, y: &mut [bool]) -> Result<()> {
     run(op.name(), [Some(x)], y, &|[x], y, n, _| {
         // SAFETY: `run` gives blocks of `n` elements.
@@ -287,6 +295,7 @@ pub fn predicate<T: Element>(op: PredicateOp, x: View<'_, T>, y: &mut [bool]) ->
 ///
 /// # Errors
 /// If shapes or lengths differ.
+#[inline(never)]
 pub fn where_<T: Element>(
     condition: View<'_, bool>,
     a: View<'_, T>,
@@ -304,6 +313,7 @@ pub fn where_<T: Element>(
 ///
 /// # Errors
 /// If shapes or lengths differ.
+#[inline(never)]
 pub fn where_in_place<T: Element>(
     condition: View<'_, bool>,
     a: View<'_, T>,

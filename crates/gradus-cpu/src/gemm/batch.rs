@@ -17,6 +17,7 @@ const GRAIN: usize = 256 * 1024;
 ///
 /// # Errors
 /// If the shapes do not fit together, or `c` or the epilogue do not fit the result.
+#[inline(never)]
 pub fn matmul<T: Float>(
     a: View<'_, T>,
     b: View<'_, T>,
@@ -31,6 +32,7 @@ pub fn matmul<T: Float>(
 ///
 /// # Errors
 /// As [`matmul`].
+#[inline(never)]
 pub fn matmul_keeping<T: Float>(
     a: View<'_, T>,
     b: View<'_, T>,

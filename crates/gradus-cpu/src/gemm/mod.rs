@@ -68,6 +68,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// If the shapes do not fit together, or bias or residual do not fit C.
+#[inline(never)]
 pub fn gemm<T: Float>(
     alpha: T,
     a: MatRef<'_, T>,

@@ -91,7 +91,7 @@ pub(crate) fn pay<T: Float>(isa: IsaName, size: (usize, usize, usize), lines: us
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{TileKernel, as_f32, exponents, fit, of_f32, pack};
+pub(crate) use x86::{TileKernel, as_f32, exponents, fit, is_served, of_f32, pack};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -208,6 +208,11 @@ mod x86 {
         exponents_of_all(a, size).fit(exponents_of_all(b, size))
     }
 
+    /// Whether tiles go with vectors of this kind: 16 lanes has only `f32` on AVX-512. For the others nothing is compiled.
+    pub(crate) const fn is_served<S: Isa, T: Float>() -> bool {
+        T::V::<S>::LANES == 16
+    }
+
     /// The two inner loops over packed panels: `C[row.., col..] (rows × cols)`, as `microkernel`'s.
     pub(crate) struct TileKernel<'a, T> {
         pub a: &'a [T],
@@ -233,6 +238,9 @@ mod x86 {
 
         #[inline(always)]
         fn run<S: Isa>(self, isa: S) {
+            if const { !is_served::<S, T>() } {
+                unreachable!("`cost` takes tiles for no other");
+            }
             let size = panel_len(self.parts, self.k);
             let tiles = Tiles::new().expect("`pay` found them");
             assert!(TypeId::of::<T>() == TypeId::of::<f32>());

@@ -106,6 +106,7 @@ fn point<T: Float, const D: usize>(grid: &[T], at: usize) -> [f64; D] {
 ///
 /// # Errors
 /// If the shapes do not fit together, a dimension of `x` is empty, or `y` has another size.
+#[inline(never)]
 pub fn grid_sample<T: Float, const D: usize>(
     x: View<'_, T>,
     grid: View<'_, T>,
@@ -149,6 +150,7 @@ pub fn grid_sample<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`grid_sample`].
+#[inline(never)]
 pub fn grid_sample_backward_input<T: Float, const D: usize>(
     dy: View<'_, T>,
     grid: View<'_, T>,
@@ -195,6 +197,7 @@ pub fn grid_sample_backward_input<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`grid_sample`].
+#[inline(never)]
 pub fn grid_sample_backward_grid<T: Float, const D: usize>(
     dy: View<'_, T>,
     x: View<'_, T>,

@@ -12,6 +12,7 @@ use gradus_simd::dispatch;
 ///
 /// # Errors
 /// If the rank is below 2 or the outputs do not have C elements.
+#[inline(never)]
 pub fn batch_norm_stats<T: FloatElement>(
     x: View<'_, T>,
     mean: &mut [T::Compute],
@@ -58,6 +59,7 @@ impl Segments {
 ///
 /// # Errors
 /// If the rank is below 2 or lengths do not fit.
+#[inline(never)]
 pub fn batch_norm<T: FloatElement>(
     x: View<'_, T>,
     mean: &[T::Compute],
@@ -111,6 +113,7 @@ pub fn batch_norm<T: FloatElement>(
 ///
 /// # Errors
 /// As [`batch_norm`].
+#[inline(never)]
 pub fn batch_norm_backward<T: FloatElement>(
     dy: View<'_, T>,
     x: View<'_, T>,

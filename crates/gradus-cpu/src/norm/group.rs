@@ -25,6 +25,7 @@ fn sizes<T>(
 ///
 /// # Errors
 /// If the rank is below 2, the groups do not divide the channels, or lengths do not fit.
+#[inline(never)]
 pub fn group_norm<T: FloatElement>(
     x: View<'_, T>,
     groups: usize,
@@ -87,6 +88,7 @@ pub fn group_norm<T: FloatElement>(
 ///
 /// # Errors
 /// As [`group_norm`].
+#[inline(never)]
 pub fn group_norm_backward<T: FloatElement>(
     dy: View<'_, T>,
     x: View<'_, T>,

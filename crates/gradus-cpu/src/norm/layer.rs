@@ -187,6 +187,7 @@ fn backward<T: FloatElement>(
 /// assert_eq!(mean, [2.0, 0.0]);
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn layer_norm<T: FloatElement>(
     x: View<'_, T>,
     n: usize,
@@ -203,6 +204,7 @@ pub fn layer_norm<T: FloatElement>(
 ///
 /// # Errors
 /// As [`layer_norm`].
+#[inline(never)]
 pub fn layer_norm_backward<T: FloatElement>(
     dy: View<'_, T>,
     x: View<'_, T>,
@@ -228,6 +230,7 @@ pub fn layer_norm_backward<T: FloatElement>(
 ///
 /// # Errors
 /// As [`layer_norm`].
+#[inline(never)]
 pub fn rms_norm<T: FloatElement>(
     x: View<'_, T>,
     n: usize,
@@ -252,6 +255,7 @@ pub fn rms_norm<T: FloatElement>(
 ///
 /// # Errors
 /// As [`layer_norm`].
+#[inline(never)]
 pub fn rms_norm_backward<T: FloatElement>(
     dy: View<'_, T>,
     x: View<'_, T>,

@@ -94,6 +94,7 @@ enum Divisor {
 ///
 /// # Errors
 /// As [`AvgPoolParams::output_size`]; if the divisor is 0 or `y` does not have the output's size.
+#[inline(never)]
 pub fn avg_pool<T: Float, const D: usize>(
     x: View<'_, T>,
     params: &AvgPoolParams<D>,
@@ -109,6 +110,7 @@ pub fn avg_pool<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`avg_pool`], for an input of `x_shape`; if `dx` does not have its size.
+#[inline(never)]
 pub fn avg_pool_backward<T: Float, const D: usize>(
     dy: View<'_, T>,
     params: &AvgPoolParams<D>,
@@ -132,6 +134,7 @@ pub fn avg_pool_backward<T: Float, const D: usize>(
 ///
 /// # Errors
 /// If `x` has fewer dimensions or no elements, or `y` another size.
+#[inline(never)]
 pub fn adaptive_avg_pool<T: Float, const D: usize>(
     x: View<'_, T>,
     sizes: [usize; D],
@@ -146,6 +149,7 @@ pub fn adaptive_avg_pool<T: Float, const D: usize>(
 ///
 /// # Errors
 /// As [`adaptive_avg_pool`], for an input of `x_shape`; if `dx` does not have its size.
+#[inline(never)]
 pub fn adaptive_avg_pool_backward<T: Float, const D: usize>(
     dy: View<'_, T>,
     sizes: [usize; D],

@@ -90,6 +90,7 @@ impl<const D: usize> MaxPoolParams<D> {
 ///
 /// # Errors
 /// As [`MaxPoolParams::output_size`]; if `y` or `indices` do not have the output's size.
+#[inline(never)]
 pub fn max_pool<T: Float, const D: usize>(
     x: View<'_, T>,
     params: &MaxPoolParams<D>,
@@ -186,6 +187,7 @@ pub(super) fn taps(w: &Window, dilation: usize) -> impl Iterator<Item = usize> {
 ///
 /// # Errors
 /// If the slices are not so many whole planes, or an index lies outside its plane.
+#[inline(never)]
 pub fn max_pool_backward<T: Float>(
     dy: View<'_, T>,
     indices: &[i64],

@@ -13,6 +13,7 @@ use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
 ///
 /// # Errors
 /// If lengths do not fit.
+#[inline(never)]
 pub fn gru<T: Float>(
     n: Sizes,
     gates: &mut [T],
@@ -143,6 +144,7 @@ pub struct GruGradients<'a, T> {
 ///
 /// # Errors
 /// If lengths do not fit.
+#[inline(never)]
 pub fn gru_backward<T: Float>(
     n: Sizes,
     dh: &[T],

@@ -11,6 +11,7 @@ use gradus_simd::{Float, FloatVec, Isa, Kernel, dispatch, math};
 ///
 /// # Errors
 /// If lengths do not fit.
+#[inline(never)]
 pub fn lstm<T: Float>(
     n: Sizes,
     gates: &mut [T],
@@ -121,6 +122,7 @@ pub struct LstmGradients<'a, T> {
 ///
 /// # Errors
 /// If lengths do not fit.
+#[inline(never)]
 pub fn lstm_backward<T: Float>(
     n: Sizes,
     (dh, dc): (&[T], &[T]),

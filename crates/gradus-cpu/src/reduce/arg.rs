@@ -16,6 +16,7 @@ const LONG: usize = 4 * GRAIN;
 ///
 /// # Errors
 /// If the axis is out of range or empty, or an output has not the shape of the other axes.
+#[inline(never)]
 pub fn max_with_index<T: Element>(
     x: View<'_, T>,
     axis: usize,
@@ -29,6 +30,7 @@ pub fn max_with_index<T: Element>(
 ///
 /// # Errors
 /// As [`max_with_index`].
+#[inline(never)]
 pub fn min_with_index<T: Element>(
     x: View<'_, T>,
     axis: usize,
@@ -42,6 +44,7 @@ pub fn min_with_index<T: Element>(
 ///
 /// # Errors
 /// As [`max_with_index`].
+#[inline(never)]
 pub fn argmax<T: Element>(x: View<'_, T>, axis: Option<usize>, y: &mut [i64]) -> Result<()> {
     arg("argmax", FoldOp::Max, x, axis, y)
 }
@@ -50,6 +53,7 @@ pub fn argmax<T: Element>(x: View<'_, T>, axis: Option<usize>, y: &mut [i64]) ->
 ///
 /// # Errors
 /// As [`max_with_index`].
+#[inline(never)]
 pub fn argmin<T: Element>(x: View<'_, T>, axis: Option<usize>, y: &mut [i64]) -> Result<()> {
     arg("argmin", FoldOp::Min, x, axis, y)
 }

@@ -112,6 +112,7 @@ fn fold_with<T: Element, A: Accumulator, B: Element>(
 /// assert_eq!(y, [5.0, 7.0, 9.0]);
 /// # Ok::<(), gradus_cpu::Error>(())
 /// ```
+#[inline(never)]
 pub fn sum<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T::Sum]) -> Result<()> {
     run("sum", FoldOp::Sum, x, axes, y)
 }
@@ -120,6 +121,7 @@ pub fn sum<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T::Sum]) -> Resu
 ///
 /// # Errors
 /// As [`sum`].
+#[inline(never)]
 pub fn prod<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T::Sum]) -> Result<()> {
     run("prod", FoldOp::Prod, x, axes, y)
 }
@@ -138,6 +140,7 @@ fn nonempty<T>(name: &'static str, x: &View<'_, T>, y: usize) -> Result<()> {
 ///
 /// # Errors
 /// As [`sum`], and if there are no elements to reduce.
+#[inline(never)]
 pub fn max<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T]) -> Result<()> {
     nonempty("max", &x, y.len())?;
     run("max", FoldOp::Max, x, axes, y)
@@ -147,6 +150,7 @@ pub fn max<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T]) -> Result<()
 ///
 /// # Errors
 /// As [`max`].
+#[inline(never)]
 pub fn min<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [T]) -> Result<()> {
     nonempty("min", &x, y.len())?;
     run("min", FoldOp::Min, x, axes, y)
@@ -162,6 +166,7 @@ fn load_nonzero<T: Element>(_: usize, x: &[T], y: &mut [i64]) {
 ///
 /// # Errors
 /// As [`sum`].
+#[inline(never)]
 pub fn any<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [bool]) -> Result<()> {
     let mut count = vec![0i64; y.len()];
     count_nonzero(x, axes, &mut count)?;
@@ -173,6 +178,7 @@ pub fn any<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [bool]) -> Result
 ///
 /// # Errors
 /// As [`sum`].
+#[inline(never)]
 pub fn all<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [bool]) -> Result<()> {
     fold_with("all", FoldOp::Min, x, axes, &load_nonzero::<T>, false, y)
 }
@@ -181,6 +187,7 @@ pub fn all<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [bool]) -> Result
 ///
 /// # Errors
 /// As [`sum`].
+#[inline(never)]
 pub fn count_nonzero<T: Element>(x: View<'_, T>, axes: &[usize], y: &mut [i64]) -> Result<()> {
     fold_with(
         "count_nonzero",

@@ -115,6 +115,7 @@ fn cumulate<T: Element>(
 ///
 /// # Errors
 /// If the axis is out of range or `y` is not as long as `x`.
+#[inline(never)]
 pub fn cumsum<T: Element>(x: View<'_, T>, axis: usize, y: &mut [T::Sum]) -> Result<()> {
     cumulate("cumsum", x, axis, y, 0, |a, b| a + b, i64::wrapping_add)
 }
@@ -123,6 +124,7 @@ pub fn cumsum<T: Element>(x: View<'_, T>, axis: usize, y: &mut [T::Sum]) -> Resu
 ///
 /// # Errors
 /// As [`cumsum`].
+#[inline(never)]
 pub fn cumprod<T: Element>(x: View<'_, T>, axis: usize, y: &mut [T::Sum]) -> Result<()> {
     cumulate("cumprod", x, axis, y, 1, |a, b| a * b, i64::wrapping_mul)
 }
@@ -131,6 +133,7 @@ pub fn cumprod<T: Element>(x: View<'_, T>, axis: usize, y: &mut [T::Sum]) -> Res
 ///
 /// # Errors
 /// As [`cumsum`].
+#[inline(never)]
 pub fn logcumsumexp<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) -> Result<()> {
     let out = Out::new("logcumsumexp", y, x.len())?;
     let step = |s: &mut f64, x: T, _| *s = scalar::binary(BinaryOp::LogAddExp, *s, x.to_f64());
@@ -148,6 +151,7 @@ pub fn logcumsumexp<T: FloatElement>(x: View<'_, T>, axis: usize, y: &mut [T]) -
 ///
 /// # Errors
 /// As [`cumsum`].
+#[inline(never)]
 pub fn cummax<T: Element>(
     x: View<'_, T>,
     axis: usize,
@@ -161,6 +165,7 @@ pub fn cummax<T: Element>(
 ///
 /// # Errors
 /// As [`cumsum`].
+#[inline(never)]
 pub fn cummin<T: Element>(
     x: View<'_, T>,
     axis: usize,

@@ -102,6 +102,7 @@ fn order(keys: &mut [(i64, usize)], keep: Keep) {
 ///
 /// # Errors
 /// If the axis is out of range or an output is not as long as `x`.
+#[inline(never)]
 pub fn sort<T: Element>(
     x: View<'_, T>,
     axis: usize,
@@ -116,6 +117,7 @@ pub fn sort<T: Element>(
 ///
 /// # Errors
 /// If the axis is out of range or shorter than `k`, or an output has not `k` elements along it.
+#[inline(never)]
 pub fn topk<T: Element>(
     x: View<'_, T>,
     axis: usize,
@@ -137,6 +139,7 @@ pub fn topk<T: Element>(
 ///
 /// # Errors
 /// If the axis is out of range, or `k` is 0 or above its size, or an output has not the shape of the other axes.
+#[inline(never)]
 pub fn kthvalue<T: Element>(
     x: View<'_, T>,
     axis: usize,

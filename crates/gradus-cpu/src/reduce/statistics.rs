@@ -9,6 +9,7 @@ use crate::{Element, FloatElement, Result, View, cast, error::check_len};
 ///
 /// # Errors
 /// As [`sum`](super::sum).
+#[inline(never)]
 pub fn mean<T: FloatElement>(x: View<'_, T>, axes: &[usize], y: &mut [T]) -> Result<()> {
     let mask = axis_mask("mean", x.shape(), axes)?;
     check_len("mean", "the output", y.len(), kept_len(x.shape(), &mask))?;
@@ -54,6 +55,7 @@ fn by_row<A>(position: usize, n: usize, block: &mut [A], mut f: impl FnMut(usize
 ///
 /// # Errors
 /// As [`sum`](super::sum).
+#[inline(never)]
 pub fn var<T: FloatElement>(
     x: View<'_, T>,
     axes: &[usize],
@@ -120,6 +122,7 @@ pub(crate) fn moments<T: FloatElement>(
 ///
 /// # Errors
 /// As [`sum`](super::sum); of no elements with p = ±∞ as [`max`](super::max).
+#[inline(never)]
 pub fn norm<T: FloatElement>(x: View<'_, T>, axes: &[usize], p: f64, y: &mut [T]) -> Result<()> {
     let mask = axis_mask("norm", x.shape(), axes)?;
     check_len("norm", "the output", y.len(), kept_len(x.shape(), &mask))?;
@@ -162,6 +165,7 @@ pub fn norm<T: FloatElement>(x: View<'_, T>, axes: &[usize], p: f64, y: &mut [T]
 ///
 /// # Errors
 /// As [`sum`](super::sum).
+#[inline(never)]
 pub fn logsumexp<T: FloatElement>(x: View<'_, T>, axes: &[usize], y: &mut [T]) -> Result<()> {
     let mask = axis_mask("logsumexp", x.shape(), axes)?;
     check_len(

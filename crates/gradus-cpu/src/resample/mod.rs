@@ -34,6 +34,7 @@ use crate::{Error, Result, View, parallel, scratch};
 ///
 /// # Errors
 /// If the last axes are not the maps' inputs, or `y` does not have the output's size.
+#[inline(never)]
 pub fn resample<T: Float>(x: View<'_, T>, maps: &[AxisMap], y: &mut [T]) -> Result<()> {
     let op = "interpolate";
     let Some(lead) = x.rank().checked_sub(maps.len()).filter(|&lead| {
@@ -58,15 +59,7 @@ pub fn resample<T: Float>(x: View<'_, T>, maps: &[AxisMap], y: &mut [T]) -> Resu
     let axes: Vec<Axis<'_, T>> = maps.iter().map(Axis::new).collect();
     let inputs: usize = maps.iter().map(AxisMap::inputs).product();
     let outputs: usize = maps.iter().map(AxisMap::outputs).product();
-    // The steps in order: those that shrink most first; of equals the last axis, whose gathering is dearest.
-    let mut order: Vec<usize> = (0..maps.len())
-        .rev()
-        .filter(|&d| !maps[d].is_identity())
-        .collect();
-    order.sort_by(|&a, &b| {
-        let ratio = |d: usize, e: usize| maps[d].outputs() as u128 * maps[e].inputs() as u128;
-        ratio(a, b).cmp(&ratio(b, a))
-    });
+    let order = order_of_steps(maps);
     let group = (parallel::GRAIN / inputs.max(outputs)).max(1);
     parallel::for_each_chunk_mut(y, group * outputs, |i, y| {
         let planes = y.len() / outputs;
@@ -91,6 +84,19 @@ pub fn resample<T: Float>(x: View<'_, T>, maps: &[AxisMap], y: &mut [T]) -> Resu
         }
     });
     Ok(())
+}
+
+/// The steps in order: those that shrink most first; of equals the last axis, whose gathering is dearest.
+fn order_of_steps(maps: &[AxisMap]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..maps.len())
+        .rev()
+        .filter(|&d| !maps[d].is_identity())
+        .collect();
+    order.sort_by(|&a, &b| {
+        let ratio = |d: usize, e: usize| maps[d].outputs() as u128 * maps[e].inputs() as u128;
+        ratio(a, b).cmp(&ratio(b, a))
+    });
+    order
 }
 
 /// A map with its weights in the element type.

@@ -137,6 +137,7 @@ impl RoiParams {
 ///
 /// # Errors
 /// As [`RoiParams::output_shape`]; if a region names no sample of the batch, or `y` has another size.
+#[inline(never)]
 pub fn roi_mean<T: Float>(
     x: View<'_, T>,
     rois: View<'_, T>,
@@ -186,6 +187,7 @@ pub fn roi_mean<T: Float>(
 ///
 /// # Errors
 /// As [`roi_mean`].
+#[inline(never)]
 pub fn roi_mean_backward<T: Float>(
     dy: View<'_, T>,
     rois: View<'_, T>,
@@ -257,6 +259,7 @@ pub fn roi_mean_backward<T: Float>(
 ///
 /// # Errors
 /// As [`roi_mean`]; if `at` has another size.
+#[inline(never)]
 pub fn roi_max<T: Float>(
     x: View<'_, T>,
     rois: View<'_, T>,

@@ -57,6 +57,7 @@ impl<'a> Operand<'a> {
 
     #[allow(clippy::result_large_err)] // both are tensors, on the way to one place
     /// The tensor, with its memory to reuse when it has exactly this shape and nobody else holds it.
+    #[inline]
     pub(crate) fn reusable(self, shape: &Shape) -> std::result::Result<Tensor, Cow<'a, Tensor>> {
         match self {
             Operand::Own(x) if x.shape() == shape && x.is_exclusive() => Ok(x),
@@ -100,6 +101,7 @@ pub(crate) fn broadcast_all(op: &'static str, shapes: &[Shape]) -> Result<Shape>
 }
 
 /// The operand's layout stretched to the result's shape.
+#[inline]
 pub(crate) fn stretched<'a>(x: &'a Tensor, shape: &Shape) -> Result<Cow<'a, Layout>> {
     if x.shape() == shape {
         return Ok(Cow::Borrowed(&x.layout));

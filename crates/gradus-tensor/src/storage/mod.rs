@@ -138,6 +138,7 @@ impl CpuBuffer {
     }
 
     /// May these bytes be written (a memory map may not)?
+    #[inline]
     pub(crate) fn is_writable(&self) -> bool {
         !matches!(
             self.owner,
@@ -149,12 +150,14 @@ impl CpuBuffer {
     }
 
     /// The buffer as elements. `Element::DTYPE` must be the tensor's dtype, or a plain number of the same size.
+    #[inline]
     pub(crate) fn as_slice<T: Element>(&self) -> &[T] {
         // SAFETY: initialised, and every bit pattern is a value of T (see `cast` for bool).
         unsafe { self.cast::<T>() }
     }
 
     /// The buffer as elements to write.
+    #[inline]
     pub(crate) fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
         debug_assert!(self.is_writable());
         self.kept.clear();
@@ -168,12 +171,14 @@ impl CpuBuffer {
     }
 
     /// The buffer as plain words (u8, f16, i32, i64), for moving elements without knowing their type.
+    #[inline]
     pub(crate) fn words<W: Word>(&self) -> &[W] {
         // SAFETY: any initialised bytes are words.
         unsafe { self.cast::<W>() }
     }
 
     /// The buffer as plain words to write. For bool storage the caller writes only words read from bool storage.
+    #[inline]
     pub(crate) fn words_mut<W: Word>(&mut self) -> &mut [W] {
         self.kept.clear();
         let (ptr, len) = (self.ptr.as_ptr(), self.len / size_of::<W>());
@@ -187,6 +192,7 @@ impl CpuBuffer {
 
     /// # Safety
     /// The bytes must be valid values of `T`.
+    #[inline]
     unsafe fn cast<T>(&self) -> &[T] {
         let ptr = self.ptr.as_ptr();
         assert!(
