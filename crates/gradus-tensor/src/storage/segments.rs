@@ -2,7 +2,8 @@
 //!
 //! In a step of training, activations are freed while gradients of other sizes come to be, and gradients before the next activations.
 //! Lists by size would keep memory for all of them at once; here what one leaves is cut anew for the other. A block is
-//! cut from the smallest hole that it fits in, so that large holes stay whole for large blocks. What is not here: small blocks, which
+//! cut from the smallest hole that it fits in, so that large holes stay whole for large blocks, and those of whole tables of words for
+//! such tables. What is not here: small blocks, which
 //! would leave crumbs between large ones (`pool.rs` has them), and moving what is in use. The idea is PyTorch's caching allocator.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -54,7 +55,8 @@ fn lock() -> MutexGuard<'static, Vec<Segment>> {
     SEGMENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A block of at least so many bytes out of the smallest hole that has them, if one has.
+/// A block of at least so many bytes out of the smallest hole that has them, if one has. Holes larger than usual segments are only for
+/// blocks of more than half of their size.
 pub(super) fn take(bytes: usize) -> Option<Piece> {
     let size = bytes.checked_next_multiple_of(PAGE)?;
     let mut segments = lock();
@@ -62,7 +64,8 @@ pub(super) fn take(bytes: usize) -> Option<Piece> {
     for (s, segment) in segments.iter().enumerate() {
         for (h, hole) in segment.holes.iter().enumerate() {
             let room = hole.1 - hole.0;
-            if room >= size && best.is_none_or(|(least, ..)| room < least) {
+            let fits = room >= size && (room <= SEGMENT || room / 2 < size);
+            if fits && best.is_none_or(|(least, ..)| room < least) {
                 best = Some((room, s, h));
             }
         }
@@ -95,8 +98,7 @@ pub(super) fn give(ptr: NonNull<u8>, size: usize, limit: usize) {
     };
     let at = address - segment.start.addr().get();
     segment.join(at, at + size);
-    let waiting = WAITING.fetch_add(size, Relaxed) + size;
-    if segment.is_free() && waiting > limit {
+    if segment.is_free() && waiting() > limit {
         let segment = segments.remove(s);
         WAITING.fetch_sub(segment.fresh, Relaxed);
         drop(segments); // the system may take its time
@@ -161,6 +163,7 @@ impl Segment {
 
     /// Makes a hole of begin..end, one with those it touches.
     fn join(&mut self, mut begin: usize, mut end: usize) {
+        WAITING.fetch_add(end - begin, Relaxed);
         let mut at = self.holes.partition_point(|hole| hole.0 < begin);
         if let Some(next) = self.holes.get(at).filter(|next| next.0 == end) {
             end = next.1;
@@ -240,7 +243,7 @@ mod tests {
         // Through the list of all segments, which other tests use too: sizes that only this one has.
         let first = take_new(SEGMENT + PAGE, usize::MAX).unwrap();
         give(first.ptr, first.size, usize::MAX);
-        let half = take(SEGMENT / 2 + PAGE).unwrap();
-        give(half.ptr, half.size, usize::MAX);
+        let again = take(SEGMENT / 2 + PAGE).unwrap();
+        give(again.ptr, again.size, usize::MAX);
     }
 }
