@@ -55,7 +55,7 @@ pub fn uniform(
             format!("no numbers lie in [{low}, {high})"),
         ));
     }
-    draw("init::uniform", shape, options, |x| {
+    draw_pieces("init::uniform", shape, options, |_, x| {
         with_default(|rng| rng.fill_uniform_f64(x));
         for x in x {
             *x = low + (high - low) * *x;
@@ -79,7 +79,7 @@ pub fn normal(
             format!("mean {mean} and standard deviation {std} make no distribution"),
         ));
     }
-    draw("init::normal", shape, options, |x| {
+    draw_pieces("init::normal", shape, options, |_, x| {
         with_default(|rng| rng.fill_normal_f64(x));
         for x in x {
             *x = mean + std * *x;
@@ -107,7 +107,7 @@ pub fn trunc_normal(
         );
         return Err(Error::value("init::trunc_normal", message));
     }
-    draw("init::trunc_normal", shape, options, |x| {
+    draw_pieces("init::trunc_normal", shape, options, |_, x| {
         with_default(|rng| {
             for x in x {
                 *x = mean + std * truncated(a, b, || rng.next_f64());
@@ -447,12 +447,40 @@ fn write(
     options: impl Into<Options>,
     element: impl Fn(usize) -> f64,
 ) -> Result<Tensor> {
-    draw(op, shape, options, |x| {
-        x.iter_mut().enumerate().for_each(|(i, x)| *x = element(i));
+    draw_pieces(op, shape, options, |first, x| {
+        for (i, x) in x.iter_mut().enumerate() {
+            *x = element(first + i);
+        }
     })
 }
 
-/// A tensor whose elements `fill` writes in f64.
+/// Elements of a piece: even, so that the generator, which gives two numbers at a time, wastes none between pieces.
+const PIECE: usize = 1 << 18;
+
+/// A tensor whose elements `fill` writes in f64, a piece after the other, so that no second copy of a large weight is ever in memory.
+/// It is told the number of a piece's first element.
+fn draw_pieces(
+    op: &'static str,
+    shape: impl Into<Shape>,
+    options: impl Into<Options>,
+    mut fill: impl FnMut(usize, &mut [f64]),
+) -> Result<Tensor> {
+    let (shape, options) = (shape.into(), options.into());
+    let numel = shape.numel()?;
+    if numel <= PIECE || skip::skipped() || !options.dtype.is_float() {
+        return draw(op, shape, options, |x| fill(0, x));
+    }
+    let mut tensor = Tensor::zeros(numel, options.dtype)?;
+    for first in (0..numel).step_by(PIECE) {
+        let len = PIECE.min(numel - first);
+        let piece = draw(op, len, options.dtype, |x| fill(first, x))?;
+        let (first, end) = (first as i64, (first + len) as i64);
+        tensor = tensor.slice_scatter_(&piece, 0, first, end, 1)?;
+    }
+    tensor.reshape(shape)?.to_device(&options.device)
+}
+
+/// A tensor whose elements `fill` writes in f64, all at once.
 fn draw(
     op: &'static str,
     shape: impl Into<Shape>,

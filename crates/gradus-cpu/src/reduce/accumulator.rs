@@ -19,6 +19,8 @@ pub trait Accumulator: Element<Acc = Self, Sum = Self> {
 
 /// Rows this short are folded one element after the other.
 const SHORT: usize = 16;
+/// Rows that are combined at once: as many streams as the processor follows with ease.
+const TOGETHER: usize = 4;
 
 struct FoldRows<'a, T> {
     op: FoldOp,
@@ -141,19 +143,38 @@ fn combine_rows<S: Isa, T: Float>(
     combine: impl Fn(T::V<S>, T::V<S>) -> T::V<S> + Copy,
 ) {
     assert!(rows == 0 || (rows - 1) * stride + acc.len() <= x.len());
+    for first in (0..rows).step_by(TOGETHER) {
+        let x = &x[first * stride..];
+        // The number of rows is a constant but for the last ones, so that the loop over them is unrolled.
+        match rows - first {
+            TOGETHER.. => add_rows(isa, x, stride, TOGETHER, acc, combine),
+            rest => add_rows(isa, x, stride, rest, acc, combine),
+        }
+    }
+}
+
+/// Combines a few rows, all of which are in `x`.
+#[inline(always)]
+fn add_rows<S: Isa, T: Float>(
+    isa: S,
+    x: &[T],
+    stride: usize,
+    rows: usize,
+    acc: &mut [T],
+    combine: impl Fn(T::V<S>, T::V<S>) -> T::V<S> + Copy,
+) {
+    debug_assert!(rows == 0 || (rows - 1) * stride + acc.len() <= x.len());
     let acc_ptr = acc.as_mut_ptr();
     lanes::for_each::<S, T>(
         acc.len(),
         #[inline(always)]
         |i, m| {
-            // SAFETY: `i + m <= acc.len()`, and each row has that many elements by the assert.
+            // SAFETY: `i + m <= acc.len()`, and each row has that many elements: `combine_rows` has seen to it.
             unsafe {
                 let mut a = lanes::load::<S, T>(isa, acc_ptr.add(i), m, T::ZERO);
                 for r in 0..rows {
-                    a = combine(
-                        a,
-                        lanes::load::<S, T>(isa, x.as_ptr().add(r * stride + i), m, T::ZERO),
-                    );
+                    let at = x.as_ptr().add(r * stride + i);
+                    a = combine(a, lanes::load::<S, T>(isa, at, m, T::ZERO));
                 }
                 lanes::store::<S, T>(a, acc_ptr.add(i), m);
             }

@@ -219,8 +219,11 @@ fn fold3<T: Element, A: Accumulator>(
         // Many short rows to a block.
         let rows = (BLOCK / n).max(1);
         for_each_chunk_mut(y, (GRAIN / n).max(1), |task, y| {
-            let (mut raw, mut buffer) = ([T::ZERO; BLOCK], [A::ZERO; BLOCK]);
             let mut position = task * (GRAIN / n).max(1) * n;
+            if let Some(x) = x.slice() {
+                return A::fold_rows(op, &x[position..position + y.len() * n], n, y);
+            }
+            let (mut raw, mut buffer) = ([T::ZERO; BLOCK], [A::ZERO; BLOCK]);
             for y in y.chunks_mut(rows) {
                 let block = x.read(position, y.len() * n, &mut raw, &mut buffer);
                 A::fold_rows(op, block, n, y);
@@ -237,12 +240,21 @@ fn fold3<T: Element, A: Accumulator>(
             &mut partial[..]
         };
         let per_task = (GRAIN / n).max(1);
+        let piece_of = |item: usize| {
+            let (row, piece) = (item / pieces, item % pieces);
+            (row, piece * GRAIN, n.min((piece + 1) * GRAIN))
+        };
         for_each_chunk_mut(out, per_task, |task, out| {
+            if let Some(x) = x.slice() {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let (row, lo, hi) = piece_of(task * per_task + i);
+                    *out = fold_blocks(op, &x[row * n + lo..row * n + hi]);
+                }
+                return;
+            }
             let (mut raw, mut buffer) = ([T::ZERO; BLOCK], [A::ZERO; BLOCK]);
             for (i, out) in out.iter_mut().enumerate() {
-                let item = task * per_task + i;
-                let (row, piece) = (item / pieces, item % pieces);
-                let (lo, hi) = (piece * GRAIN, n.min((piece + 1) * GRAIN));
+                let (row, lo, hi) = piece_of(task * per_task + i);
                 let mut leaf = |lo: usize, hi: usize| {
                     let mut value = [A::ZERO];
                     let block = x.read(row * n + lo, hi - lo, &mut raw, &mut buffer);
@@ -260,6 +272,21 @@ fn fold3<T: Element, A: Accumulator>(
             }
         }
     }
+}
+
+/// The fold of at most [`GRAIN`] elements: a tree of blocks.
+fn fold_blocks<A: Accumulator>(op: FoldOp, x: &[A]) -> A {
+    let mut values = [A::ZERO; GRAIN / BLOCK];
+    let whole = x.len() / BLOCK;
+    A::fold_rows(op, &x[..whole * BLOCK], BLOCK, &mut values[..whole]);
+    let rest = &x[whole * BLOCK..];
+    if !rest.is_empty() {
+        A::fold_rows(op, rest, rest.len(), &mut values[whole..=whole]);
+    }
+    let blocks = whole + usize::from(!rest.is_empty());
+    tree(0, blocks, 1, &mut |i, _| values[i], &|a, b| {
+        A::combine(op, a, b)
+    })
 }
 
 /// (outer, n, inner) → (outer, inner) for inner > 1: whole rows are combined, lane by lane.

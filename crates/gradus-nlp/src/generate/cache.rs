@@ -173,6 +173,22 @@ impl KvCache {
             .map(|rows| rows.each_ref().map(Tensor::data_ptr))
     }
 
+    /// Forgets all but the first `len` tokens.
+    ///
+    /// # Errors
+    /// When it has seen fewer.
+    pub fn rewind(&mut self, len: usize) -> Result<()> {
+        if len > self.len {
+            let message = format!(
+                "{} tokens were read: there is no way back to {len}",
+                self.len
+            );
+            return Err(Error::value("Session::rewind", message));
+        }
+        self.len = len;
+        Ok(())
+    }
+
     /// Counts a token that was written at the place after its last.
     pub(crate) fn grow(&mut self) {
         self.len += 1;

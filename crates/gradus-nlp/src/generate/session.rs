@@ -42,6 +42,15 @@ pub trait Session {
     /// When there is no such text.
     fn select(&mut self, order: &[usize]) -> Result<()>;
 
+    /// Forgets all but the first `len` tokens, to go on in another way from there.
+    ///
+    /// # Errors
+    /// When fewer were read, or the model's session keeps no token apart from those before it, as recurrent ones.
+    fn rewind(&mut self, len: usize) -> Result<()> {
+        let why = format!("this model's session cannot go back to {len} tokens; transformers' can");
+        Err(Error::value("Session::rewind", why))
+    }
+
     /// Reads single ids by replaying a CUDA graph from here on: one launch a token. The texts then stay within the capacity they were begun
     /// with, or go on without it.
     ///
@@ -97,6 +106,11 @@ impl<F: Fn(&Tensor, &mut [KvCache]) -> Result<Var>> Session for KvSession<F> {
             }
             _ => read(ids, &mut self.caches),
         }
+    }
+
+    fn rewind(&mut self, len: usize) -> Result<()> {
+        let caches = &mut self.caches;
+        caches.iter_mut().try_for_each(|cache| cache.rewind(len))
     }
 
     fn use_graph(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 //! exception (only 0 and 1 are values), so bool buffers are cleared before they are handed out.
 
 mod pool;
+mod segments;
 
 use std::any::Any;
 use std::ptr::NonNull;

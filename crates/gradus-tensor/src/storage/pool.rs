@@ -1,8 +1,9 @@
 //! The reuse pool: freed blocks wait in lists by size class, so a training step allocates nothing after the first.
 //!
 //! Classes are 1, 1¼, 1½ and 1¾ times each power of two (at most a fifth is wasted). Each class has its own lock,
-//! so threads rarely meet; small blocks wait with their thread, without one. The pool holds at most [`set_limit`] bytes; what
-//! does not fit goes back to the system.
+//! so threads rarely meet; small blocks wait with their thread, without one. Large blocks have no classes: they are cut from
+//! `segments.rs`. The pool holds at most [`set_limit`] bytes; what does not fit goes back to the system, of large blocks once nothing
+//! of their segment is in use.
 //! Not a general allocator: only tensor buffers come here. The idea is PyTorch's caching allocator.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -11,15 +12,15 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use super::segments;
 use crate::error::{Error, Result};
 
 /// Every buffer starts on a cache line, and on an AVX-512 vector.
 const ALIGN: usize = 64;
 /// What `alloc_zeroed` aligns to while still using the system's lazily zeroed pages.
 const SYSTEM_ALIGN: usize = 16;
-/// Blocks of at least so many bytes begin on a huge page and ask for more of them.
-const HUGE_FROM: usize = 4 * HUGE_PAGE;
-const HUGE_PAGE: usize = 2 << 20;
+/// Blocks of at least so many bytes are cut from segments.
+const LARGE: usize = 256 << 10;
 const CLASSES: usize = 4 * usize::BITS as usize;
 
 static LISTS: [Mutex<Vec<Block>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
@@ -32,7 +33,7 @@ static MISSES: AtomicU64 = AtomicU64::new(0);
 /// A block of initialised bytes, 64-byte aligned inside a slightly larger allocation. Length 0: no allocation.
 pub(super) struct Block {
     base: NonNull<u8>,
-    size: usize, // usable bytes: the size of its class, or what was asked for if `exact`
+    size: usize, // usable bytes: the size of its class, whole pages if it is large, or what was asked for if `exact`
     exact: bool, // made while the pool was off: its allocation ends where it ends, and it never enters a list
 }
 
@@ -52,14 +53,9 @@ impl Block {
             return NonNull::new(std::ptr::without_provenance_mut(ALIGN))
                 .unwrap_or(NonNull::dangling());
         }
-        let align = if self.exact {
-            ALIGN
-        } else {
-            alignment(self.size)
-        };
-        let skip = self.base.align_offset(align);
-        // SAFETY: `skip` < `align` bytes, and the allocation has so many bytes more than `size`; an exact one is aligned and
-        // `skip` 0.
+        let skip = self.base.align_offset(ALIGN);
+        // SAFETY: `skip` < `ALIGN` bytes, and the allocation has so many bytes more than `size`; exact and large ones are aligned,
+        // and `skip` 0.
         unsafe { self.base.add(skip) }
     }
 
@@ -71,38 +67,22 @@ impl Block {
         if exact {
             return Layout::from_size_align(size, ALIGN).ok();
         }
-        Layout::from_size_align(size.checked_add(alignment(size))?, SYSTEM_ALIGN).ok()
+        Layout::from_size_align(size.checked_add(ALIGN)?, SYSTEM_ALIGN).ok()
     }
 
+    fn is_large(&self) -> bool {
+        self.size >= LARGE && !self.exact
+    }
+
+    /// Back to the system. Not for large ones, which are parts of segments.
     fn free(self) {
+        debug_assert!(!self.is_large());
         if let (true, Some(layout)) = (self.size > 0, Block::layout(self.size, self.exact)) {
             // SAFETY: allocated in `take` with this layout.
             unsafe { dealloc(self.base.as_ptr(), layout) }
         }
     }
 }
-
-/// Where a block of a class begins.
-fn alignment(size: usize) -> usize {
-    if size >= HUGE_FROM { HUGE_PAGE } else { ALIGN }
-}
-
-/// Asks the system to back a large block with huge pages, before it is touched: a 2 MiB page is one fault instead of 512
-/// (1.7 µs each), and reading through few of them is a third faster. A refusal changes nothing.
-#[cfg(target_os = "linux")]
-fn ask_for_huge_pages(block: &Block) {
-    unsafe extern "C" {
-        fn madvise(address: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
-    }
-    const MADV_HUGEPAGE: i32 = 14;
-    if block.size >= HUGE_FROM && !block.exact {
-        // SAFETY: the bytes are the block's own, and begin on a page; the advice changes none of them.
-        unsafe { madvise(block.ptr().as_ptr().cast(), block.size, MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask_for_huge_pages(_: &Block) {}
 
 /// Class number and the class's size for a number of bytes.
 fn class(bytes: usize) -> (usize, usize) {
@@ -182,6 +162,9 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
         return Err(fail());
     }
     let exact = LIMIT.load(Relaxed) == 0;
+    if bytes >= LARGE && !exact {
+        return take_large(bytes, zeroed).ok_or_else(fail);
+    }
     let (class, mut size) = class(bytes);
     if exact {
         size = bytes;
@@ -215,8 +198,32 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
         size,
         exact,
     };
-    ask_for_huge_pages(&block);
     Ok(block)
+}
+
+/// The same for a large one; `None` if the system has no memory.
+fn take_large(bytes: usize, zeroed: bool) -> Option<Block> {
+    let piece = if let Some(piece) = segments::take(bytes) {
+        HITS.fetch_add(1, Relaxed);
+        piece
+    } else {
+        MISSES.fetch_add(1, Relaxed);
+        // A pool of little room is not filled by the rest of one segment.
+        let most = LIMIT.load(Relaxed) / 32;
+        segments::take_new(bytes, most).or_else(|| {
+            clear();
+            segments::take_new(bytes, 0)
+        })?
+    };
+    if zeroed && !piece.fresh {
+        // SAFETY: the piece has at least `bytes` bytes.
+        unsafe { piece.ptr.write_bytes(0, bytes) };
+    }
+    Some(Block {
+        base: piece.ptr,
+        size: piece.size,
+        exact: false,
+    })
 }
 
 /// Takes a block back; the pool keeps it if there is room.
@@ -228,6 +235,11 @@ pub(super) fn give(block: Block) {
         block.free();
         return;
     }
+    if block.is_large() {
+        let limit = LIMIT.load(Relaxed).saturating_sub(CACHED.load(Relaxed));
+        segments::give(block.base, block.size, limit);
+        return;
+    }
     if let Some(block) = Near::give(block) {
         give_far(block);
     }
@@ -235,7 +247,8 @@ pub(super) fn give(block: Block) {
 
 /// The same, to the lists all threads share.
 fn give_far(block: Block) {
-    if CACHED.fetch_add(block.size, Relaxed) + block.size > LIMIT.load(Relaxed) {
+    let cached = CACHED.fetch_add(block.size, Relaxed) + block.size;
+    if cached + segments::waiting() > LIMIT.load(Relaxed) {
         CACHED.fetch_sub(block.size, Relaxed);
         block.free();
         return;
@@ -333,7 +346,7 @@ pub struct PoolStats {
 pub fn stats() -> PoolStats {
     let (bytes, hits) = NEAR.with_borrow(|near| (near.bytes, near.hits));
     PoolStats {
-        cached: CACHED.load(Relaxed) + bytes,
+        cached: CACHED.load(Relaxed) + segments::waiting() + bytes,
         hits: HITS.load(Relaxed) + hits,
         misses: MISSES.load(Relaxed),
     }
@@ -362,8 +375,9 @@ pub fn set_limit(bytes: usize) {
     }
 }
 
-/// Gives every waiting block back to the system, but for the small ones that wait with other threads.
+/// Gives what waits back to the system, but for small blocks that wait with other threads, and parts of segments in use.
 pub fn clear() {
+    segments::clear();
     NEAR.with_borrow_mut(|near| near.empty(Block::free));
     for class in 0..CLASSES {
         let blocks = std::mem::take(&mut *lock(class));
@@ -377,6 +391,22 @@ pub fn clear() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_blocks_are_zeroed_and_cut_anew() {
+        let size = LARGE + 12345;
+        for round in 0..2 {
+            let block = take(size, true).unwrap();
+            assert!(block.size >= size && block.is_large());
+            assert_eq!(block.ptr().as_ptr() as usize % ALIGN, 0);
+            // SAFETY: so many bytes were asked for, initialised.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(block.ptr().as_ptr(), size) };
+            assert!(bytes.iter().all(|&b| b == 0), "{round}");
+            bytes.fill(7);
+            give(block);
+        }
+        clear();
+    }
 
     #[test]
     fn classes_hold_what_they_are_asked_and_round_trip() {
