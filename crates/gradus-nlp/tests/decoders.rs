@@ -286,6 +286,23 @@ fn small() -> GPT2LMHeadModel {
 }
 
 #[test]
+fn a_rewound_session_goes_on_as_if_it_had_read_nothing_since() -> Result<()> {
+    let model = small();
+    let (mut straight, mut session) = (model.session(1, 4)?, model.session(1, 4)?);
+    straight.read(&row(&[1, 2, 3]))?;
+    session.read(&row(&[1, 2, 3]))?;
+    for _ in 0..2 {
+        session.read(&row(&[7, 8, 4, 4]))?;
+        session.rewind(3)?;
+    }
+    let (got, expected) = (session.read(&row(&[5]))?, straight.read(&row(&[5]))?);
+    assert!(got.allclose(&expected, 1e-5, 1e-6, false)?);
+    let error = session.rewind(5).unwrap_err().to_string();
+    assert!(error.contains("4 tokens were read"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn prompts_that_cannot_be_read_are_refused() {
     let model = small();
     let said = |prompt: &[u32], options: Generation| {

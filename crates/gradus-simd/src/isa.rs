@@ -77,8 +77,11 @@ pub trait Isa: Copy + Debug + Send + Sync + 'static {
     unsafe fn store_bf16(self, x: Self::F32, p: *mut u16) {
         for (i, &x) in x.to_array().as_ref().iter().enumerate() {
             let bits = x.to_bits();
-            let near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-            let half = if x.is_nan() { bits >> 16 | 0x40 } else { near };
+            let half = if x.is_nan() {
+                bits >> 16 | 0x40
+            } else {
+                (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+            };
             // SAFETY: the caller's promise.
             unsafe { *p.add(i) = half as u16 };
         }

@@ -390,9 +390,9 @@ fn even_and_odd_elements_come_apart_and_together() {
 }
 
 /// All bf16 widened, and some `f32` rounded to bf16.
-struct Halves<'a>(&'a [u16], &'a [f32]);
+struct Sixteens<'a>(&'a [u16], &'a [f32]);
 
-impl Kernel for Halves<'_> {
+impl Kernel for Sixteens<'_> {
     type Output = (Vec<u32>, Vec<u16>);
     #[inline(always)]
     fn run<S: Isa>(self, isa: S) -> Self::Output {
@@ -435,7 +435,7 @@ fn bf16_is_widened_and_rounded() {
     let wide: Vec<u32> = halves.iter().map(|&h| u32::from(h) << 16).collect();
     let near: Vec<u16> = floats.iter().map(nearest).collect();
     for &isa in available() {
-        let (w, n) = dispatch_on(isa, Halves(&halves, &floats)).unwrap();
+        let (w, n) = dispatch_on(isa, Sixteens(&halves, &floats)).unwrap();
         assert!(w == wide && n == near, "{isa}");
     }
 }
