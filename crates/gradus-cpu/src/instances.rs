@@ -3,7 +3,7 @@
 //! A generic function is compiled where it is used: each crate above would make its own, with its own options, and all of
 //! gradus-tensor would have to be built for speed. But one marked `#[inline(never)]` that a crate below has compiled for these types is
 //! taken from there. So every public generic function that computes is marked so, and named here, for whatever types `gradus-tensor`
-//! asks for (`tests/instances.rs` sees to both). The linker leaves out what a program does not use.
+//! asks for (the test below sees to both). The linker leaves out what a program does not use.
 
 use half::{bf16, f16};
 
@@ -47,7 +47,13 @@ macro_rules! addresses {
 
 /// What moves elements, for each size of them.
 fn word<T: Element>() -> Vec<*const ()> {
-    addresses![copy::copy::<T>, copy::copy_into::<T>,]
+    addresses![
+        copy::copy::<T>,
+        copy::copy_into::<T>,
+        copy::fill::<T>,
+        copy::fill_into::<T>,
+        copy::cat::<T>,
+    ]
 }
 
 fn element<T: Element>() -> Vec<*const ()> {
@@ -130,6 +136,9 @@ fn real<T: Real>() -> Vec<*const ()> {
             attention::attention::<T>,
             attention::attention_backward::<T>,
             conv::conv_backward_bias::<T>,
+            conv::conv2d::<T>,
+            conv::conv2d_backward_data::<T>,
+            conv::conv2d_backward_weight::<T>,
             deform::deform_columns::<T>,
             deform::deform_columns_backward_input::<T>,
             deform::deform_columns_backward_places::<T>,
@@ -175,4 +184,51 @@ fn dimensions<T: Real, const D: usize>() -> Vec<*const ()> {
         pool::adaptive_avg_pool::<T, D>,
         pool::adaptive_avg_pool_backward::<T, D>,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_public_generic_function_is_compiled_here() {
+        let mut files = Vec::new();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        sources(&source, &mut files);
+        let named = include_str!("instances.rs");
+        let mut count = 0;
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let place = file.strip_prefix(&source).unwrap().display().to_string();
+            // The naive versions are for tests, and closures are compiled where they are written.
+            if place.contains("reference") || place.contains("parallel") {
+                continue;
+            }
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let name = pair[1].strip_prefix("pub fn ").and_then(|rest| {
+                    let (name, _) = rest.split_once('<')?;
+                    (!name.contains('(')).then_some(name)
+                });
+                if let Some(name) = name {
+                    assert_eq!(pair[0], "#[inline(never)]", "{place}: {name}");
+                    assert!(named.contains(&format!("::{name}::<T")), "{place}: {name}");
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 90, "{count}");
+        assert!(super::instances().len() > count);
+    }
 }
