@@ -162,10 +162,10 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
         return Err(fail());
     }
     let exact = LIMIT.load(Relaxed) == 0;
-    if bytes >= LARGE && !exact {
+    let (class, mut size) = class(bytes);
+    if size >= LARGE && !exact {
         return take_large(bytes, zeroed).ok_or_else(fail);
     }
-    let (class, mut size) = class(bytes);
     if exact {
         size = bytes;
     }
@@ -201,8 +201,9 @@ pub(super) fn take(bytes: usize, zeroed: bool) -> Result<Block> {
     Ok(block)
 }
 
-/// The same for a large one; `None` if the system has no memory.
+/// The same for a large one, of [`LARGE`] bytes at least, by which it is known; `None` if the system has no memory.
 fn take_large(bytes: usize, zeroed: bool) -> Option<Block> {
+    let bytes = bytes.max(LARGE);
     let piece = if let Some(piece) = segments::take(bytes) {
         HITS.fetch_add(1, Relaxed);
         piece
@@ -394,17 +395,21 @@ mod tests {
 
     #[test]
     fn large_blocks_are_zeroed_and_cut_anew() {
-        let size = LARGE + 12345;
-        for round in 0..2 {
+        // Just under the border, classes would round up beyond it.
+        let sizes = [LARGE - 4096, LARGE - 1, LARGE, LARGE + 12345];
+        for size in sizes.into_iter().chain(sizes) {
             let block = take(size, true).unwrap();
             assert!(block.size >= size && block.is_large());
             assert_eq!(block.ptr().as_ptr() as usize % ALIGN, 0);
             // SAFETY: so many bytes were asked for, initialised.
             let bytes = unsafe { std::slice::from_raw_parts_mut(block.ptr().as_ptr(), size) };
-            assert!(bytes.iter().all(|&b| b == 0), "{round}");
+            assert!(bytes.iter().all(|&b| b == 0), "{size}");
             bytes.fill(7);
             give(block);
         }
+        let below = take(LARGE * 3 / 4, false).unwrap();
+        assert!(!below.is_large());
+        give(below);
         clear();
     }
 
