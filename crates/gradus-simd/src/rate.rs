@@ -2,23 +2,24 @@
 
 use std::sync::OnceLock;
 
-use crate::IsaName;
+use crate::{IsaName, available};
 
-/// `f32` multiply-adds a cycle that vectors of an instruction set come to on this processor, where nothing else holds them up. From the
-/// kind of processor, not from a clock: what is chosen by it is the same in every run.
+/// `f32` multiply-adds a cycle that this processor's best vectors come to, where nothing else holds them up. By the kind of processor, not
+/// by a clock, and the same whatever instruction set is [`current`](crate::current): so what is chosen by it is the same in every run.
 ///
 /// ```
-/// use gradus_simd::{IsaName, multiply_adds};
-///
-/// assert!(multiply_adds(IsaName::Scalar) < 8.0);
+/// assert!(gradus_simd::multiply_adds() > 0.0);
 /// ```
-pub fn multiply_adds(isa: IsaName) -> f64 {
-    match isa {
-        IsaName::Scalar => 2.0,
-        IsaName::Neon => 8.0,
-        IsaName::Avx2 => 16.0,
-        IsaName::Avx512 | IsaName::Amx if halves_vectors() => 16.0,
-        IsaName::Avx512 | IsaName::Amx => 32.0,
+pub fn multiply_adds() -> f64 {
+    let has = |isa: IsaName| available().contains(&isa);
+    if has(IsaName::Avx512) && !processor().halves {
+        32.0
+    } else if has(IsaName::Avx512) || has(IsaName::Avx2) {
+        16.0
+    } else if has(IsaName::Neon) {
+        8.0
+    } else {
+        2.0
     }
 }
 
@@ -28,15 +29,11 @@ pub fn multiplies_bf16(isa: IsaName) -> bool {
     isa == IsaName::Avx512 && processor().dots
 }
 
-/// Whether a vector of 512 bits takes the multiplying ports for two cycles.
-fn halves_vectors() -> bool {
-    processor().halves
-}
-
 /// What CPUID says; asking takes microseconds in a virtual machine.
 #[derive(Clone, Copy, Debug, Default)]
 struct Processor {
     dots: bool,
+    /// A vector of 512 bits takes the multiplying ports for two cycles.
     halves: bool,
 }
 

@@ -79,10 +79,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
         return depthwise::backward_weight(isa, g, x, dy, dw);
     }
     let fewer = winograd::weight_cost::<T>(isa, g).is_some_and(|cost| {
-        let others = [
-            weight_tiles::cost::<T>(isa, g),
-            weight_shifted::cost(isa, g),
-        ];
+        let others = [weight_tiles::cost::<T>(isa, g), weight_shifted::cost(g)];
         let others = others.into_iter().flatten();
         cost < others.fold(other_cost::<T>(isa, g), f64::min)
     });
@@ -95,7 +92,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
     let flat = g.flattened();
     let g = &flat;
     let other = other_cost::<T>(isa, g);
-    let shifted = weight_shifted::cost(isa, g).filter(|&cost| cost < other);
+    let shifted = weight_shifted::cost(g).filter(|&cost| cost < other);
     let tiled = weight_tiles::cost::<T>(isa, g);
     if tiled.is_some_and(|cost| cost < shifted.unwrap_or(other)) && weight_tiles::run(g, x, dy, dw)
     {
@@ -164,7 +161,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
 /// Cycles that the ways through im2col take.
 fn other_cost<T: Float>(isa: IsaName, g: &Geometry) -> f64 {
     let (m, n, k) = (g.outputs, g.depth(), g.batch * g.pixels());
-    let vectors = tiles::vectors_cost(isa, (m, n, k), m + n);
+    let vectors = tiles::vectors_cost((m, n, k), m + n);
     if weight_product::suits(g) {
         return tiles::cost::<T>(isa, (m, n, k), m + n).map_or(vectors, |cost| cost.min(vectors));
     }
@@ -172,7 +169,7 @@ fn other_cost<T: Float>(isa: IsaName, g: &Geometry) -> f64 {
     let copied = copies as f64 * n as f64 * k as f64;
     // A run of a row costs beside its elements.
     let element = 0.6 + 30.0 / g.output[2] as f64;
-    m as f64 * n as f64 * k as f64 / tiles::vectors_rate(isa) + element * copied
+    m as f64 * n as f64 * k as f64 / tiles::vectors_rate() + element * copied
 }
 
 /// A block of `dW`, summed over some images.

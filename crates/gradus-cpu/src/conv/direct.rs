@@ -179,7 +179,7 @@ impl<'a, T: Float> Band<'a, T> {
 
 /// Cycles that the whole takes; `None` if it cannot be done so, or is of no use: with a single tap the copy is read as often
 /// as what packing writes, and less well.
-pub(crate) fn cost(isa: IsaName, g: &Geometry, kept: bool) -> Option<f64> {
+pub(crate) fn cost(g: &Geometry, kept: bool) -> Option<f64> {
     if g.taps() == 1 {
         return None;
     }
@@ -187,7 +187,7 @@ pub(crate) fn cost(isa: IsaName, g: &Geometry, kept: bool) -> Option<f64> {
     let waste = planes.width as f64 / g.output[2] as f64;
     let products = g.batch as f64 * g.outputs as f64 * g.depth() as f64 * g.pixels() as f64;
     Some(
-        products * waste / tiles::vectors_rate(isa)
+        products * waste / tiles::vectors_rate()
             + planes.overhead(g, 0.5, if kept { 0.0 } else { 0.7 }, 4),
     )
 }

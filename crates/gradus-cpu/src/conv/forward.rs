@@ -71,7 +71,7 @@ impl Way {
             Self::Packed => {
                 let (m, n, k) = (g.outputs, g.batch * g.pixels(), g.depth());
                 let (size, lines) = ((m, n, k), n + if kept { 0 } else { m });
-                let vectors = tiles::vectors_cost(isa, size, lines);
+                let vectors = tiles::vectors_cost(size, lines);
                 // Weights that L2 does not hold come from L3, six bytes each.
                 let bytes = (6 * m * k) as f64;
                 let read = if bytes > f64::from(1 << 20) {
@@ -82,7 +82,7 @@ impl Way {
                 let by_tiles = tiles::cost::<T>(isa, size, lines).map(|cost| cost + read);
                 Some(by_tiles.map_or(vectors, |cost| cost.min(vectors)))
             }
-            Self::Shifted => direct::cost(isa, g, kept),
+            Self::Shifted => direct::cost(g, kept),
             Self::ShiftedTiles => direct_tiles::cost::<T>(isa, g, kept),
             Self::Winograd(engine) => winograd::cost::<T>(isa, g, engine, kept),
         }

@@ -123,7 +123,7 @@ pub(super) fn case<T: Float, const D: usize>(
             &format!("weight_tiles {what}"),
         );
     }
-    if nw > 0 && !x.is_empty() && !dy.is_empty() && weight_shifted::cost(current(), &g).is_some() {
+    if nw > 0 && !x.is_empty() && !dy.is_empty() && weight_shifted::cost(&g).is_some() {
         got.fill(T::NAN);
         weight_shifted::run(isa, &g, &x, &dy, &mut got);
         let what = format!("weight_shifted {what}");

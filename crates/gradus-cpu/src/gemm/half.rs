@@ -17,7 +17,7 @@ use super::batch::{folded_stride, offsets, one, weight};
 use super::blocked::{Job, blocked_by, on};
 use super::kept::{Kept, Key};
 use super::matrix::{MatMut, MatRef, Out};
-use super::pack::{Columns, Rows, pack_panels};
+use super::pack::{Columns, Panels, Rows, pack_panels};
 use super::tiling::{Engine, Tiling};
 use super::{Bias, Epilogue};
 use crate::parallel::SharedMut;
@@ -300,8 +300,7 @@ impl Columns<f32> for Pairs<'_> {
     }
 }
 
-/// Packs lines `lines` and steps `ks` of `m` (pairs of steps with `PAIRS`) as panels, as [`pack_panels`] does, from a copy of them that is
-/// widened to f32, or holds pairs.
+/// Packs lines `lines` and steps `ks` of `m` (pairs of steps with `PAIRS`) as panels, as [`pack_panels`] does: widened to f32, or as pairs.
 #[inline(always)]
 fn pack_vectors<S: Isa, const PAIRS: bool>(
     isa: S,
@@ -311,13 +310,17 @@ fn pack_vectors<S: Isa, const PAIRS: bool>(
     (height, round): (usize, usize),
     dst: &mut [f32],
 ) {
-    let (n, k, lanes) = (lines.len(), ks.len(), S::F32::LANES);
+    let (n, k, lanes, end) = (lines.len(), ks.len(), S::F32::LANES, m.cols());
     if n == 0 || k == 0 {
         return;
     }
-    let mut copy = scratch::buffer::<f32>(n * k);
-    let end = m.cols();
-    let one = |line: usize, step: usize| {
+    if PAIRS
+        && let Some(m) = as_pairs(m)
+        && ks.end <= m.cols()
+    {
+        return pack_panels(isa, m, lines, ks, height, round, dst);
+    }
+    let bits = |line: usize, step: usize| {
         if step < end {
             u32::from(m.at(line, step).to_bits())
         } else {
@@ -326,60 +329,74 @@ fn pack_vectors<S: Isa, const PAIRS: bool>(
     };
     let single = |line: usize, step: usize| {
         f32::from_bits(if PAIRS {
-            one(line, 2 * step) | one(line, 2 * step + 1) << 16
+            bits(line, 2 * step) | bits(line, 2 * step + 1) << 16
         } else {
-            one(line, step) << 16
+            bits(line, step) << 16
         })
     };
-    // SAFETY (the blocks below): elements (line.., step..) of m are there, as many as a vector holds side by side; bf16 is its 16 bits.
-    let strides = if m.row_stride() == 1 {
-        for (step, to) in ks.zip(copy.chunks_exact_mut(n)) {
+    if m.row_stride() == 1 {
+        // The lines of a step lie side by side: through a copy of it, which stays in L1.
+        let mut copy = scratch::buffer::<f32>(n);
+        let panels = Panels::new(dst, height, k, n, round);
+        for (i, step) in ks.enumerate() {
             let first = if PAIRS { 2 * step } else { step };
+            let from = m.ptr(lines.start, first).cast::<u16>();
+            let next = from.wrapping_offset(m.col_stride());
             let whole = if PAIRS && first + 1 == end {
                 0
             } else {
                 n - n % lanes
             };
-            let from = m.ptr(lines.start, first).cast::<u16>();
             for i in (0..whole).step_by(lanes) {
+                // SAFETY: so many lines of the step are in m, and of the one after it; bf16 is its 16 bits.
                 let mut x = unsafe { isa.load_bf16(from.add(i)) };
                 if PAIRS {
-                    let high = unsafe { isa.load_bf16(from.offset(m.col_stride()).add(i)) };
+                    let high = unsafe { isa.load_bf16(next.add(i)) };
                     x = S::F32::from_bits(x.to_bits().shr_logical(16) | high.to_bits());
                 }
-                x.store(&mut to[i..]);
+                x.store(&mut copy[i..]);
             }
-            for (i, to) in to.iter_mut().enumerate().skip(whole) {
+            for (i, to) in copy.iter_mut().enumerate().skip(whole) {
                 *to = single(lines.start + i, step);
             }
+            // SAFETY: all lines of one of the k steps.
+            unsafe { panels.deal(isa, i, 0, copy.as_ptr(), n, 0) };
         }
-        (1, n as isize)
-    } else {
-        for (line, to) in lines.zip(copy.chunks_exact_mut(k)) {
-            // Pairs lie side by side as they are wanted.
-            let in_place = if PAIRS {
-                k - usize::from(2 * ks.end > end)
-            } else {
-                k - k % lanes
-            };
-            let whole = if m.col_stride() == 1 { in_place } else { 0 };
-            let from = m.ptr(line, if PAIRS { 2 * ks.start } else { ks.start });
-            if PAIRS {
-                let (from, to) = (from.cast::<u8>(), to.as_mut_ptr().cast::<u8>());
-                unsafe { std::ptr::copy_nonoverlapping(from, to, 4 * whole) };
-            } else {
-                for i in (0..whole).step_by(lanes) {
-                    unsafe { isa.load_bf16(from.cast::<u16>().add(i)) }.store(&mut to[i..]);
-                }
-            }
-            for (i, to) in to.iter_mut().enumerate().skip(whole) {
-                *to = single(line, ks.start + i);
-            }
+        return;
+    }
+    let mut copy = scratch::buffer::<f32>(n * k);
+    for (line, to) in lines.zip(copy.chunks_exact_mut(k)) {
+        let whole = if PAIRS || m.col_stride() != 1 {
+            0
+        } else {
+            k - k % lanes
+        };
+        for i in (0..whole).step_by(lanes) {
+            let from = m.ptr(line, ks.start + i).cast::<u16>();
+            // SAFETY: so many steps of the line are in m.
+            unsafe { isa.load_bf16(from) }.store(&mut to[i..]);
         }
-        (k as isize, 1)
-    };
-    let copy = MatRef::new(&copy, 0, (n, k), strides).expect("made to size");
+        for (i, to) in to.iter_mut().enumerate().skip(whole) {
+            *to = single(line, ks.start + i);
+        }
+    }
+    let copy = MatRef::row_major(&copy, n, k).expect("made to size");
     pack_panels(isa, copy, 0..n, 0..k, height, round, dst);
+}
+
+/// The same matrix as whole pairs, if they lie side by side as an `f32` may: a last step of an odd number is left out.
+fn as_pairs(m: MatRef<'_, bf16>) -> Option<MatRef<'_, f32>> {
+    let (rows, pairs) = (m.rows(), m.cols() / 2);
+    let stride = usize::try_from(m.row_stride()).ok()?;
+    let from = m.ptr(0, 0).cast::<f32>();
+    let fits = m.col_stride() == 1 && stride.is_multiple_of(2) && from.is_aligned() && pairs > 0;
+    if !fits {
+        return None;
+    }
+    let len = (rows - 1) * (stride / 2) + pairs;
+    // SAFETY: rows of 2 · pairs bf16, `stride` apart, lie in m, and all bits are an f32.
+    let data = unsafe { std::slice::from_raw_parts(from, len) };
+    MatRef::new(data, 0, (rows, pairs), (stride as isize / 2, 1)).ok()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -54,13 +54,13 @@ pub(crate) fn packed_len(parts: usize, lines: usize, ks: usize, kc: usize) -> us
 pub(crate) const RATE: f64 = 45.0;
 
 /// The same of vectors: what loops and loads leave of the processor's.
-pub(crate) fn vectors_rate(isa: IsaName) -> f64 {
-    multiply_adds(isa) * 0.85
+pub(crate) fn vectors_rate() -> f64 {
+    multiply_adds() * 0.85
 }
 
 /// Cycles that a product (M, N, K) takes: computing, and packing `lines` rows and columns.
-pub(crate) fn vectors_cost(isa: IsaName, (m, n, k): (usize, usize, usize), lines: usize) -> f64 {
-    products(m, n, k) / vectors_rate(isa) + 0.7 * lines as f64 * k as f64
+pub(crate) fn vectors_cost((m, n, k): (usize, usize, usize), lines: usize) -> f64 {
+    products(m, n, k) / vectors_rate() + 0.7 * lines as f64 * k as f64
 }
 
 /// Cycles that it takes by tiles; `None` where there are none.
@@ -87,7 +87,7 @@ fn products(m: usize, n: usize, k: usize) -> f64 {
 
 /// Whether tiles compute this product faster than vectors.
 pub(crate) fn pay<T: Float>(isa: IsaName, size: (usize, usize, usize), lines: usize) -> bool {
-    cost::<T>(isa, size, lines).is_some_and(|cost| cost < vectors_cost(isa, size, lines))
+    cost::<T>(isa, size, lines).is_some_and(|cost| cost < vectors_cost(size, lines))
 }
 
 #[cfg(target_arch = "x86_64")]

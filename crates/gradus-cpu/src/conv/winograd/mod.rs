@@ -154,7 +154,7 @@ pub(crate) fn cost<T: Float>(
     let parts = g.outputs.div_ceil(cut.channels) as f64;
     let tasks = cut.all.div_ceil(cut.rows) as f64;
     let (products, input, pack, bytes) = match engine {
-        Engine::Vectors => (o * c * n / tiles::vectors_rate(isa), 8.0, 2.0, 4.0),
+        Engine::Vectors => (o * c * n / tiles::vectors_rate(), 8.0, 2.0, 4.0),
         Engine::Tiles => {
             let up = |n: usize| n.next_multiple_of(16) as f64;
             let c = g.channels.next_multiple_of(32) as f64;

@@ -59,7 +59,7 @@ pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
     let rows = Rows::new(g).filter(|_| allowed::<T>())?;
     let (o, c, n) = (g.outputs, g.channels, rows.all * rows.width);
     let lines = (o + c) as f64 * n as f64;
-    let vectors = o as f64 * c as f64 * n as f64 / tiles::vectors_rate(isa) + 0.3 * lines;
+    let vectors = o as f64 * c as f64 * n as f64 / tiles::vectors_rate() + 0.3 * lines;
     let product = tiles::cost::<T>(isa, (o, c, n), o + c).map_or(vectors, |cost| cost.min(vectors));
     let again = (rows.all.div_ceil(rows.some) + 3) as f64;
     let weights = (PLACES * o * c) as f64;
