@@ -388,6 +388,7 @@ fn pack_vectors<S: Isa, const PAIRS: bool>(
 fn as_pairs(m: MatRef<'_, bf16>) -> Option<MatRef<'_, f32>> {
     let (rows, pairs) = (m.rows(), m.cols() / 2);
     let stride = usize::try_from(m.row_stride()).ok()?;
+    #[expect(clippy::cast_ptr_alignment, reason = "it is asked for below")]
     let from = m.ptr(0, 0).cast::<f32>();
     let fits = m.col_stride() == 1 && stride.is_multiple_of(2) && from.is_aligned() && pairs > 0;
     if !fits {
