@@ -282,9 +282,6 @@ unsafe fn run_avx2<K: Kernel>(isa: Avx2, kernel: K) -> K::Output {
     kernel.run(isa)
 }
 
-/// # Safety
-/// The token is the proof that the features are there.
-#[cfg(target_arch = "x86_64")]
 /// Runs a kernel by AVX-512 with the instruction behind `dot_pairs`; `None` where [`multiplies_bf16`] says no.
 ///
 /// [`multiplies_bf16`]: crate::multiplies_bf16
@@ -300,12 +297,16 @@ pub fn dispatch_pairs<K: Kernel>(kernel: K) -> Option<K::Output> {
     None
 }
 
+/// # Safety
+/// The processor has these features.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 unsafe fn run_avx512_pairs<K: Kernel>(isa: Avx512, kernel: K) -> K::Output {
     kernel.run(isa)
 }
 
+/// # Safety
+/// The token is the proof that the features are there.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn run_avx512<K: Kernel>(isa: Avx512, kernel: K) -> K::Output {
