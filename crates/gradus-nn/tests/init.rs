@@ -5,7 +5,7 @@ use gradus_nn::{
     BatchNorm2d, Conv2d, ConvTranspose2d, Embedding, LSTM, LayerNorm, Linear, Module,
     MultiheadAttention, PReLU,
 };
-use gradus_tensor::random::manual_seed;
+use gradus_tensor::random::{manual_seed, with_default};
 use gradus_tensor::{DType, Result, Tensor};
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
@@ -267,5 +267,34 @@ fn every_layer_starts_as_pytorchs_does() -> Result<()> {
         );
     }
     assert_eq!(numbers(PReLU::new(2)?.weight.data()), [0.25, 0.25]);
+    Ok(())
+}
+
+#[test]
+fn large_weights_are_drawn_in_pieces_of_the_same_stream() -> Result<()> {
+    // More than two pieces, the last one of an odd size.
+    let shape = [7, 87_381];
+    let mut whole = vec![0.0; 7 * 87_381];
+    manual_seed(11);
+    let x = init::normal(shape, 3.0, 2.0, DType::F64)?;
+    manual_seed(11);
+    with_default(|rng| rng.fill_normal_f64(&mut whole));
+    assert!(x.dims() == shape);
+    assert!(
+        numbers(&x)
+            .iter()
+            .zip(&whole)
+            .all(|(x, z)| *x == 3.0 + 2.0 * z)
+    );
+    manual_seed(11);
+    let x = init::uniform(shape, -1.0, 1.0, DType::F64)?;
+    manual_seed(11);
+    with_default(|rng| rng.fill_uniform_f64(&mut whole));
+    assert!(
+        numbers(&x)
+            .iter()
+            .zip(&whole)
+            .all(|(x, u)| *x == -1.0 + 2.0 * u)
+    );
     Ok(())
 }

@@ -329,7 +329,7 @@ impl<T: Float> Kernel for Vectors<'_, T> {
                             };
                             let a = weights.as_ptr().add(c * k + p * height);
                             let k = kc.min(k - p);
-                            tile::<S, T, _>(isa, size, k, a, columns, to, stride, p > 0);
+                            tile::<S, T, _, false>(isa, size, k, a, columns, to, stride, p > 0);
                         }
                         if !straight {
                             band.write(isa, (to, stride), (height, cols), (c, q));

@@ -234,7 +234,7 @@ fn compute_tile<T: Float, A: Rows<T>, B: Columns<T>>(
             beta,
         };
         let epilogue = last.then_some(job.epilogue);
-        let vectors = MacroKernel {
+        let block = MacroKernel {
             a,
             b,
             mr: t.mr,
@@ -248,24 +248,15 @@ fn compute_tile<T: Float, A: Rows<T>, B: Columns<T>>(
             epilogue,
         };
         match t.engine {
-            Engine::Vectors => on(job.isa, vectors),
+            Engine::Vectors => on(job.isa, block),
             Engine::Pairs => {
-                dispatch_pairs(OfPairs(vectors)).expect("the engine is chosen where it is");
+                dispatch_pairs(OfPairs(block)).expect("the engine is chosen where it is");
             }
             Engine::Tiles => on(
                 job.isa,
                 TileKernel {
-                    a,
-                    b,
+                    block,
                     parts: t.parts,
-                    k: k_block,
-                    rows,
-                    cols,
-                    out: job.out,
-                    row: first_row,
-                    col: first_col,
-                    scale,
-                    epilogue,
                 },
             ),
         }

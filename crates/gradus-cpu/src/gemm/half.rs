@@ -135,11 +135,11 @@ fn product(
         done: &done,
     };
     if isa == IsaName::Amx {
-        by.run(Engine::Tiles, Half(a), &Half(b));
+        by.run::<false>(Engine::Tiles, a, b);
     } else if multiplies_bf16(isa) {
-        by.run(Engine::Pairs, Pairs(a), &Pairs(b));
+        by.run::<true>(Engine::Pairs, a, b);
     } else {
-        by.run(Engine::Vectors, Half(a), &Half(b));
+        by.run::<false>(Engine::Vectors, a, b);
     }
 }
 
@@ -152,10 +152,10 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    fn run<A: Rows<f32>, B: Columns<f32>>(&self, engine: Engine, a: A, b: &B) {
+    fn run<const PAIRS: bool>(&self, engine: Engine, a: MatRef<'_, bf16>, b: MatRef<'_, bf16>) {
         let job = Job {
-            a,
-            b,
+            a: Half::<PAIRS>(a),
+            b: &Half::<PAIRS>(b),
             alpha: 1.0,
             beta: 0.0,
             out: self.out,
@@ -192,10 +192,11 @@ impl Kernel for Narrow<'_> {
     }
 }
 
-/// A matrix of bf16 as an operand: for AMX as it is, for vectors widened to f32 when it is packed.
-struct Half<'a>(MatRef<'a, bf16>);
+/// A matrix of bf16 as an operand: for AMX as it is, for vectors widened to f32 when it is packed. With `PAIRS` steps of k are taken two by
+/// two: K is half as long, and an element the bits of two, the earlier one below.
+struct Half<'a, const PAIRS: bool>(MatRef<'a, bf16>);
 
-impl Rows<f32> for Half<'_> {
+impl<const PAIRS: bool> Rows<f32> for Half<'_, PAIRS> {
     const PARTS: usize = 1;
 
     fn rows(&self) -> usize {
@@ -203,7 +204,11 @@ impl Rows<f32> for Half<'_> {
     }
 
     fn cols(&self) -> usize {
-        self.0.cols()
+        if PAIRS {
+            self.0.cols().div_ceil(2)
+        } else {
+            self.0.cols()
+        }
     }
 
     fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
@@ -219,7 +224,7 @@ impl Rows<f32> for Half<'_> {
         mr: usize,
         dst: &mut [f32],
     ) {
-        pack_vectors::<S, false>(isa, self.0, rows, ks, (mr, 1), dst);
+        pack_vectors::<S, PAIRS>(isa, self.0, rows, ks, (mr, 1), dst);
     }
 
     fn pack_tiles(&self, rows: Range<usize>, ks: Range<usize>, dst: &mut [f32]) {
@@ -227,7 +232,7 @@ impl Rows<f32> for Half<'_> {
     }
 }
 
-impl Columns<f32> for Half<'_> {
+impl<const PAIRS: bool> Columns<f32> for Half<'_, PAIRS> {
     fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
         Some((self.0.keeper()?, Key::of_matrix(&self.0, false, t)))
     }
@@ -241,62 +246,11 @@ impl Columns<f32> for Half<'_> {
         nr: usize,
         dst: &mut [f32],
     ) {
-        pack_vectors::<S, false>(isa, self.0.t(), cols, ks, (nr, S::F32::LANES), dst);
+        pack_vectors::<S, PAIRS>(isa, self.0.t(), cols, ks, (nr, S::F32::LANES), dst);
     }
 
     fn pack_tiles(&self, _: IsaName, ks: Range<usize>, cols: Range<usize>, dst: &mut [f32]) {
         pack(self.0.t(), cols, ks, false, dst);
-    }
-}
-
-/// A matrix of bf16 whose steps of k are taken two by two: K is half as long, and an element the bits of two, the earlier one below.
-struct Pairs<'a>(MatRef<'a, bf16>);
-
-impl Rows<f32> for Pairs<'_> {
-    fn rows(&self) -> usize {
-        self.0.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.0.cols().div_ceil(2)
-    }
-
-    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
-        Some((self.0.keeper()?, Key::of_matrix(&self.0, true, t)))
-    }
-
-    #[inline(always)]
-    fn pack<S: Isa>(
-        &self,
-        isa: S,
-        rows: Range<usize>,
-        ks: Range<usize>,
-        mr: usize,
-        dst: &mut [f32],
-    ) {
-        pack_vectors::<S, true>(isa, self.0, rows, ks, (mr, 1), dst);
-    }
-
-    fn pack_tiles(&self, _: Range<usize>, _: Range<usize>, _: &mut [f32]) {
-        unreachable!("tiles take them one by one")
-    }
-}
-
-impl Columns<f32> for Pairs<'_> {
-    fn kept(&self, t: &Tiling) -> Option<(&Kept, Key)> {
-        Some((self.0.keeper()?, Key::of_matrix(&self.0, false, t)))
-    }
-
-    #[inline(always)]
-    fn pack<S: Isa>(
-        &self,
-        isa: S,
-        ks: Range<usize>,
-        cols: Range<usize>,
-        nr: usize,
-        dst: &mut [f32],
-    ) {
-        pack_vectors::<S, true>(isa, self.0.t(), cols, ks, (nr, S::F32::LANES), dst);
     }
 }
 

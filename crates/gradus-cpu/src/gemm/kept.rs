@@ -35,6 +35,9 @@ pub fn used() -> usize {
     USED.load(Ordering::Relaxed)
 }
 
+/// Stands where a product's key has its engine.
+const CONVOLUTION: usize = usize::MAX;
+
 /// What products have packed of a weight.
 #[derive(Debug, Default)]
 pub struct Kept(Mutex<Vec<Entry>>);
@@ -66,7 +69,7 @@ impl Key {
             first: w.as_ptr().addr(),
             shape,
             strides: [0, 0],
-            cut: [2, cut[0], cut[1], cut[2], cut[3]],
+            cut: [CONVOLUTION, cut[0], cut[1], cut[2], cut[3]],
         }
     }
 }

@@ -67,7 +67,8 @@ impl<T: Copy> Steps<T> for Shifted<T> {
 /// two steps of k.
 ///
 /// # Safety
-/// For `PAIRS` the processor multiplies them. `a` holds `k·MR` elements, each of the k steps of `b` `NV·LANES`, and the tile's rows (`stride` apart) are writable.
+/// For `PAIRS` the processor multiplies them. `a` holds `k·MR` elements, each of the k steps of `b` `NV·LANES`, and the tile's rows
+/// (`stride` apart) are writable.
 #[inline(always)]
 unsafe fn outer_product<
     S: Isa,
@@ -120,31 +121,12 @@ unsafe fn outer_product<
     }
 }
 
-/// [`outer_product`] of numbers for a height and a width known only now.
-///
-/// # Safety
-/// As [`tile_of`].
-#[inline(always)]
-pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>>(
-    isa: S,
-    size: (usize, usize),
-    k: usize,
-    a: *const T,
-    b: B,
-    out: *mut T,
-    stride: usize,
-    add: bool,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { tile_of::<S, T, B, false>(isa, size, k, a, b, out, stride, add) }
-}
-
 /// [`outer_product`] for a height and a width known only now.
 ///
 /// # Safety
 /// As [`outer_product`]; the tile is at most the ISA's [`register_tile`].
 #[inline(always)]
-unsafe fn tile_of<S: Isa, T: Float, B: Steps<T>, const PAIRS: bool>(
+pub(crate) unsafe fn tile<S: Isa, T: Float, B: Steps<T>, const PAIRS: bool>(
     isa: S,
     (height, width): (usize, usize),
     k: usize,
@@ -264,7 +246,7 @@ impl<T: Float> MacroKernel<'_, T> {
                     } else {
                         (scratch.0.as_mut_ptr(), nr, false, &self.scale)
                     };
-                    tile_of::<S, T, _, PAIRS>(isa, (rows, width), k, a, b, to, stride, add);
+                    tile::<S, T, _, PAIRS>(isa, (rows, width), k, a, b, to, stride, add);
                     if !direct || self.epilogue.is_some() {
                         finish(
                             isa,

@@ -15,8 +15,9 @@ use std::ops::Range;
 
 use gradus_simd::{Float, Isa, IsaName, Kernel, multiply_adds};
 
-use super::epilogue::{Epilogue, Scale};
-use super::matrix::{MatRef, Out};
+use super::epilogue::Scale;
+use super::matrix::MatRef;
+use super::microkernel::MacroKernel;
 
 /// Rows of A and columns of B in a panel.
 pub(crate) const PANEL: usize = 32;
@@ -213,21 +214,11 @@ mod x86 {
         T::V::<S>::LANES == 16
     }
 
-    /// The two inner loops over packed panels: `C[row.., col..] (rows × cols)`, as `microkernel`'s.
+    /// A block as the micro-kernel's, of panels that are packed for tiles.
     pub(crate) struct TileKernel<'a, T> {
-        pub a: &'a [T],
-        pub b: &'a [T],
+        pub block: MacroKernel<'a, T>,
         /// Of an element: 1 or 3.
         pub parts: usize,
-        pub k: usize,
-        pub rows: usize,
-        pub cols: usize,
-        pub out: &'a Out<'a, T>,
-        pub row: usize,
-        pub col: usize,
-        pub scale: Scale<T>,
-        /// Given with the last block of k.
-        pub epilogue: Option<&'a Epilogue<'a, T>>,
     }
 
     #[repr(align(64))]
@@ -241,35 +232,37 @@ mod x86 {
             if const { !is_served::<S, T>() } {
                 unreachable!("`cost` takes tiles for no other");
             }
-            let size = panel_len(self.parts, self.k);
+            let Self { block, parts } = self;
+            let size = panel_len(parts, block.k);
             let tiles = Tiles::new().expect("`pay` found them");
             assert!(TypeId::of::<T>() == TypeId::of::<f32>());
             assert!(
-                self.a.len() >= self.rows.div_ceil(PANEL) * size
-                    && self.b.len() >= self.cols.div_ceil(PANEL) * size
+                block.a.len() >= block.rows.div_ceil(PANEL) * size
+                    && block.b.len() >= block.cols.div_ceil(PANEL) * size
             );
             assert!(
-                self.row + self.rows <= self.out.rows() && self.col + self.cols <= self.out.cols()
+                block.row + block.rows <= block.out.rows()
+                    && block.col + block.cols <= block.out.cols()
             );
             let mut tile = Tile([T::ZERO; PANEL * PANEL]);
             let lanes = T::V::<S>::LANES;
-            let Scale { alpha, beta } = self.scale;
+            let Scale { alpha, beta } = block.scale;
             let plain =
-                self.epilogue.is_none() && alpha == T::ONE && (beta == T::ZERO || beta == T::ONE);
-            let steps = self.k.div_ceil(32);
-            for (j, b) in self.b.chunks_exact(size).enumerate() {
+                block.epilogue.is_none() && alpha == T::ONE && (beta == T::ZERO || beta == T::ONE);
+            let steps = block.k.div_ceil(32);
+            for (j, b) in block.b.chunks_exact(size).enumerate() {
                 let jr = j * PANEL;
-                let cols = PANEL.min(self.cols - jr);
-                for (i, a) in self.a.chunks_exact(size).enumerate() {
+                let cols = PANEL.min(block.cols - jr);
+                for (i, a) in block.a.chunks_exact(size).enumerate() {
                     let ir = i * PANEL;
-                    let rows = PANEL.min(self.rows - ir);
-                    let at = (self.row + ir, self.col + jr);
-                    let (index, room) = self.out.locate(at.0, at.1);
+                    let rows = PANEL.min(block.rows - ir);
+                    let at = (block.row + ir, block.col + jr);
+                    let (index, room) = block.out.locate(at.0, at.1);
                     let whole = plain && cols == PANEL && room >= PANEL;
                     // A whole tile that is not added to goes straight to C, if there is little else to do.
-                    let direct = whole && self.parts == 1 && beta == T::ZERO && rows == PANEL;
+                    let direct = whole && parts == 1 && beta == T::ZERO && rows == PANEL;
                     let (to, stride) = if direct {
-                        (self.out.at(index), self.out.row_stride())
+                        (block.out.at(index), block.out.row_stride())
                     } else {
                         (tile.0.as_mut_ptr(), PANEL)
                     };
@@ -280,9 +273,9 @@ mod x86 {
                         // This panel of B is used once for each of A; meanwhile the next one comes nearer.
                         let soon = b
                             .cast::<u8>()
-                            .wrapping_add(size * 4 + i * steps * 256 * self.parts);
+                            .wrapping_add(size * 4 + i * steps * 256 * parts);
                         let (a, b, c) = (a.cast(), b.cast(), (to.cast(), stride));
-                        if self.parts == 3 {
+                        if parts == 3 {
                             tiles.split_product(steps, a, b, c, (rows, cols), soon);
                         } else {
                             tiles.product(steps, a, b, c, (rows, cols), soon);
@@ -292,7 +285,7 @@ mod x86 {
                         }
                         if whole {
                             for r in 0..rows {
-                                let c = self.out.at(index + r * self.out.row_stride());
+                                let c = block.out.at(index + r * block.out.row_stride());
                                 for v in (0..PANEL).step_by(lanes) {
                                     let mut y = T::V::<S>::load_ptr(isa, to.add(r * PANEL + v));
                                     if beta == T::ONE {
@@ -303,8 +296,8 @@ mod x86 {
                             }
                             continue;
                         }
-                        let (size, scale) = ((rows, cols), &self.scale);
-                        finish(isa, to, PANEL, size, self.out, at, scale, self.epilogue);
+                        let (size, scale) = ((rows, cols), &block.scale);
+                        finish(isa, to, PANEL, size, block.out, at, scale, block.epilogue);
                     }
                 }
             }
@@ -333,18 +326,9 @@ mod none {
 
     #[allow(dead_code)] // what is given is what tiles would need
     pub(crate) struct TileKernel<'a, T> {
-        pub a: &'a [T],
-        pub b: &'a [T],
+        pub block: MacroKernel<'a, T>,
         /// Of an element: 1 or 3.
         pub parts: usize,
-        pub k: usize,
-        pub rows: usize,
-        pub cols: usize,
-        pub out: &'a Out<'a, T>,
-        pub row: usize,
-        pub col: usize,
-        pub scale: Scale<T>,
-        pub epilogue: Option<&'a Epilogue<'a, T>>,
     }
 
     impl<T: Float> Kernel for TileKernel<'_, T> {

@@ -8,6 +8,8 @@ pub(crate) mod avx2;
 mod avx2_moves;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_moves;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 

@@ -183,7 +183,7 @@ impl<T: Float> Kernel for Vectors<'_, T> {
                             steps: steps.as_ptr().add(p),
                         };
                         let to = m.as_mut_ptr().add((channel - first) * line + j);
-                        tile::<S, T, _>(isa, (height, width), k_here, a, b, to, line, p > 0);
+                        tile::<S, T, _, false>(isa, (height, width), k_here, a, b, to, line, p > 0);
                     }
                 }
             }
