@@ -240,7 +240,14 @@ impl<T: Float> Panels<T> {
         stride: isize,
     ) {
         let end = first + n;
-        let (mut panel, mut line) = (first / self.height * self.height, first);
+        let mut panel = if first == 0 {
+            0
+        } else {
+            first / self.height * self.height
+        };
+        let mut line = first;
+        // Steps that follow one another in memory need no asking for.
+        let apart = stride.unsigned_abs() > n;
         while line < end {
             let left = self.lines - panel;
             let width = if left >= self.height {
@@ -251,8 +258,10 @@ impl<T: Float> Panels<T> {
             let next = end.min(panel + self.height);
             let (count, done) = (next - line, line - first);
             let soon = from.wrapping_offset(AHEAD * stride + done as isize);
-            for i in (0..count).step_by(64 / size_of::<T>()) {
-                isa.prefetch(soon.wrapping_add(i));
+            if apart {
+                for i in (0..count).step_by(64 / size_of::<T>()) {
+                    isa.prefetch(soon.wrapping_add(i));
+                }
             }
             // SAFETY: the caller's promise; the panel's step is `width` elements wide.
             unsafe {

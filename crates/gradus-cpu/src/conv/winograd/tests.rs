@@ -18,7 +18,8 @@ fn padded(padding: usize) -> Conv2dParams {
 
 #[test]
 fn odd_sizes_paddings_and_groups() {
-    // (B, C, H, W), O: single pixels, odd rows, rows longer than a vector, images that a task begins inside of, many channels.
+    // (B, C, H, W), O: single pixels, odd rows, rows longer than a vector, images that a task begins inside of, many channels,
+    // so many tiles that parts of them are summed by themselves.
     let shapes = [
         ([1, 1, 3, 3], 1),
         ([2, 3, 4, 7], 5),
@@ -28,6 +29,7 @@ fn odd_sizes_paddings_and_groups() {
         ([9, 8, 14, 14], 6),
         ([1, 70, 8, 8], 70),
         ([2, 16, 1, 20], 34),
+        ([11, 7, 15, 21], 18),
     ];
     for &isa in available() {
         for ([b, c, h, w], o) in shapes {
@@ -164,6 +166,7 @@ fn the_same_bits_for_any_number_of_threads() {
     for (x_shape, w_shape) in [
         ([3, 34, 15, 18], [66, 34, 3, 3]),
         ([1, 64, 6, 6], [300, 64, 3, 3]),
+        ([11, 20, 15, 21], [33, 20, 3, 3]),
     ] {
         let g = Geometry::new("test", &x_shape, &w_shape, &params).unwrap();
         let (nx, nw, ny) = g.lens();

@@ -3,8 +3,10 @@
 //! It is the forward pass turned over: what that multiplied, the transformed input, is multiplied here with the transformed gradient
 //! of the output, and the tiles are summed over. So the lanes are channels, which lie together: the rows of an image are turned over
 //! first, a quarter as many elements as come out of the transforms. Then each place is a product `(tiles × O)ᵀ·(tiles × C)` that GEMM
-//! packs by copying. Some hundred tiles at a time go through L3; threads share their rows, then the places.
+//! packs by copying. Where the weights are few, threads sum parts of the tiles, which do not leave their caches, and the sums are added up.
+//! Else some hundred tiles at a time go through L3; threads share their rows, then the places.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gradus_simd::{Float, FloatVec, Isa, IsaName, Kernel, MaskVec};
@@ -23,26 +25,44 @@ const MOST: usize = 8 << 20;
 const ROWS: usize = 4;
 const OUTPUTS: usize = 128;
 
-/// Rows of tiles: of an image, of all images, of those taken at a time; and tiles in a row.
+/// Parts of the tiles that are summed by themselves, each by one thread, at most, and fewest for which it pays; elements that all their
+/// sums may take; and tiles at a time, both sides of which L2 holds.
+const PARTS: usize = 16;
+const FEWEST: usize = 4;
+const SUMS: usize = 2 << 20;
+const OWN_TILES: usize = 128;
+
+/// Rows of tiles: of an image, of all images, of a part of them, of those taken at a time; and tiles in a row.
 #[derive(Clone, Copy, Debug)]
 struct Rows {
     image: usize,
     all: usize,
+    part: usize,
     some: usize,
     width: usize,
 }
 
 impl Rows {
     /// `None` where the kernel is another, or a row of tiles too long.
-    fn new(g: &Geometry) -> Option<Self> {
+    fn new(isa: IsaName, g: &Geometry) -> Option<Self> {
         let [image, width] = Cut::image(g).filter(|_| g.groups == 1)?;
         let all = g.batch * image;
+        // Parts that can be added up cheaply, and have enough to do.
+        let parts = SUMS.checked_div(PLACES * g.outputs * g.channels)?;
+        let parts = parts.min(PARTS).min(all * width / OWN_TILES);
+        let (parts, tiles) = if parts < FEWEST || isa == IsaName::Amx {
+            (1, TILES)
+        } else {
+            (parts, OWN_TILES)
+        };
+        let part = all.div_ceil(parts);
         let channels = g.channels.max(g.outputs);
         let most = (MOST / PLACES).checked_div(channels * width)?;
-        let some = (TILES / width).clamp(1, all);
+        let some = (tiles / width).clamp(1, part);
         (most >= some).then_some(Self {
             image,
             all,
+            part,
             some,
             width,
         })
@@ -56,14 +76,14 @@ impl Rows {
 
 /// Cycles that the whole takes; `None` if it cannot be done so or may not.
 pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
-    let rows = Rows::new(g).filter(|_| allowed::<T>())?;
+    let rows = Rows::new(isa, g).filter(|_| allowed::<T>())?;
     let (o, c, n) = (g.outputs, g.channels, rows.all * rows.width);
     let lines = (o + c) as f64 * n as f64;
     let vectors = o as f64 * c as f64 * n as f64 / tiles::vectors_rate() + 0.3 * lines;
     let product = tiles::cost::<T>(isa, (o, c, n), o + c).map_or(vectors, |cost| cost.min(vectors));
     let again = (rows.all.div_ceil(rows.some) + 3) as f64;
     let weights = (PLACES * o * c) as f64;
-    Some(PLACES as f64 * product + 8.0 * lines + 0.5 * again * weights)
+    Some(PLACES as f64 * product + 16.0 * lines + 0.5 * again * weights)
 }
 
 /// `dw` of checked, contiguous arguments. `false` if a number is not finite: then what is in `dw` is of no use.
@@ -71,14 +91,51 @@ pub(crate) fn cost<T: Float>(isa: IsaName, g: &Geometry) -> Option<f64> {
 /// # Panics
 /// If [`cost`] says `None`.
 pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) -> bool {
-    let rows = Rows::new(g).expect("`cost` found them");
+    let rows = Rows::new(isa, g).expect("`cost` found them");
+    let (size, parts) = (
+        PLACES * g.outputs * g.channels,
+        rows.all.div_ceil(rows.part),
+    );
+    let mut sums = scratch::buffer::<T>(parts * size);
+    let of_parts = SharedMut::new(&mut sums);
+    parallel::for_each(parts, &|part| {
+        let first = part * rows.part;
+        // SAFETY: each part has its own sums.
+        let u = unsafe { of_parts.slice(part * size..(part + 1) * size) };
+        let some = first..rows.all.min(first + rows.part);
+        sum_rows(isa, g, &rows, (x, dy), some, u);
+    });
+    let (u, others) = sums.split_at_mut(size);
+    parallel::for_each_chunk_mut(u, parallel::GRAIN, |i, u| {
+        for other in others.chunks_exact(size) {
+            let other = &other[i * parallel::GRAIN..][..u.len()];
+            u.iter_mut().zip(other).for_each(|(u, &x)| *u += x);
+        }
+    });
+    let (u, outputs, finite) = (&*u, g.outputs, AtomicBool::new(true));
+    parallel::for_each_chunk_mut(dw, g.depth(), |o, dw| {
+        if !on(isa, Back { u, o, outputs, dw }) {
+            finite.store(false, Ordering::Relaxed);
+        }
+    });
+    finite.into_inner()
+}
+
+/// The sums `u` (place, O, C) over some rows of tiles. Who is one of several parts does it alone.
+fn sum_rows<T: Float>(
+    isa: IsaName,
+    g: &Geometry,
+    rows: &Rows,
+    (x, dy): (&[T], &[T]),
+    all: Range<usize>,
+    u: &mut [T],
+) {
     let (input, output) = (rows.place(g.channels), rows.place(g.outputs));
     let mut v = scratch::buffer::<T>(PLACES * input);
     let mut m = scratch::buffer::<T>(PLACES * output);
-    let mut u = scratch::buffer::<T>(PLACES * g.outputs * g.channels);
-    let (v, m, u) = (&mut *v, &mut *m, &mut *u);
-    for first in (0..rows.all).step_by(rows.some) {
-        let end = rows.all.min(first + rows.some);
+    let (v, m) = (&mut *v, &mut *m);
+    for first in all.clone().step_by(rows.some) {
+        let end = all.end.min(first + rows.some);
         let mut runs = Vec::new();
         let mut row = first;
         while row < end {
@@ -96,7 +153,6 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
                 } else {
                     (false, dy, m)
                 };
-                let rows = &rows;
                 let tiles = Transform {
                     g,
                     rows,
@@ -126,7 +182,7 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
                 a,
                 b: &b,
                 alpha: T::ONE,
-                beta: if first == 0 { T::ZERO } else { T::ONE },
+                beta: if first == all.start { T::ZERO } else { T::ONE },
                 out: &Out::matrix(&mut MatMut::row_major(sums, count, n).expect("cut to size")),
                 epilogue: &Epilogue::default(),
                 isa,
@@ -134,13 +190,6 @@ pub(crate) fn run<T: Float>(isa: IsaName, g: &Geometry, x: &[T], dy: &[T], dw: &
             });
         });
     }
-    let (u, outputs, finite) = (&*u, g.outputs, AtomicBool::new(true));
-    parallel::for_each_chunk_mut(dw, g.depth(), |o, dw| {
-        if !on(isa, Back { u, o, outputs, dw }) {
-            finite.store(false, Ordering::Relaxed);
-        }
-    });
-    finite.into_inner()
 }
 
 /// `Bᵀ x B` or `A dy Aᵀ` of some rows of tiles of an image: of each place, (tile, channel).
